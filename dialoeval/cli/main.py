@@ -1,0 +1,58 @@
+"""The `dialoeval` command: one verb a module, imported only when it is called, so that help is instant."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from dialoeval import __version__
+from dialoeval.errors import UserError, nearest
+
+# verb -> (module in dialoeval.cli with a `main(arguments) -> exit code`, what it does)
+VERBS = {
+    "run": ("run", "generate replies and score them: model, decoding and dataset from conf/ (a Hydra application)"),
+    "train": ("train", "train or fine-tune a dialogue model (a Hydra application)"),
+    "score": ("score", "score replies from anywhere with the paper's metrics"),
+    "compare": ("compare", "compare runs: paired tests on every metric, and why they differ"),
+    "reproduce": ("reproduce", "print the paper's tables beside what was measured here"),
+    "report": ("report", "make one self-contained HTML file of runs"),
+    "list": ("list", "list models, decodings, datasets, metrics, runs"),
+    "show": ("show", "show one run"),
+    "doctor": ("doctor", "say what will work on this machine"),
+    "fetch": ("fetch", "get a model that no hub is needed for"),
+}
+
+
+def usage() -> str:
+    width = max(map(len, VERBS))
+    verbs = "\n".join(f"  {verb:<{width}}  {what}" for verb, (_, what) in VERBS.items())
+    return (
+        f"dialoeval {__version__}: evaluate response generation\n\n"
+        f"usage: dialoeval VERB [arguments]\n\n{verbs}\n\n"
+        "`dialoeval VERB --help` says more.\n"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb. Exit codes: 0 done, 1 a job failed, 2 the user can put it right, 130 interrupted."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage(), end="")
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        print(f"dialoeval {__version__}")
+        return 0
+    verb, *rest = arguments
+    try:
+        if verb not in VERBS:
+            raise UserError(f"unknown verb {verb!r}{nearest(verb, VERBS)} (`dialoeval --help` lists them)")
+        return importlib.import_module(f"dialoeval.cli.{VERBS[verb][0]}").main(rest)
+    except UserError as error:
+        print(f"dialoeval: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("dialoeval: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 1

@@ -1,0 +1,23 @@
+"""Typed configuration: the schemas of conf/, checked before anything runs."""
+
+from dialoeval.config.schema import (
+    DatasetConfig,
+    DecodingConfig,
+    EngineConfig,
+    ModelConfig,
+    ProtocolConfig,
+    RunConfig,
+    TrainingConfig,
+    TrainConfig,
+)
+
+__all__ = [
+    "DatasetConfig",
+    "DecodingConfig",
+    "EngineConfig",
+    "ModelConfig",
+    "ProtocolConfig",
+    "RunConfig",
+    "TrainConfig",
+    "TrainingConfig",
+]

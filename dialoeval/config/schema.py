@@ -1,0 +1,191 @@
+"""The schema of every configuration group in conf/. A value that changes a reply or a figure is a field here.
+
+Fields without a default must be set by the group's file. `None` means "not used". No library default decides
+anything: what is not written here is not passed on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Optional
+
+from omegaconf import MISSING
+
+
+class Prompt(StrEnum):
+    """How a dialogue becomes the model's input."""
+
+    dialogpt = "dialogpt"  # every turn followed by the end-of-text token (DialoGPT, section 3.1)
+    chat = "chat"  # the tokenizer's chat template, turns alternating user and assistant
+    blenderbot = "blenderbot"  # encoder-decoder: turns joined by two spaces
+    godel = "godel"  # encoder-decoder: "Instruction: ... [CONTEXT] turn EOS turn"
+
+
+class Strategy(StrEnum):
+    """How a reply is chosen from the model's distribution."""
+
+    greedy = "greedy"
+    beam = "beam"
+    sample = "sample"
+
+
+class Rerank(StrEnum):
+    """How one of several sampled candidates is chosen."""
+
+    none = "none"
+    mmi = "mmi"  # lowest loss of the context given the candidate under a backward model (DialoGPT, section 3.2)
+    classifier = "classifier"  # highest score of a sequence classifier (DialogRPT)
+
+
+class Clean(StrEnum):
+    none = "none"
+    dstc7 = "dstc7"
+
+
+class EngineName(StrEnum):
+    auto = "auto"  # fast where it supports the model and the decoding, else hf
+    fast = "fast"
+    hf = "hf"
+    vllm = "vllm"
+    openai = "openai"
+
+
+@dataclass
+class ModelConfig:
+    name: str = MISSING  # as tables show it
+    path: str = MISSING  # hub name, local folder, or an embedded model: "tiny", "smollm2"
+    revision: Optional[str] = None  # hub branch, tag or commit
+    weights: Optional[str] = None  # a state-dict file (.pkl of the DialoGPT release, .bin, .safetensors) over `path`'s
+    prompt: Prompt = Prompt.dialogpt
+    system_prompt: Optional[str] = None  # chat prompts only
+    instruction: Optional[str] = None  # godel prompts only
+    max_turns: int = 0  # keep only the last N turns of the context; 0 keeps all that fit the window
+    backward: Optional[str] = None  # model that scores context given reply, for rerank=mmi
+    backward_revision: Optional[str] = None
+    classifier: Optional[str] = None  # sequence classifier, for rerank=classifier
+    classifier_revision: Optional[str] = None
+
+
+@dataclass
+class DecodingConfig:
+    name: str = MISSING  # as tables show it
+    strategy: Strategy = MISSING
+    num_beams: int = 1
+    length_penalty: float = 1.0  # beam: score = sum of log-probabilities / length ** length_penalty
+    early_stopping: Any = False  # beam: true, false or "never", as in transformers
+    temperature: float = 1.0
+    top_k: int = 0  # 0: off
+    top_p: float = 1.0  # 1: off
+    typical_p: float = 1.0  # 1: off
+    min_p: float = 0.0  # 0: off
+    repetition_penalty: float = 1.0  # 1: off
+    no_repeat_ngram_size: int = 0  # 0: off
+    min_new_tokens: int = 0
+    max_new_tokens: int = 64  # the end token counts
+    num_candidates: int = 1  # sampled candidates a context, for reranking
+    rerank: Rerank = Rerank.none
+    mmi_lambda: float = 1.0  # weight of the backward log-probability; 1 is the paper's (backward alone)
+    mmi_length_normalised: bool = True  # the paper's loss is the mean over target tokens
+
+
+@dataclass
+class ColumnsConfig:
+    """Column names of a user's file or hub dataset. `context` may be a list column, a string, or several columns."""
+
+    id: Optional[str] = None  # none: the row number
+    context: Any = None
+    references: Any = None
+    turn_separator: Optional[str] = None  # splits a string context into turns
+
+
+@dataclass
+class DatasetConfig:
+    name: str = MISSING  # as tables show it
+    kind: str = MISSING  # chitchat, file, hub, dstc7, reddit6k
+    path: Optional[str] = None  # file, folder or hub name
+    subset: Optional[str] = None  # hub configuration name
+    revision: Optional[str] = None
+    split: str = "test"
+    limit: Optional[int] = None  # first N examples
+    skip_bad: bool = False
+    columns: ColumnsConfig = field(default_factory=ColumnsConfig)
+
+
+@dataclass
+class ProtocolConfig:
+    name: str = MISSING  # as signatures show it
+    clean: Clean = Clean.none
+    slots: int = 0  # reference slots a context; 0: every reference once
+    held_out: Optional[int] = None  # index of the human reply, never used as a reference
+    empty_word: Optional[str] = None  # what an empty line becomes in mteval and METEOR
+
+
+@dataclass
+class EngineConfig:
+    name: EngineName = EngineName.auto
+    device: str = "auto"  # auto, cpu, cuda, cuda:N
+    dtype: str = "fp32"  # fp32 (exact), bf16 (fast; replies may differ), fp16 (CUDA only)
+    chunk: int = 0  # contexts a chunk: the unit of work that a killed run finishes or does again; 0 chooses
+    batch_tokens: int = 0  # padded tokens a prefill; 0 chooses from free memory
+    slots: int = 0  # concurrent sequences; 0 chooses
+    workers: int = 0  # CPU processes, one thread each; 0: one a core, where there is enough work
+    base_url: Optional[str] = None  # openai: the server
+    api_key_env: str = "OPENAI_API_KEY"  # openai: the environment variable that holds the key
+    concurrency: int = 8  # openai: requests in flight
+    requests_per_minute: int = 0  # openai: 0 is no limit
+    timeout: float = 60.0  # openai: seconds a request
+    retries: int = 5  # openai
+
+
+@dataclass
+class ScoringConfig:
+    meteor: bool = True
+    extra: list[str] = field(default_factory=list)  # other metrics, by name: see `dialoeval list metrics`
+    resamples: int = 1000  # bootstrap resamples of the replies; 0: no intervals
+    bootstrap_seed: int = 12345
+
+
+@dataclass
+class RunConfig:
+    model: ModelConfig = MISSING
+    decoding: DecodingConfig = MISSING
+    dataset: DatasetConfig = MISSING
+    protocol: ProtocolConfig = MISSING
+    engine: EngineConfig = MISSING
+    scoring: ScoringConfig = field(default_factory=ScoringConfig)
+    seed: int = 0
+    reports_dir: str = "reports"
+    tracker: str = "none"  # none, wandb, mlflow, tensorboard
+
+
+@dataclass
+class TrainingConfig:
+    """Optimisation settings of `dialoeval train`."""
+
+    direction: str = "forward"  # forward: turns in order; backward: turns in reverse order, for MMI
+    output_dir: str = MISSING
+    from_scratch: bool = False  # random weights of the model's shape instead of its weights
+    epochs: float = 1.0
+    max_steps: int = 0  # 0: epochs decide
+    max_minutes: float = 0.0  # 0: no limit; learning-rate schedules need epochs or max_steps
+    batch_tokens: int = 8192  # tokens an optimiser step
+    block_size: int = 256  # tokens a training sequence
+    learning_rate: float = 5e-4
+    warmup_steps: int = 200
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    label_smoothing: float = 0.0
+    dropout: Optional[float] = None  # none: the model's own
+    log_every: int = 20
+    eval_every: int = 200
+    save_every: int = 200
+
+
+@dataclass
+class TrainConfig:
+    model: ModelConfig = MISSING
+    dataset: DatasetConfig = MISSING
+    engine: EngineConfig = MISSING
+    training: TrainingConfig = MISSING
+    seed: int = 0

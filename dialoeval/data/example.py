@@ -1,0 +1,37 @@
+"""One evaluation example: a dialogue so far, and what people replied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Example:
+    """A single-turn reply to generate and judge.
+
+    Attributes:
+        id: unique in its dataset.
+        context: the dialogue's turns, oldest first; may be empty.
+        references: human replies, in their original order; may be empty.
+    """
+
+    id: str
+    context: tuple[str, ...]
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Examples in their order, with what identifies them.
+
+    Attributes:
+        name: as tables show it.
+        examples: in file order, ids unique.
+        fingerprint: SHA-256 over ids, contexts and references; two datasets with one fingerprint are the same.
+        skipped: ``(where, why)`` of every line that ``skip_bad`` passed over.
+    """
+
+    name: str
+    examples: tuple[Example, ...]
+    fingerprint: str
+    skipped: tuple[tuple[str, str], ...] = ()

@@ -1,0 +1,147 @@
+"""Reading and writing the project's files: atomic, strict JSON, errors that name file, line and field."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from dialoeval.errors import UserError
+
+
+@contextlib.contextmanager
+def atomic_open(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a temporary sibling of `path` for writing; on success fsync it and move it into place.
+
+    Readers see the old file or the whole new one, never a part; on an error the old file stays.
+
+    Raises:
+        UserError: the folder cannot be made or written, or the disk is full.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n", "errors": "surrogatepass"}
+        with os.fdopen(descriptor, mode, **text) as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write `text` atomically as UTF-8."""
+    with atomic_open(path) as stream:
+        stream.write(text)
+
+
+def dumps(value: Any, *, indent: int | None = None) -> str:
+    """Strict JSON: NaN and infinities are refused, since most readers cannot take them.
+
+    Non-ASCII text is kept readable; lone surrogates, which UTF-8 cannot hold, are escaped.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, ensure_ascii=True, allow_nan=False, indent=indent)
+    return text
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write `value` atomically as indented strict JSON."""
+    write_text(path, dumps(value, indent=2) + "\n")
+
+
+def write_jsonl(path: str | os.PathLike[str], rows: Iterable[Any]) -> None:
+    """Write one strict JSON value a line, atomically."""
+    with atomic_open(path) as stream:
+        for row in rows:
+            stream.write(dumps(row) + "\n")
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        UserError: it is missing, unreadable or not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text: {error}") from error
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}, line {error.lineno}: not JSON: {error.msg}") from error
+
+
+def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, line without its end). Only LF and CRLF end a line, never other Unicode breaks.
+
+    Raises:
+        UserError: the file is missing or a line is not UTF-8.
+    """
+    try:
+        stream = open(path, "rb")  # noqa: SIM115 - closed by the with below; opened here to tell OSErrors apart
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    with stream:
+        for number, raw in enumerate(stream, 1):
+            if number == 1:
+                raw = raw.removeprefix(b"\xef\xbb\xbf")
+            try:
+                yield number, raw.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise UserError(f"{path}, line {number}: not UTF-8 text: {error.reason} at byte {error.start}") from error
+
+
+def read_jsonl(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number, object) of a JSON-lines file; blank lines are passed over.
+
+    Raises:
+        UserError: naming file and line, where a line is not a JSON object.
+    """
+    for number, line in read_lines(path):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise UserError(f"{path}, line {number}: not JSON: {getattr(error, 'msg', error)}") from error
+        if not isinstance(row, dict):
+            raise UserError(f"{path}, line {number}: expected a JSON object, found {type(row).__name__}")
+        yield number, row
+
+
+def sha256_file(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of a file's bytes, in hex."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256_json(value: Any) -> str:
+    """The SHA-256 of `value`'s canonical JSON (sorted keys, no spaces), in hex."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
