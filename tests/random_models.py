@@ -1,0 +1,73 @@
+"""Small random models saved in the hub's format: the architectures are real, only the weights are not trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TEXTS = [
+    "hello there, how are you doing today?",
+    "i'm fine, thanks! what about you?",
+    "not bad. did you see the game last night?",
+    "no, i was at work all day and missed it.",
+    "that is too bad; it was a great one.",
+    "do you like music or films more?",
+    "music, i think. i play the guitar a little.",
+    "cool! what kind of songs do you play?",
+    "mostly old rock and some blues.",
+]
+
+
+def bpe_tokenizer(vocab_size: int = 400):
+    """A byte-level BPE tokenizer trained on a few lines; its end-of-text token is id 0 and is the pad token too."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size, special_tokens=["<|endoftext|>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+    )
+    tokenizer.train_from_iterator(TEXTS, trainer)
+    end = "<|endoftext|>"
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token=end, bos_token=end, unk_token=end, pad_token=end
+    )
+
+
+def random_gpt2(
+    folder: str | Path,
+    *,
+    layers: int = 2,
+    width: int = 64,
+    heads: int = 4,
+    window: int = 128,
+    seed: int = 0,
+    sharpen: float = 1.0,
+) -> Path:
+    """Save a random GPT-2 with its tokenizer to `folder`.
+
+    `sharpen` multiplies the token embeddings (and so the tied output head): larger values give a less uniform
+    distribution, so that replies end by themselves and ties are rare.
+    """
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    folder = Path(folder)
+    tokenizer = bpe_tokenizer()
+    config = GPT2Config(
+        vocab_size=len(tokenizer),
+        n_positions=window,
+        n_embd=width,
+        n_layer=layers,
+        n_head=heads,
+        bos_token_id=tokenizer.eos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    torch.manual_seed(seed)
+    model = GPT2LMHeadModel(config).eval()
+    with torch.no_grad():
+        model.transformer.wte.weight.mul_(sharpen)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
