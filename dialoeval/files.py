@@ -114,7 +114,8 @@ def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
             try:
                 yield number, raw.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
             except UnicodeDecodeError as error:
-                raise UserError(f"{path}, line {number}: not UTF-8 text: {error.reason} at byte {error.start}") from error
+                reason = f"{error.reason} at byte {error.start}"
+                raise UserError(f"{path}, line {number}: not UTF-8 text: {reason}") from error
 
 
 def read_jsonl(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -7,8 +7,8 @@ from dialoeval.config.schema import (
     ModelConfig,
     ProtocolConfig,
     RunConfig,
-    TrainingConfig,
     TrainConfig,
+    TrainingConfig,
 )
 
 __all__ = [

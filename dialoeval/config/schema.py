@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Optional
+from typing import Any
 
 from omegaconf import MISSING
 
@@ -55,16 +55,16 @@ class EngineName(StrEnum):
 class ModelConfig:
     name: str = MISSING  # as tables show it
     path: str = MISSING  # hub name, local folder, or an embedded model: "tiny", "smollm2"
-    revision: Optional[str] = None  # hub branch, tag or commit
-    weights: Optional[str] = None  # a state-dict file (.pkl of the DialoGPT release, .bin, .safetensors) over `path`'s
+    revision: str | None = None  # hub branch, tag or commit
+    weights: str | None = None  # a state-dict file (.pkl of the DialoGPT release, .bin, .safetensors) over `path`'s
     prompt: Prompt = Prompt.dialogpt
-    system_prompt: Optional[str] = None  # chat prompts only
-    instruction: Optional[str] = None  # godel prompts only
+    system_prompt: str | None = None  # chat prompts only
+    instruction: str | None = None  # godel prompts only
     max_turns: int = 0  # keep only the last N turns of the context; 0 keeps all that fit the window
-    backward: Optional[str] = None  # model that scores context given reply, for rerank=mmi
-    backward_revision: Optional[str] = None
-    classifier: Optional[str] = None  # sequence classifier, for rerank=classifier
-    classifier_revision: Optional[str] = None
+    backward: str | None = None  # model that scores context given reply, for rerank=mmi
+    backward_revision: str | None = None
+    classifier: str | None = None  # sequence classifier, for rerank=classifier
+    classifier_revision: str | None = None
 
 
 @dataclass
@@ -93,21 +93,21 @@ class DecodingConfig:
 class ColumnsConfig:
     """Column names of a user's file or hub dataset. `context` may be a list column, a string, or several columns."""
 
-    id: Optional[str] = None  # none: the row number
+    id: str | None = None  # none: the row number
     context: Any = None
     references: Any = None
-    turn_separator: Optional[str] = None  # splits a string context into turns
+    turn_separator: str | None = None  # splits a string context into turns
 
 
 @dataclass
 class DatasetConfig:
     name: str = MISSING  # as tables show it
     kind: str = MISSING  # chitchat, file, hub, dstc7, reddit6k
-    path: Optional[str] = None  # file, folder or hub name
-    subset: Optional[str] = None  # hub configuration name
-    revision: Optional[str] = None
+    path: str | None = None  # file, folder or hub name
+    subset: str | None = None  # hub configuration name
+    revision: str | None = None
     split: str = "test"
-    limit: Optional[int] = None  # first N examples
+    limit: int | None = None  # first N examples
     skip_bad: bool = False
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
 
@@ -117,8 +117,8 @@ class ProtocolConfig:
     name: str = MISSING  # as signatures show it
     clean: Clean = Clean.none
     slots: int = 0  # reference slots a context; 0: every reference once
-    held_out: Optional[int] = None  # index of the human reply, never used as a reference
-    empty_word: Optional[str] = None  # what an empty line becomes in mteval and METEOR
+    held_out: int | None = None  # index of the human reply, never used as a reference
+    empty_word: str | None = None  # what an empty line becomes in mteval and METEOR
 
 
 @dataclass
@@ -130,7 +130,7 @@ class EngineConfig:
     batch_tokens: int = 0  # padded tokens a prefill; 0 chooses from free memory
     slots: int = 0  # concurrent sequences; 0 chooses
     workers: int = 0  # CPU processes, one thread each; 0: one a core, where there is enough work
-    base_url: Optional[str] = None  # openai: the server
+    base_url: str | None = None  # openai: the server
     api_key_env: str = "OPENAI_API_KEY"  # openai: the environment variable that holds the key
     concurrency: int = 8  # openai: requests in flight
     requests_per_minute: int = 0  # openai: 0 is no limit
@@ -176,7 +176,7 @@ class TrainingConfig:
     weight_decay: float = 0.01
     max_grad_norm: float = 1.0
     label_smoothing: float = 0.0
-    dropout: Optional[float] = None  # none: the model's own
+    dropout: float | None = None  # none: the model's own
     log_every: int = 20
     eval_every: int = 200
     save_every: int = 200
