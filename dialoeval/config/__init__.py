@@ -1,6 +1,7 @@
 """Typed configuration: the schemas of conf/, checked before anything runs."""
 
 from dialoeval.config.schema import (
+    ArchitectureConfig,
     DatasetConfig,
     DecodingConfig,
     EngineConfig,
@@ -12,6 +13,7 @@ from dialoeval.config.schema import (
 )
 
 __all__ = [
+    "ArchitectureConfig",
     "DatasetConfig",
     "DecodingConfig",
     "EngineConfig",

@@ -107,6 +107,7 @@ class DatasetConfig:
     subset: str | None = None  # hub configuration name
     revision: str | None = None
     split: str = "test"
+    context_turns: int = 0  # keep the last N turns of each context; 0 keeps all
     limit: int | None = None  # first N examples
     skip_bad: bool = False
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
@@ -160,32 +161,49 @@ class RunConfig:
 
 
 @dataclass
+class ArchitectureConfig:
+    """Shape of a GPT-2 model made from random weights, and of the byte-level BPE vocabulary learned for it."""
+
+    layers: int = 4
+    width: int = 256
+    heads: int = 4
+    window: int = 256  # positions
+    vocabulary: int = 4096  # tokens, the end-of-text token included
+    tokenizer: str | None = None  # take this model's tokenizer instead of learning one
+
+
+@dataclass
 class TrainingConfig:
     """Optimisation settings of `dialoeval train`."""
 
-    direction: str = "forward"  # forward: turns in order; backward: turns in reverse order, for MMI
+    name: str = MISSING
     output_dir: str = MISSING
-    from_scratch: bool = False  # random weights of the model's shape instead of its weights
-    epochs: float = 1.0
-    max_steps: int = 0  # 0: epochs decide
-    max_minutes: float = 0.0  # 0: no limit; learning-rate schedules need epochs or max_steps
-    batch_tokens: int = 8192  # tokens an optimiser step
-    block_size: int = 256  # tokens a training sequence
-    learning_rate: float = 5e-4
-    warmup_steps: int = 200
+    direction: str = "forward"  # forward: turns in order; backward: turns in reverse order, for MMI
+    from_scratch: bool = False  # a new model of `architecture` instead of fine-tuning `model`
+    architecture: ArchitectureConfig = field(default_factory=ArchitectureConfig)
+    max_steps: int = 1000  # optimiser steps
+    batch_tokens: int = 8192  # tokens an optimiser step, padding left out
+    micro_batch_tokens: int = 8192  # padded tokens a forward pass; gradients add up to batch_tokens
+    block_size: int = 256  # tokens a training sequence at most; longer dialogues are cut at turn boundaries
+    learning_rate: float = 5e-4  # peak; linear warm-up, then a cosine down to a tenth of it
+    warmup_steps: int = 100
     weight_decay: float = 0.01
+    beta2: float = 0.95
     max_grad_norm: float = 1.0
-    label_smoothing: float = 0.0
-    dropout: float | None = None  # none: the model's own
-    log_every: int = 20
+    dropout: float = 0.0
+    precision: str = "fp32"  # fp32, or bf16 (autocast on CUDA)
+    validation_split: str | None = "validation"  # none: no held-out evaluation
+    validation_limit: int | None = None  # dialogues
+    log_every: int = 20  # steps
     eval_every: int = 200
     save_every: int = 200
+    save_dtype: str = "fp32"  # of the final weights; fp16 halves the file
 
 
 @dataclass
 class TrainConfig:
     model: ModelConfig = MISSING
     dataset: DatasetConfig = MISSING
-    engine: EngineConfig = MISSING
     training: TrainingConfig = MISSING
+    device: str = "auto"
     seed: int = 0

@@ -1,5 +1,49 @@
-"""Datasets: where examples come from."""
+"""Datasets: where examples come from. One module a kind; `load` finds it by the configuration's `kind`."""
 
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+
+from dialoeval.config import DatasetConfig
 from dialoeval.data.example import Dataset, Example
+from dialoeval.errors import UserError, nearest
 
-__all__ = ["Dataset", "Example"]
+__all__ = ["Dataset", "Example", "dialogues", "load"]
+
+_NOT_KINDS = {"example", "records"}
+
+
+def kinds() -> list[str]:
+    """The kinds of dataset that can be named in a configuration."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _NOT_KINDS)
+
+
+def load(config: DatasetConfig) -> Dataset:
+    """Read the examples that a dataset configuration names.
+
+    Raises:
+        UserError: naming file, line and field, where something is missing or malformed.
+    """
+    dataset = _module(config.kind).load(config)
+    if not dataset.examples:
+        raise UserError(f"the dataset {config.name} has no examples (path={config.path}, split={config.split})")
+    return dataset
+
+
+def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
+    """The dialogues to train on: each a tuple of turns, oldest first.
+
+    A kind that knows whole conversations gives these; of the others, each context with each of its references is one.
+    """
+    module = _module(config.kind)
+    if hasattr(module, "dialogues"):
+        return module.dialogues(config)
+    return [(*example.context, reference) for example in load(config).examples for reference in example.references]
+
+
+def _module(kind: str) -> ModuleType:
+    if kind not in kinds():
+        raise UserError(f"unknown dataset kind {kind!r}{nearest(kind, kinds())} (known: {', '.join(kinds())})")
+    return importlib.import_module(f"{__name__}.{kind}")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from dialoeval.files import sha256_json
 
 
 @dataclass(frozen=True)
@@ -35,3 +38,8 @@ class Dataset:
     examples: tuple[Example, ...]
     fingerprint: str
     skipped: tuple[tuple[str, str], ...] = ()
+
+
+def fingerprint(examples: Iterable[Example]) -> str:
+    """SHA-256 over ids, contexts and references, in order."""
+    return sha256_json([[example.id, example.context, example.references] for example in examples])

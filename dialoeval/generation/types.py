@@ -48,9 +48,7 @@ class TokenEngine(Protocol):
 
     name: str
 
-    def generate(
-        self, requests: Sequence[TokenRequest], decoding: DecodingConfig, seed: int
-    ) -> Iterator[TokenReply]:
+    def generate(self, requests: Sequence[TokenRequest], decoding: DecodingConfig, seed: int) -> Iterator[TokenReply]:
         """Yield num_candidates replies a request, in any order."""
         ...
 

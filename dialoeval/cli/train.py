@@ -1,0 +1,39 @@
+"""`dialoeval train`: causal language modelling on dialogues."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+HELP = """usage: dialoeval train [training=NAME] [model=NAME] [dataset=NAME] [key=value ...]
+
+Train or fine-tune a dialogue model: turns joined and ended by the end-of-text token.
+
+  dialoeval train model=dialogpt-small dataset=file dataset.path=talks.jsonl training.output_dir=my-model
+  dialoeval train training=tiny                     # the embedded model, from random weights
+  dialoeval train training.direction=backward ...   # reply -> context, for MMI reranking
+
+Run again after an interruption, the same command goes on where it was and ends with the same weights.
+  --cfg job    print the whole configuration and stop
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Compose conf/train.yaml with the overrides, train, and say where the model is."""
+    if {"-h", "--help"} & set(arguments):
+        print(HELP, end="")
+        return 0
+    from dialoeval.config.compose import compose
+
+    show = list(arguments[-2:]) == ["--cfg", "job"]
+    config = compose("train", arguments[:-2] if show else arguments)
+    if show:
+        from omegaconf import OmegaConf
+
+        print(OmegaConf.to_yaml(OmegaConf.structured(config)), end="")
+        return 0
+    from dialoeval.training.train import train
+
+    summary = train(config)
+    perplexity = summary["validation_perplexity"]
+    print(f"model: {config.training.output_dir}" + (f"  held-out perplexity: {perplexity}" if perplexity else ""))
+    return 0

@@ -1,0 +1,78 @@
+"""Checkpoints in the hub's format, and the state that lets training go on to the same weights."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dialoeval.errors import UserError
+from dialoeval.files import read_json, write_json
+
+if TYPE_CHECKING:
+    import torch
+
+STATE = "state"  # folder with the weights, optimiser and counters of the last checkpoint
+
+
+def save_model(model: Any, tokenizer: Any, folder: Path, dtype: str) -> None:
+    """Write weights (safetensors, one file), configuration and tokenizer to `folder`, which becomes a model folder."""
+    import copy
+
+    if dtype not in ("fp32", "fp16"):
+        raise UserError(f"training.save_dtype must be fp32 or fp16, not {dtype!r}")
+    saved = copy.deepcopy(model).cpu()
+    if dtype == "fp16":
+        saved = saved.half()
+    saved.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def save_state(output: Path, model: Any, optimizer: torch.optim.Optimizer, progress: dict[str, Any]) -> None:
+    """Replace the state folder in one rename: a killed run finds the last whole checkpoint."""
+    import torch
+
+    output.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=".state-", dir=output))
+    try:
+        torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, fresh / "tensors.pt")
+        write_json(fresh / "progress.json", progress)
+        old = output / f"{STATE}.old"
+        shutil.rmtree(old, ignore_errors=True)
+        if (output / STATE).exists():
+            os.replace(output / STATE, old)
+        os.replace(fresh, output / STATE)
+        shutil.rmtree(old, ignore_errors=True)
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"cannot write a checkpoint to {output}: {error}") from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def load_state(
+    output: Path, model: Any, optimizer: torch.optim.Optimizer, run: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Restore the last checkpoint into `model` and `optimizer`; return its progress, or None where there is none.
+
+    Raises:
+        UserError: the folder holds the training of another configuration.
+    """
+    import torch
+
+    folder = next((f for f in (output / STATE, output / f"{STATE}.old") if (f / "progress.json").is_file()), None)
+    if folder is None:
+        return None
+    progress = read_json(folder / "progress.json")
+    if progress.get("run") != run:
+        changed = [key for key in run if progress.get("run", {}).get(key) != run[key]]
+        raise UserError(
+            f"{output} holds the training of another configuration (differs in: {', '.join(changed)}); "
+            "name another training.output_dir, or delete that folder"
+        )
+    device = next(model.parameters()).device
+    tensors = torch.load(folder / "tensors.pt", map_location=device, weights_only=True)
+    model.load_state_dict(tensors["model"])
+    optimizer.load_state_dict(tensors["optimizer"])
+    return progress

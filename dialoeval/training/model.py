@@ -1,0 +1,74 @@
+"""The model to train: random weights of a shape, or a checkpoint to fine-tune."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from dialoeval import data
+from dialoeval.config import ArchitectureConfig, TrainConfig
+from dialoeval.errors import UserError
+from dialoeval.training.tokenizer import train_tokenizer
+
+
+def make_model(config: TrainConfig) -> tuple[Any, Any]:
+    """Return (model, tokenizer) on the CPU, in float32 and training mode.
+
+    Raises:
+        UserError: the model or tokenizer cannot be loaded, or has no end-of-text token.
+    """
+    options = config.training
+    if options.from_scratch:
+        tokenizer = _tokenizer(config)
+        model = _gpt2(options.architecture, tokenizer, options.dropout)
+    else:
+        from dialoeval.generation.models import load_for_training
+
+        model, tokenizer = load_for_training(config.model)
+        _set_dropout(model, options.dropout)
+    if tokenizer.eos_token_id is None:
+        raise UserError(f"the tokenizer of {config.model.path} has no end-of-text token, which ends every turn")
+    window = getattr(model.config, "max_position_embeddings", None) or getattr(model.config, "n_positions", None)
+    if window and options.block_size > window:
+        raise UserError(
+            f"training.block_size={options.block_size} is longer than the model's window of {window} tokens"
+        )
+    return model.float().train(), tokenizer
+
+
+def _tokenizer(config: TrainConfig) -> Any:
+    shape = config.training.architecture
+    if shape.tokenizer:
+        from dialoeval.generation.models import load_tokenizer
+
+        return load_tokenizer(shape.tokenizer)
+    turns = itertools.chain.from_iterable(data.dialogues(config.dataset))
+    return train_tokenizer(turns, shape.vocabulary, shape.window)
+
+
+def _gpt2(shape: ArchitectureConfig, tokenizer: Any, dropout: float) -> Any:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    config = GPT2Config(
+        vocab_size=len(tokenizer),
+        n_positions=shape.window,
+        n_embd=shape.width,
+        n_layer=shape.layers,
+        n_head=shape.heads,
+        activation_function="gelu_pytorch_tanh",  # GPT-2's GELU, as one operation
+        bos_token_id=tokenizer.eos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.eos_token_id,
+        resid_pdrop=dropout,
+        embd_pdrop=dropout,
+        attn_pdrop=dropout,
+    )
+    return GPT2LMHeadModel(config)
+
+
+def _set_dropout(model: Any, rate: float) -> None:
+    import torch
+
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = rate
