@@ -8,6 +8,7 @@ from dialoeval.config.schema import (
     ModelConfig,
     ProtocolConfig,
     RunConfig,
+    ScoringConfig,
     TrainConfig,
     TrainingConfig,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "ModelConfig",
     "ProtocolConfig",
     "RunConfig",
+    "ScoringConfig",
     "TrainConfig",
     "TrainingConfig",
 ]

@@ -125,3 +125,19 @@ def _chain(error: BaseException | None) -> list[BaseException]:
         chain.append(error)
         error = error.__cause__ or error.__context__
     return chain
+
+
+def group(name: str, option: str) -> Any:
+    """One option of a configuration group, as an object of its schema.
+
+    Raises:
+        UserError: no such option, naming the nearest.
+    """
+    from omegaconf import OmegaConf
+
+    if option not in group_options(name):
+        options = group_options(name)
+        raise UserError(f"unknown {name} {option!r}{nearest(option, options)} (known: {', '.join(options)})")
+    values = OmegaConf.load(conf_dir() / name / f"{option}.yaml")
+    values.pop("defaults", None)
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(GROUPS[name]), values))

@@ -30,9 +30,7 @@ class Texts:
         return Texts([written(h) for h in self.hypotheses], [[written(r) for r in refs] for refs in self.references])
 
 
-def apply(
-    hypotheses: Sequence[str], references: Sequence[Sequence[str]], protocol: ProtocolConfig
-) -> Texts:
+def apply(hypotheses: Sequence[str], references: Sequence[Sequence[str]], protocol: ProtocolConfig) -> Texts:
     """Choose the reference slots and clean replies and references.
 
     Raises:

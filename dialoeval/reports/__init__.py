@@ -1,1 +1,1 @@
-
+"""Tables and pages from run folders."""

@@ -1,1 +1,7 @@
+"""Resampling statistics over anything that has figures for a weighting of its examples; knows no metric."""
 
+from dialoeval.stats.adjust import adjust
+from dialoeval.stats.intervals import bootstrap_intervals
+from dialoeval.stats.paired import PairedResult, approximate_randomization, paired_bootstrap
+
+__all__ = ["PairedResult", "adjust", "approximate_randomization", "bootstrap_intervals", "paired_bootstrap"]

@@ -1,0 +1,106 @@
+"""`dialoeval score`: the paper's metrics on replies from anywhere."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dialoeval.errors import UserError
+
+EPILOG = """hypotheses: JSON lines {"id", "reply"} (a run's replies.jsonl too; with "system", several systems in one file), or
+plain text, one reply a line. references: JSON lines {"id", "references": [...]}, tab-separated text (id, then the
+references), or parallel text files, one reference a line each. Where both sides have ids, these are matched; otherwise
+lines are.
+
+  dialoeval score --hypotheses replies.jsonl --references refs.jsonl --protocol dstc7 --out scores.json
+  dialoeval score --hypotheses a.txt b.txt --references ref0.txt ref1.txt --segments segments.parquet
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Score one or several systems; print a table, write JSON and segment scores where asked."""
+    options = _parser().parse_args(arguments)
+    from dialoeval.cli import scoring_files
+    from dialoeval.config import ScoringConfig
+    from dialoeval.config.compose import group
+    from dialoeval.metrics.scores import score_statistics, segments
+    from dialoeval.metrics.suite import statistics
+
+    extra = [name for name in (options.extra or "").split(",") if name]
+    scoring = ScoringConfig(meteor=not options.no_meteor, extra=extra, resamples=options.resamples)
+    protocol = group("protocol", options.protocol)
+    references = scoring_files.read_references(options.references)
+    systems = scoring_files.read_systems(options.hypotheses)
+    results: dict[str, dict[str, Any]] = {}
+    rows: list[dict[str, Any]] = []
+    for name, replies in systems.items():
+        ids, hypotheses, lists, unscored = scoring_files.match(replies, references, options.skip_bad)
+        made = statistics(hypotheses, lists, protocol, meteor=scoring.meteor, progress=True)
+        scored = score_statistics(made, scoring, hypotheses=hypotheses, references=lists).to_json()
+        if unscored:
+            scored["counts"]["skipped"] = unscored
+        results[name] = scored
+        if options.segments:
+            rows += [{"system": name, **row} for row in segments(made, ids)]
+    _write(options, results, rows)
+    _print(results)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dialoeval score",
+        description="Score replies from anywhere with NIST, BLEU, METEOR, entropy, distinct-n and length.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--hypotheses", nargs="+", required=True, metavar="FILE", help="replies, one file a system")
+    parser.add_argument("--references", nargs="+", required=True, metavar="FILE", help="references")
+    parser.add_argument("--protocol", default="none", metavar="NAME", help="dstc7, reddit6k or none (default)")
+    parser.add_argument("--out", metavar="FILE.json", help="write the scores as JSON")
+    parser.add_argument("--segments", metavar="FILE", help="write the scores of each reply (.jsonl or .parquet)")
+    parser.add_argument("--extra", metavar="NAME,...", help="other metrics: see `dialoeval list metrics`")
+    parser.add_argument("--no-meteor", action="store_true", help="leave METEOR out")
+    parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="bootstrap resamples; 0: no intervals")
+    parser.add_argument("--skip-bad", action="store_true", help="leave out replies without an entry in the references")
+    return parser
+
+
+def _write(options: argparse.Namespace, results: dict[str, dict[str, Any]], rows: list[dict[str, Any]]) -> None:
+    from dialoeval.files import atomic_open, write_json, write_jsonl
+
+    if options.out:
+        alone = len(results) == 1
+        write_json(options.out, next(iter(results.values())) if alone else {"schema": 1, "systems": results})
+    if not options.segments:
+        return
+    if len(results) == 1:
+        rows = [{key: value for key, value in row.items() if key != "system"} for row in rows]
+    kind = Path(options.segments).suffix
+    if kind == ".jsonl":
+        write_jsonl(options.segments, rows)
+    elif kind == ".parquet":
+        import pyarrow
+        from pyarrow import parquet
+
+        with atomic_open(options.segments, "wb") as stream:
+            parquet.write_table(pyarrow.Table.from_pylist(rows), stream)
+    else:
+        raise UserError(f"--segments {options.segments}: the name must end in .jsonl or .parquet")
+
+
+def _print(results: dict[str, dict[str, Any]]) -> None:
+    from dialoeval.reports.tables import paper_table
+
+    order = sorted(results, key=lambda name: results[name]["nist"][3] or 0.0, reverse=True)
+    print(paper_table([(name, results[name]) for name in order], intervals=True).to_markdown(), end="")
+    first = results[order[0]]
+    print(f"\nsignature: {first['signature']}")
+    for name in order:
+        odd = {key: value for key, value in results[name]["counts"].items() if value}
+        if odd:
+            print(f"{name}: " + ", ".join(f"{value} {key.replace('_', ' ')}" for key, value in odd.items()))
+        for metric, result in results[name]["extra"].items():
+            print(f"{name}: {metric} = {result['score']}  ({result['signature']})")
