@@ -1,0 +1,147 @@
+"""What decoding settings do to next-token scores: pure functions with the semantics of transformers' processors.
+
+They are applied in transformers' order: repetition penalty, no-repeat n-grams, minimum new tokens (`penalise`), and then,
+for sampling only, temperature, top-k, top-p, min-p, typical (`warp`). Greedy and sampling apply them to logits, beam
+search to log-probabilities, as `generate` does. All take scores (rows, vocabulary) and return new ones, leaving theirs
+alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+    from dialoeval.config import DecodingConfig
+
+_NEVER = float("-inf")
+
+
+def penalises(decoding: DecodingConfig) -> bool:
+    """Whether `penalise` looks at more than the scores."""
+    return decoding.repetition_penalty != 1.0 or decoding.no_repeat_ngram_size > 0 or decoding.min_new_tokens > 0
+
+
+def penalise(
+    scores: torch.Tensor,
+    tokens: torch.Tensor,
+    lengths: torch.Tensor,
+    new_tokens: torch.Tensor,
+    eos_id: int,
+    decoding: DecodingConfig,
+) -> torch.Tensor:
+    """Apply what depends on the sequence so far.
+
+    Args:
+        scores: (rows, vocabulary).
+        tokens: (rows, width) prompt and generated tokens, right-padded with anything.
+        lengths: (rows,) tokens that count.
+        new_tokens: (rows,) how many of them were generated.
+    """
+    if decoding.repetition_penalty != 1.0:
+        scores = repetition_penalty(scores, tokens, lengths, decoding.repetition_penalty)
+    if decoding.no_repeat_ngram_size > 0:
+        scores = no_repeat_ngrams(scores, tokens, lengths, decoding.no_repeat_ngram_size)
+    if decoding.min_new_tokens > 0:
+        scores = min_new_tokens(scores, new_tokens, eos_id, decoding.min_new_tokens)
+    return scores
+
+
+def warp(scores: torch.Tensor, decoding: DecodingConfig) -> torch.Tensor:
+    """Apply the filters of sampling; what they remove becomes -inf."""
+    if decoding.temperature != 1.0:
+        scores = scores / decoding.temperature
+    if decoding.top_k > 0:
+        scores = top_k(scores, decoding.top_k)
+    if decoding.top_p < 1.0:
+        scores = top_p(scores, decoding.top_p)
+    if decoding.min_p > 0.0:
+        scores = min_p(scores, decoding.min_p)
+    if decoding.typical_p < 1.0:
+        scores = typical(scores, decoding.typical_p)
+    return scores
+
+
+def repetition_penalty(
+    scores: torch.Tensor, tokens: torch.Tensor, lengths: torch.Tensor, penalty: float
+) -> torch.Tensor:
+    """Divide positive and multiply negative scores of tokens already there, prompt included (CTRL, section 4.1)."""
+    import torch
+
+    seen = _mark(scores, tokens, _inside(tokens, lengths))
+    return torch.where(seen, torch.where(scores < 0, scores * penalty, scores / penalty), scores)
+
+
+def no_repeat_ngrams(scores: torch.Tensor, tokens: torch.Tensor, lengths: torch.Tensor, size: int) -> torch.Tensor:
+    """Forbid tokens that would complete an n-gram the sequence already holds, prompt included."""
+    import torch
+
+    if tokens.shape[1] < size:
+        return scores
+    windows = tokens.unfold(1, size, 1)  # (rows, width - size + 1, size)
+    ends = torch.arange(size, tokens.shape[1] + 1, device=tokens.device)  # a window's end, exclusive
+    last = lengths[:, None] - (size - 1) + torch.arange(size - 1, device=tokens.device)  # the last size-1 positions
+    prefix = tokens.gather(1, last.clamp(min=0))  # (rows, size - 1)
+    repeats = (windows[..., :-1] == prefix[:, None]).all(dim=-1) & (ends <= lengths[:, None])
+    return scores.masked_fill(_mark(scores, windows[..., -1], repeats), _NEVER)
+
+
+def min_new_tokens(scores: torch.Tensor, new_tokens: torch.Tensor, eos_id: int, minimum: int) -> torch.Tensor:
+    """Forbid the end token where fewer than `minimum` tokens were generated."""
+    import torch
+
+    scores = scores.clone()
+    scores[:, eos_id] = torch.where(new_tokens < minimum, _NEVER, scores[:, eos_id])
+    return scores
+
+
+def top_k(scores: torch.Tensor, k: int) -> torch.Tensor:
+    """Keep the k best tokens, and all that tie with the k-th."""
+    least = scores.topk(min(k, scores.shape[-1]), dim=-1).values[:, -1:]
+    return scores.masked_fill(scores < least, _NEVER)
+
+
+def top_p(scores: torch.Tensor, p: float) -> torch.Tensor:
+    """Keep the smallest set of best tokens whose probability reaches p (Holtzman et al. 2020), at least one."""
+    ordered, order = scores.sort(dim=-1)  # ascending, as the reference accumulates
+    remove = ordered.softmax(dim=-1).cumsum(dim=-1) <= 1 - p
+    remove[:, -1] = False
+    return scores.masked_fill(remove.scatter(1, order, remove), _NEVER)
+
+
+def min_p(scores: torch.Tensor, p: float) -> torch.Tensor:
+    """Keep tokens at least p times as probable as the best one (Nguyen et al. 2024)."""
+    probabilities = scores.softmax(dim=-1)
+    return scores.masked_fill(probabilities < p * probabilities.amax(dim=-1, keepdim=True), _NEVER)
+
+
+def typical(scores: torch.Tensor, mass: float) -> torch.Tensor:
+    """Keep the tokens whose information is nearest the entropy, up to `mass` (Meister et al. 2023), at least one."""
+    import torch
+
+    log_probabilities = scores.log_softmax(dim=-1)
+    entropy = -(log_probabilities.exp() * log_probabilities).nansum(dim=-1, keepdim=True)  # 0 * -inf counts nothing
+    distance, order = (-log_probabilities - entropy).abs().sort(dim=-1)
+    reached = scores.gather(1, order).softmax(dim=-1).cumsum(dim=-1) < mass
+    last = reached.sum(dim=-1, keepdim=True).clamp(max=scores.shape[-1] - 1)
+    remove = distance > distance.gather(1, last)
+    remove[:, 0] = False
+    return scores.masked_fill(torch.zeros_like(remove).scatter(1, order, remove), _NEVER)
+
+
+def _inside(tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """(rows, width) mask of the positions before each row's length."""
+    import torch
+
+    return torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
+
+
+def _mark(scores: torch.Tensor, tokens: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+    """(rows, vocabulary) mask of the tokens that stand where `where` is true; others go to a spare column."""
+    import torch
+
+    vocabulary = scores.shape[-1]
+    marks = torch.zeros(scores.shape[0], vocabulary + 1, dtype=torch.bool, device=scores.device)
+    inside = where & (tokens >= 0) & (tokens < vocabulary)
+    return marks.scatter_(1, torch.where(inside, tokens, vocabulary), True)[:, :vocabulary]
