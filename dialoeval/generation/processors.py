@@ -1,6 +1,6 @@
 """What decoding settings do to next-token scores: pure functions with the semantics of transformers' processors.
 
-They are applied in transformers' order: repetition penalty, no-repeat n-grams, minimum new tokens (`penalise`), and then,
+They are applied in transformers' order: repetition penalty, no-repeat n-grams, minimum new tokens (`penalise`), then,
 for sampling only, temperature, top-k, top-p, min-p, typical (`warp`). Greedy and sampling apply them to logits, beam
 search to log-probabilities, as `generate` does. All take scores (rows, vocabulary) and return new ones, leaving theirs
 alone.
