@@ -1,34 +1,73 @@
-"""Keyed noise: every random draw is a function of (seed, example, sample, step) and of nothing else.
+"""Random draws that belong to a reply and not to a batch.
 
-So neither the batch, nor the order of examples, nor shards, restarts or the number of processes change a sampled reply.
+Every draw is a function of (seed, example id, sample index, step) alone, so batch size, order, slots, resuming and the
+number of processes never change a reply. One uniform a step picks a token by the inverse of the cumulative
+distribution in token-id order. That order is the same in every batch, and rounding noise moves each boundary by no more
+than the noise itself (in an order by probability, two near-equal tokens would change places).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-_GAMMA = np.uint64(0x9E3779B97F4A7C15)  # the constants of splitmix64 (Steele, Lea and Flood 2014)
-_MIX1 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX2 = np.uint64(0x94D049BB133111EB)
+if TYPE_CHECKING:
+    import torch
 
-
-def stream_keys(seed: int, example_ids: Sequence[str], samples: Sequence[int]) -> np.ndarray:
-    """(n,) uint64: the key of the stream of draws of each (example, sample)."""
-    keys = np.empty(len(example_ids), dtype=np.uint64)
-    for i, (name, sample) in enumerate(zip(example_ids, samples, strict=True)):
-        text = f"{seed}\x00{sample}\x00{name}".encode("utf-8", "surrogatepass")
-        keys[i] = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
-    return keys
+# SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014): increment and mixers.
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
 
 
-def uniforms(keys: np.ndarray, steps: np.ndarray | int) -> np.ndarray:
-    """(n,) float64 in [0, 1): the draw of each stream at its step (splitmix64 of key and step)."""
+def key(seed: int, example_id: str) -> int:
+    """The 64-bit key of an example's draws under a seed: the same on every machine."""
+    digest = hashlib.blake2b(f"{seed}\0{example_id}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
+
+
+def uniforms(keys: ArrayLike, samples: ArrayLike, steps: ArrayLike) -> np.ndarray:
+    """One draw from [0, 1) a row.
+
+    Args:
+        keys: (rows,) keys of the rows' examples, from `key`.
+        samples: (rows,) sample index of each row within its example.
+        steps: (rows,) number of tokens that the row has generated so far.
+
+    Returns:
+        (rows,) float64, multiples of 2**-53.
+    """
     with np.errstate(over="ignore"):
-        z = keys + (np.asarray(steps).astype(np.uint64) + np.uint64(1)) * _GAMMA
-        z = (z ^ (z >> np.uint64(30))) * _MIX1
-        z = (z ^ (z >> np.uint64(27))) * _MIX2
-        z = z ^ (z >> np.uint64(31))
-    return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        stream = _mix(np.asarray(keys, dtype=np.uint64) + (np.asarray(samples, dtype=np.uint64) + np.uint64(1)) * _GAMMA)
+        bits = _mix(stream + (np.asarray(steps, dtype=np.uint64) + np.uint64(1)) * _GAMMA)
+    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def choose(scores: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+    """Pick from softmax(scores) by the inverse cumulative distribution.
+
+    Args:
+        scores: (rows, choices) filtered scores in token-id order; -inf is never chosen; every row has a finite one.
+        draws: (rows,) float64 in [0, 1].
+
+    Returns:
+        (rows,) column numbers.
+    """
+    import torch
+
+    weights = torch.exp(scores.double() - scores.amax(dim=-1, keepdim=True).double())  # (rows, choices)
+    bounds = weights.cumsum(dim=-1)
+    target = draws.to(bounds) * bounds[:, -1]
+    chosen = torch.searchsorted(bounds, target[:, None], right=True)[:, 0]  # the first bound above the target
+    # draw * total can round up to the total itself: then it is the last choice of any weight.
+    last = scores.shape[-1] - 1 - (weights > 0).flip(-1).to(torch.int8).argmax(dim=-1)
+    return torch.minimum(chosen, last)
+
+
+def _mix(bits: np.ndarray) -> np.ndarray:
+    bits = (bits ^ (bits >> np.uint64(30))) * _MIX_1
+    bits = (bits ^ (bits >> np.uint64(27))) * _MIX_2
+    return bits ^ (bits >> np.uint64(31))
