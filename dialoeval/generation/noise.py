@@ -1,6 +1,9 @@
-"""Keyed noise: every random draw is a function of (seed, example, sample, step) and of nothing else.
+"""Random draws that belong to a reply and not to a batch.
 
-So neither the batch, nor the order of examples, nor shards, restarts or the number of processes change a sampled reply.
+Every draw is a function of (seed, example id, sample index, step) alone, so batch size, order, slots, resuming and the
+number of processes never change a reply. One uniform a step picks a token by the inverse of the cumulative
+distribution in token-id order. That order is the same in every batch, and rounding noise moves each boundary by no more
+than the noise itself (in an order by probability, two near-equal tokens would change places).
 """
 
 from __future__ import annotations
@@ -14,54 +17,57 @@ from numpy.typing import ArrayLike
 if TYPE_CHECKING:
     import torch
 
-# The constants of splitmix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators").
+# SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014): increment and mixers.
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
-_MIX1 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX2 = np.uint64(0x94D049BB133111EB)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
 
 
 def key(seed: int, example_id: str) -> int:
-    """The 64-bit key of an example under a seed: the start of a BLAKE2b hash, the same on every machine."""
-    text = f"{seed}\x00{example_id}".encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
+    """The 64-bit key of an example's draws under a seed: the same on every machine."""
+    digest = hashlib.blake2b(f"{seed}\0{example_id}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
 
 
 def uniforms(keys: ArrayLike, samples: ArrayLike, steps: ArrayLike) -> np.ndarray:
-    """(n,) float64 in [0, 1): one draw for each (key, sample, step), each (n,)."""
-    keys = np.asarray(keys, dtype=np.uint64)
-    samples = np.asarray(samples).astype(np.uint64)
-    steps = np.asarray(steps).astype(np.uint64)
+    """One draw from [0, 1) a row.
+
+    Args:
+        keys: (rows,) keys of the rows' examples, from `key`.
+        samples: (rows,) sample index of each row within its example.
+        steps: (rows,) number of tokens that the row has generated so far.
+
+    Returns:
+        (rows,) float64, multiples of 2**-53.
+    """
     with np.errstate(over="ignore"):
-        stream = _mix(keys + (samples + np.uint64(1)) * _GAMMA)
-        bits = _mix(stream + (steps + np.uint64(1)) * _GAMMA)
+        stream = _mix(np.asarray(keys, dtype=np.uint64) + (np.asarray(samples, dtype=np.uint64) + np.uint64(1)) * _GAMMA)
+        bits = _mix(stream + (np.asarray(steps, dtype=np.uint64) + np.uint64(1)) * _GAMMA)
     return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def choose(scores: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
-    """Choose a token a row by inverting the cumulative distribution over token ids.
+    """Pick from softmax(scores) by the inverse cumulative distribution.
 
     Args:
-        scores: (rows, V) log-probabilities up to a constant; -inf is never chosen.
+        scores: (rows, choices) filtered scores in token-id order; -inf is never chosen; every row has a finite one.
         draws: (rows,) float64 in [0, 1].
 
     Returns:
-        (rows,) token ids. The walk is in the order of token ids over what is left of the vocabulary, so that ties do
-        not decide and the width of the batch does not either.
+        (rows,) column numbers.
     """
     import torch
 
-    support = int((scores > float("-inf")).sum(dim=-1).max())
-    values, ids = scores.float().topk(max(1, support), dim=-1)
-    ids, order = ids.sort(dim=-1)
-    mass = values.gather(-1, order).double()
-    mass = (mass - mass.amax(dim=-1, keepdim=True)).exp()
-    cumulative = mass.cumsum(dim=-1)
-    total = cumulative[:, -1:]
-    target = torch.minimum(draws.to(total.device)[:, None] * total, torch.nextafter(total, torch.zeros_like(total)))
-    return ids.gather(-1, torch.searchsorted(cumulative, target, right=True))[:, 0]
+    weights = torch.exp(scores.double() - scores.amax(dim=-1, keepdim=True).double())  # (rows, choices)
+    bounds = weights.cumsum(dim=-1)
+    target = draws.to(bounds) * bounds[:, -1]
+    chosen = torch.searchsorted(bounds, target[:, None], right=True)[:, 0]  # the first bound above the target
+    # draw * total can round up to the total itself: then it is the last choice of any weight.
+    last = scores.shape[-1] - 1 - (weights > 0).flip(-1).to(torch.int8).argmax(dim=-1)
+    return torch.minimum(chosen, last)
 
 
-def _mix(z: np.ndarray) -> np.ndarray:
-    z = (z ^ (z >> np.uint64(30))) * _MIX1
-    z = (z ^ (z >> np.uint64(27))) * _MIX2
-    return z ^ (z >> np.uint64(31))
+def _mix(bits: np.ndarray) -> np.ndarray:
+    bits = (bits ^ (bits >> np.uint64(30))) * _MIX_1
+    bits = (bits ^ (bits >> np.uint64(27))) * _MIX_2
+    return bits ^ (bits >> np.uint64(31))
