@@ -1,0 +1,272 @@
+"""The reference engine: transformers' own `generate`, with nothing left to its defaults."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from dialoeval.config import DecodingConfig, EngineConfig
+from dialoeval.generation import noise, processors
+from dialoeval.generation.models import LoadedModel
+from dialoeval.generation.types import TokenReply, TokenRequest
+
+VERSION = 1
+_BATCH_TOKENS = {
+    "cpu": 4096,
+    "cuda": 65536,
+}  # padded prompt tokens times beams a batch, unless engine.batch_tokens says
+
+
+class HfEngine:
+    """Batched `generate` over any causal or encoder-decoder model of transformers.
+
+    Prompts are sorted by length and padded on the left; the attention mask is made of lengths, since the padding
+    token may be the end-of-text token. In float32 greedy and beam replies are those of one prompt at a time.
+    """
+
+    name = "hf"
+
+    def __init__(self, model: LoadedModel, engine: EngineConfig) -> None:
+        import torch
+
+        self.loaded = model
+        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[engine.dtype]
+        self.model = model.model if dtype == torch.float32 else model.model.to(dtype)
+        self.device = torch.device(model.device)
+        self.budget = engine.batch_tokens or _BATCH_TOKENS[self.device.type]
+        self.counters: Counter[str] = Counter()
+
+    def generate(self, requests: Sequence[TokenRequest], decoding: DecodingConfig, seed: int) -> Iterator[TokenReply]:
+        """Yield num_candidates replies a request, in order of prompt length."""
+        jobs = [(request, sample) for request in requests for sample in range(decoding.num_candidates)]
+        jobs.sort(key=lambda job: len(job[0].token_ids))
+        # rows that may generate another number of tokens before the window ends are batched apart
+        start = 0
+        while start < len(jobs):
+            limit = self._new_tokens(jobs[start][0], decoding)
+            rows = self._rows(jobs, start, limit, decoding)
+            yield from self._batch(jobs[start : start + rows], limit, decoding, seed)
+            start += rows
+
+    def score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
+        """Sum of log P(target | context) of each pair, in nats, by forward passes of right-padded batches."""
+        order = sorted(range(len(pairs)), key=lambda i: len(pairs[i][0]) + len(pairs[i][1]))
+        scores = [0.0] * len(pairs)
+        start = 0
+        while start < len(order):
+            rows = 1
+            while start + rows < len(order) and (rows + 1) * sum(map(len, pairs[order[start + rows]])) <= self.budget:
+                rows += 1
+            indices = order[start : start + rows]
+            values = self._halving(lambda part: self._score_batch([pairs[i] for i in part]), indices)
+            for i, value in zip(indices, values, strict=True):
+                scores[i] = value
+            start += rows
+        return scores
+
+    def accounting(self) -> dict[str, Any]:
+        """Seconds, tokens and padding so far."""
+        counts = dict(self.counters)
+        padded = counts.pop("padded_tokens", 0)
+        if padded:
+            counts["padding_share"] = round(1 - counts["prompt_tokens"] / padded, 4)
+        return {key: round(value, 3) if isinstance(value, float) else value for key, value in counts.items()}
+
+    def close(self) -> None:
+        """Nothing to stop."""
+
+    def _new_tokens(self, request: TokenRequest, decoding: DecodingConfig) -> int:
+        room = self.loaded.window - (1 if self.loaded.encoder_decoder else len(request.token_ids))
+        return max(1, min(decoding.max_new_tokens, room))
+
+    def _rows(self, jobs: list, start: int, limit: int, decoding: DecodingConfig) -> int:
+        rows = 1
+        while start + rows < len(jobs):
+            request = jobs[start + rows][0]
+            tokens = (rows + 1) * decoding.num_beams * len(request.token_ids)
+            if tokens > self.budget or (rows + 1) * decoding.num_beams > self.budget // 32:
+                break
+            if self._new_tokens(request, decoding) != limit:
+                break
+            rows += 1
+        return rows
+
+    def _batch(self, jobs: list, limit: int, decoding: DecodingConfig, seed: int) -> list[TokenReply]:
+        return self._halving(lambda part: self._generate_batch(part, limit, decoding, seed), jobs)
+
+    def _halving(self, work: Any, items: list) -> list:
+        """Do `work` on all items at once, or on halves where memory does not suffice: results are the same."""
+        import torch
+
+        try:
+            return work(items)
+        except torch.cuda.OutOfMemoryError:
+            if len(items) == 1:
+                raise
+            torch.cuda.empty_cache()
+            self.budget = max(1, self.budget // 2)
+            self.counters["out_of_memory"] += 1
+            middle = len(items) // 2
+            return self._halving(work, items[:middle]) + self._halving(work, items[middle:])
+
+    def _generate_batch(self, jobs: list, limit: int, decoding: DecodingConfig, seed: int) -> list[TokenReply]:
+        import torch
+
+        started = time.perf_counter()
+        prompts = [request.token_ids for request, _ in jobs]
+        ids, mask = self._left_padded(prompts)
+        custom = []
+        if decoding.strategy == "sample":
+            keys = [noise.key(seed, request.example_id) for request, _ in jobs]
+            custom = [_KeyedDraw(decoding, keys, [sample for _, sample in jobs], ids.shape[1], self.loaded)]
+        with torch.inference_mode():
+            out = self.model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                generation_config=self._generation_config(limit, decoding),
+                logits_processor=custom,
+            )
+        skip = 1 if self.loaded.encoder_decoder else ids.shape[1]
+        replies = [_ended(row[skip:].tolist(), self.loaded.eos_id, limit) for row in out]
+        self.counters["prompt_tokens"] += int(mask.sum())
+        self.counters["padded_tokens"] += mask.numel()
+        self.counters["generated_tokens"] += sum(len(tokens) for tokens, _ in replies)
+        self.counters["replies"] += len(replies)
+        self.counters["generate_seconds"] += time.perf_counter() - started
+        targets = [[*tokens, self.loaded.eos_id] if done else tokens for tokens, done in replies]
+        logprobs = self.score(list(zip(prompts, targets, strict=True)))
+        return [
+            TokenReply(request.example_id, sample, tuple(tokens), logprob, "stop" if done else "length")
+            for (request, sample), (tokens, done), logprob in zip(jobs, replies, logprobs, strict=True)
+        ]
+
+    def _left_padded(self, prompts: list[tuple[int, ...]]) -> tuple[Any, Any]:
+        """(ids, mask), each (rows, longest): padding on the left, zeros of the mask where it is."""
+        import torch
+
+        width = max(map(len, prompts))
+        ids = torch.full((len(prompts), width), self._pad_id(), dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for row, prompt in enumerate(prompts):
+            ids[row, width - len(prompt) :] = torch.tensor(prompt)
+            mask[row, width - len(prompt) :] = 1
+        return ids.to(self.device), mask.to(self.device)
+
+    def _pad_id(self) -> int:
+        pad = self.loaded.tokenizer.pad_token_id
+        return self.loaded.eos_id if pad is None else pad
+
+    def _generation_config(self, limit: int, decoding: DecodingConfig) -> Any:
+        """A configuration that owes nothing to the one saved beside the model but the decoder's start token."""
+        from transformers import GenerationConfig
+
+        saved = self.model.generation_config
+        self.model.generation_config = GenerationConfig(
+            decoder_start_token_id=saved.decoder_start_token_id
+            or getattr(self.model.config, "decoder_start_token_id", None)
+        )
+        beams = decoding.num_beams
+        early = decoding.early_stopping
+        return GenerationConfig(
+            max_new_tokens=limit,
+            min_new_tokens=min(decoding.min_new_tokens, limit) or None,
+            do_sample=False,  # draws are keyed: see _KeyedDraw
+            num_beams=beams,
+            num_return_sequences=1,
+            **({"length_penalty": decoding.length_penalty, "early_stopping": early} if beams > 1 else {}),
+            repetition_penalty=decoding.repetition_penalty,
+            no_repeat_ngram_size=decoding.no_repeat_ngram_size,
+            eos_token_id=self.loaded.eos_id,
+            pad_token_id=self._pad_id(),
+            bos_token_id=None,
+            decoder_start_token_id=self.model.generation_config.decoder_start_token_id,
+            use_cache=True,
+        )
+
+    def _score_batch(self, pairs: list[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
+        import torch
+
+        rows = [_teacher_forced(self.loaded, self.model, context, target) for context, target in pairs]
+        width = max(len(row["inputs"]) for row in rows)
+        longest = max(len(target) for _, target in pairs)
+        inputs = torch.zeros(len(rows), width, dtype=torch.long)
+        where = torch.zeros(len(rows), longest, dtype=torch.long)
+        targets = torch.zeros(len(rows), longest, dtype=torch.long)
+        counted = torch.zeros(len(rows), longest, dtype=torch.bool)
+        for i, row in enumerate(rows):
+            n = len(row["targets"])
+            inputs[i, : len(row["inputs"])] = torch.tensor(row["inputs"])
+            where[i, :n] = torch.arange(row["first"], row["first"] + n)
+            targets[i, :n] = torch.tensor(row["targets"])
+            counted[i, :n] = True
+        device = self.device
+        with torch.inference_mode():
+            hidden = self._hidden([row["source"] for row in rows], inputs.to(device))
+            where = where.to(device)[:, :, None].expand(-1, -1, hidden.shape[-1])
+            logits = self._head(hidden.gather(1, where)).float()
+            chosen = logits.log_softmax(-1).gather(-1, targets.to(device)[:, :, None])[:, :, 0]
+            return (chosen * counted.to(device)).double().sum(-1).tolist()
+
+    def _hidden(self, sources: list[Sequence[int] | None], inputs: Any) -> Any:
+        """Last hidden states (rows, width, features): the head then sees the target positions alone."""
+        import torch
+
+        if not self.loaded.encoder_decoder:
+            # right padding lies after every real token, where causal attention cannot see it
+            return self.model.base_model(input_ids=inputs, use_cache=False).last_hidden_state
+        width = max(map(len, sources))
+        source = torch.full((len(sources), width), self._pad_id(), dtype=torch.long)
+        mask = torch.zeros_like(source)
+        for i, tokens in enumerate(sources):
+            source[i, : len(tokens)] = torch.tensor(tokens)
+            mask[i, : len(tokens)] = 1
+        return self.model.base_model(
+            input_ids=source.to(self.device),
+            attention_mask=mask.to(self.device),
+            decoder_input_ids=inputs,
+            use_cache=False,
+        ).last_hidden_state
+
+    def _head(self, hidden: Any) -> Any:
+        config = self.model.config
+        if config.model_type == "t5" and config.tie_word_embeddings:
+            hidden = hidden * config.d_model**-0.5  # T5 scales before its tied head
+        logits = self.model.get_output_embeddings()(hidden)
+        bias = getattr(self.model, "final_logits_bias", None)  # BART and BlenderBot
+        return logits if bias is None else logits + bias
+
+
+class _KeyedDraw:
+    """A last logits processor: filters the scores, draws by keyed noise, and leaves the drawn token alone possible."""
+
+    def __init__(
+        self, decoding: DecodingConfig, keys: list[int], samples: list[int], width: int, loaded: LoadedModel
+    ) -> None:
+        self.decoding, self.keys, self.samples = decoding, keys, samples
+        self.start = 1 if loaded.encoder_decoder else width
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        import torch
+
+        step = input_ids.shape[1] - self.start
+        filtered = processors.warp(scores, self.decoding)
+        draws = noise.uniforms(self.keys, self.samples, [step] * len(self.keys))
+        drawn = noise.choose(filtered, torch.from_numpy(draws))
+        return torch.full_like(scores, float("-inf")).scatter_(1, drawn[:, None].to(scores.device), 0.0)
+
+
+def _ended(tokens: list[int], eos_id: int, limit: int) -> tuple[list[int], bool]:
+    """(tokens before the end token, whether there is one)."""
+    tokens = tokens[:limit]
+    return (tokens[: tokens.index(eos_id)], True) if eos_id in tokens else (tokens, False)
+
+
+def _teacher_forced(loaded: LoadedModel, model: Any, context: Sequence[int], target: Sequence[int]) -> dict[str, Any]:
+    """Input tokens of a forward pass, where in it the first target token is predicted, and the targets."""
+    if loaded.encoder_decoder:
+        start = model.config.decoder_start_token_id
+        return {"source": context, "inputs": [start, *target[:-1]], "first": 0, "targets": list(target)}
+    inputs = [*context, *target[:-1]]
+    return {"source": None, "inputs": inputs, "first": len(context) - 1, "targets": list(target)}

@@ -1,0 +1,149 @@
+"""Choosing one of several sampled candidates: maximum mutual information, or a classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
+from dialoeval.data.example import Example
+from dialoeval.errors import UserError
+from dialoeval.generation.models import LoadedModel, load
+from dialoeval.generation.types import Candidate, TokenEngine
+
+
+def open_reranker(
+    model: ModelConfig, engine: EngineConfig, decoding: DecodingConfig, forward: TokenEngine, loaded: LoadedModel
+) -> Any:
+    """The reranker that `decoding.rerank` names.
+
+    Raises:
+        UserError: its model is not named or cannot be loaded.
+    """
+    if decoding.rerank == "mmi":
+        if not model.backward:
+            raise UserError("decoding.rerank=mmi needs a backward model: model.backward=NAME or FOLDER")
+        from dialoeval.generation.local import make_engine
+
+        backward = load(model.backward, revision=model.backward_revision, weights=None, engine=engine)
+        return MaximumMutualInformation(backward, make_engine(forward.name, backward, engine))
+    if not model.classifier:
+        raise UserError("decoding.rerank=classifier needs a sequence classifier: model.classifier=NAME or FOLDER")
+    classifier = load(
+        model.classifier, revision=model.classifier_revision, weights=None, engine=engine, kind="classifier"
+    )
+    return Classifier(classifier)
+
+
+class MaximumMutualInformation:
+    """P(source | hypothesis) under a backward model (DialoGPT, section 3.2).
+
+    The backward model has seen dialogues with their turns in reverse order: it is given the candidate and scores the
+    turns of the context, the last one first, each with its end token.
+    """
+
+    def __init__(self, loaded: LoadedModel, engine: TokenEngine) -> None:
+        self.loaded, self.engine = loaded, engine
+
+    def identity(self) -> dict[str, Any]:
+        return {"kind": "mmi", **{key: value for key, value in self.loaded.identity.items() if key != "path"}}
+
+    def score(
+        self, examples: Sequence[Example], candidates: Sequence[list[Candidate]], decoding: DecodingConfig
+    ) -> list[list[Candidate]]:
+        """Fill in backward_logprob (nats) and score of every candidate; equal texts are scored once.
+
+        score = lambda * backward + (1 - lambda) * forward log-probability, each a mean over its tokens with
+        ``mmi_length_normalised``; lambda 1 chooses the lowest backward loss, as the paper does.
+        """
+        pairs: dict[tuple[int, str], tuple[list[int], list[int]]] = {}
+        for i, (example, some) in enumerate(zip(examples, candidates, strict=True)):
+            source = self._source(example)
+            for candidate in some:
+                pairs.setdefault((i, candidate.text), self._pair(candidate.text, source))
+        values = dict(zip(pairs, self.engine.score(list(pairs.values())), strict=True))
+        ranked = []
+        for i, some in enumerate(candidates):
+            scored = []
+            for candidate in some:
+                backward = values[i, candidate.text]
+                tokens = len(pairs[i, candidate.text][1])
+                forward_tokens = candidate.tokens + (candidate.finish == "stop")
+                score = _mix(backward, tokens, candidate.logprob or 0.0, forward_tokens, decoding)
+                scored.append(replace(candidate, backward_logprob=round(backward, 4), score=round(score, 4)))
+            ranked.append(scored)
+        return ranked
+
+    def _encode(self, text: str) -> list[int]:
+        return [*self.loaded.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], self.loaded.eos_id]
+
+    def _source(self, example: Example) -> list[int]:
+        return [token for turn in reversed(example.context) for token in self._encode(turn)]
+
+    def _pair(self, text: str, source: list[int]) -> tuple[list[int], list[int]]:
+        """(candidate, source) in the backward model's window: the oldest turns lie at the end, and are cut there."""
+        reply = self._encode(text)[-(self.loaded.window // 2) :]
+        return reply, source[: self.loaded.window - len(reply)]
+
+
+class Classifier:
+    """A sequence classifier over context and reply, such as DialogRPT: the probability that people like the reply."""
+
+    _BATCH = 32
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.loaded = loaded
+
+    def identity(self) -> dict[str, Any]:
+        return {"kind": "classifier", **{key: value for key, value in self.loaded.identity.items() if key != "path"}}
+
+    def score(
+        self, examples: Sequence[Example], candidates: Sequence[list[Candidate]], decoding: DecodingConfig
+    ) -> list[list[Candidate]]:
+        """Fill in score of every candidate: the sigmoid of the classifier's (first) logit."""
+        texts: dict[tuple[int, str], list[int]] = {}
+        for i, (example, some) in enumerate(zip(examples, candidates, strict=True)):
+            for candidate in some:
+                texts.setdefault((i, candidate.text), self._input(example, candidate.text))
+        values = dict(zip(texts, self._probabilities(list(texts.values())), strict=True))
+        return [
+            [replace(candidate, score=round(values[i, candidate.text], 6)) for candidate in some]
+            for i, some in enumerate(candidates)
+        ]
+
+    def _input(self, example: Example, text: str) -> list[int]:
+        """Turns and reply joined by the end-of-text token, as DialogRPT was trained; the oldest tokens are cut."""
+        tokenizer, ids = self.loaded.tokenizer, []
+        for turn in example.context:
+            ids += [*tokenizer(turn, add_special_tokens=False, verbose=False)["input_ids"], self.loaded.eos_id]
+        ids += tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        return (ids or [self.loaded.eos_id])[-self.loaded.window :]
+
+    def _probabilities(self, inputs: list[list[int]]) -> list[float]:
+        import torch
+
+        values = [0.0] * len(inputs)
+        order = sorted(range(len(inputs)), key=lambda i: len(inputs[i]))
+        for start in range(0, len(order), self._BATCH):
+            part = order[start : start + self._BATCH]
+            width = max(len(inputs[i]) for i in part)
+            ids = torch.zeros(len(part), width, dtype=torch.long)
+            lengths = torch.tensor([len(inputs[i]) for i in part])
+            for row, i in enumerate(part):
+                ids[row, : len(inputs[i])] = torch.tensor(inputs[i])
+            model, device = self.loaded.model, self.loaded.device
+            with torch.inference_mode():
+                # the classifier finds the last token by the pad token's value, which may be the end-of-text token:
+                # take the hidden state of the last real position instead
+                hidden = model.base_model(input_ids=ids.to(device)).last_hidden_state
+                last = hidden[torch.arange(len(part)), (lengths - 1).to(device)]
+                for i, value in zip(part, torch.sigmoid(model.score(last)[:, 0].float()).tolist(), strict=True):
+                    values[i] = value
+        return values
+
+
+def _mix(backward: float, tokens: int, forward: float, forward_tokens: int, decoding: DecodingConfig) -> float:
+    if decoding.mmi_length_normalised:
+        backward, forward = backward / max(1, tokens), forward / max(1, forward_tokens)
+    return decoding.mmi_lambda * backward + (1 - decoding.mmi_lambda) * forward
