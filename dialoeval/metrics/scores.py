@@ -120,9 +120,9 @@ def segments(made: Statistics, ids: Sequence[str]) -> list[dict[str, Any]]:
         "bleu": mteval_bleu.figures(made.bleu)[:, 3],
     }
     if made.meteor is not None:
-        from dialoeval.metrics import meteor15
+        from dialoeval.metrics.meteor import segments as meteor_segments
 
-        columns["meteor"] = meteor15.segments(made.meteor)
+        columns["meteor"] = meteor_segments(made.meteor)
     rows = []
     for i, name in enumerate(ids):
         row: dict[str, Any] = {"id": name}

@@ -69,9 +69,9 @@ class Statistics:
             ):
                 figures |= {f"{name}{n}": values[:, n - 1] for n in range(1, values.shape[1] + 1)}
             if self.meteor is not None:
-                from dialoeval.metrics import meteor15
+                from dialoeval.metrics.meteor import figures as meteor_figures
 
-                figures["meteor"] = meteor15.figures(exact @ self.meteor)
+                figures["meteor"] = meteor_figures(exact @ self.meteor)
         return figures | self.diversity.figures(None if weights is None else taken.astype(np.int64))
 
     def pooled(self, other: Statistics) -> Statistics:
@@ -134,9 +134,9 @@ def statistics(
     texts = apply(hypotheses, references, protocol)
     rows = None
     if meteor:
-        from dialoeval.metrics import meteor15
+        from dialoeval.metrics.meteor import statistics as meteor_statistics
 
-        rows = meteor15.statistics(texts.hypotheses, texts.references, progress=progress)
+        rows = meteor_statistics(texts.hypotheses, texts.references, progress=progress)
     return _of_texts(texts, protocol, rows)
 
 

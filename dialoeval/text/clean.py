@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import cache
+
+from dialoeval.text import tweet
 
 URL = "__url__"
 
@@ -15,9 +16,9 @@ _SUFFIXES = ("'s", "'m", "'re", "n't", "'ll", "'ve", "'d", "'em")
 
 def clean(lines: Iterable[str]) -> list[str]:
     """Clean each line: lower-case, URLs to ``__url__``, markdown links to their text, odd characters to spaces,
-    NLTK's tweet tokenizer, and clitics set off (``don't`` -> ``do n't``).
+    tweet tokenizer, and clitics set off (``don't`` -> ``do n't``).
 
-    Equal lines are cleaned once: the tokenizer is slow (0.16 ms a line), and references repeat.
+    Equal lines are cleaned once: references repeat over the slots.
     """
     lines = list(lines)
     known = {line: clean_line(line) for line in dict.fromkeys(lines)}
@@ -30,7 +31,7 @@ def clean_line(line: str) -> str:
     text = " ".join(_without_url(word) for word in text.split())
     text = _LINK.sub(r"\1", text)
     text = URL.join(_FORBIDDEN.sub(" ", part) for part in text.split(URL))
-    text = f" {' '.join(_tweet_tokenizer().tokenize(text))} "
+    text = f" {' '.join(tweet.tokenize(text))} "
     text = text.replace(" won't ", " will n't ").replace(" can't ", " can n't ")
     for suffix in _SUFFIXES:
         text = text.replace(f"{suffix} ", f" {suffix} ")
@@ -41,9 +42,3 @@ def _without_url(word: str) -> str:
     before, found, _ = word.partition("http")
     return f"{before} {URL}".strip() if found else word
 
-
-@cache
-def _tweet_tokenizer():
-    from nltk.tokenize import TweetTokenizer
-
-    return TweetTokenizer(preserve_case=False)
