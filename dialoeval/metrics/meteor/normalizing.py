@@ -1,0 +1,158 @@
+"""METEOR 1.5's English tokenizer (`-norm`), many texts at a time.
+
+Texts are joined by line feeds and every rule runs once over all of them. That changes nothing: each text is wrapped in
+spaces, no rule's pattern reaches over a space, and a text's own line feeds become tabs, which all rules treat alike.
+Java's patterns take ASCII only for white space and digits, and split words at fewer characters than Python does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+_LETTERS = (
+    "A-Za-z\u0160\u017d\u0161\u017e\u0178\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u017e"  # Latin
+    "\u0400-\u04ff\u0500-\u0527\ua640-\ua66e\ua67e-\ua697\u1d00-\u1d7f"  # Cyrillic, phonetic extensions
+)
+_LETTER = re.compile(f"[{_LETTERS}]")
+_OTHER = re.compile(f"([^0-9{_LETTERS}\\t\\n\\x0b\\f\\r .'`,\\-\u2018\u2019])")
+_NOT_ALPHANUMERIC = re.compile(f"[^0-9{_LETTERS}]")
+_DOTS = re.compile(r"\.\.+")
+# Stands for a run of dots: a token of its own that, like the jar's own stand-in, begins with a capital D and ends in
+# no dot. No text can hold it: the step before puts spaces around every private-use character.
+_DOTS_MARK = "\ue000"
+_MARKED_DOTS = re.compile(f"D({_DOTS_MARK}+)D")
+_JAR_MARK = "DOTMULTI"  # the jar's stand-in, which a text can hold
+_WORD_END_DOT = re.compile(r"[^\t\n\f\r ]\.[\t\f\r ]")
+_DIGITS = frozenset("0123456789")
+_LOWER = re.compile("[a-z]")
+
+SPACES = re.compile(r"[ \t\n\r\f]+")  # where java.util.StringTokenizer splits
+_UNICODE_SPACES = re.compile("[ \u2000-\u200a\u202f\u205f\u3000\u00a0]+")
+_TRIMMED = "".join(map(chr, range(33)))  # what String.trim strips
+
+_letters: dict[str, bool] = {}
+
+
+def _is_letter(character: str) -> bool:
+    known = _letters.get(character)
+    if known is None:
+        known = _letters[character] = _LETTER.match(character) is not None
+    return known
+
+
+def _is_digit(character: str) -> bool:
+    return character in _DIGITS
+
+
+def _is_alphanumeric(character: str) -> bool:
+    return character in _DIGITS or _is_letter(character)
+
+
+def _around(text: str, mark: str, put: str, left: Callable[[str], bool], right: Callable[[str], bool]) -> str:
+    """Put `put` for each `mark` between fitting characters: the regular expression ``(left)mark(right)`` replaced.
+
+    Like it, from left to right and without overlap: a character that ended one match begins no other.
+    """
+    pieces = []
+    done = 0
+    free = 0  # the first place that a match may begin at
+    place = text.find(mark)
+    while place >= 0:
+        if place > free and place + 1 < len(text) and left(text[place - 1]) and right(text[place + 1]):
+            pieces += (text[done:place], put)
+            done = place + 1
+            free = place + 2  # the right-hand character is used up
+        place = text.find(mark, place + 1)
+    pieces.append(text[done:])
+    return "".join(pieces)
+
+
+def _not(test: Callable[[str], bool]) -> Callable[[str], bool]:
+    return lambda character: not test(character)
+
+
+def _mark_dots(text: str) -> str:
+    return _DOTS.sub(lambda match: f" D{_DOTS_MARK * len(match[0])}D ", text)
+
+
+def _unmark_dots(text: str) -> str:
+    return _MARKED_DOTS.sub(lambda match: "." * len(match[1]), text)
+
+
+def _jar_mark_dots(text: str) -> str:
+    """The jar's own way to keep runs of dots, for a text that holds the word it uses for them."""
+    text = _DOTS.sub(lambda match: f" {_JAR_MARK}{match[0][1:]}", text)
+    while f"{_JAR_MARK}." in text:
+        text = re.sub(r"DOTMULTI\.([^.])", r"DOTDOTMULTI \1", text)
+        text = text.replace("DOTMULTI.", "DOTDOTMULTI")
+    return text
+
+
+def _jar_unmark_dots(text: str) -> str:
+    while "DOTDOTMULTI" in text:
+        text = text.replace("DOTDOTMULTI", "DOTMULTI.")
+    return text.replace(_JAR_MARK, ".")
+
+
+def _separate(text: str, mark_dots: Callable[[str], str]) -> str:
+    """The rules that set off or join punctuation, in the jar's order, over lines wrapped in spaces."""
+    text = mark_dots(_OTHER.sub(r" \1 ", text))
+    for left, right in ((_not(_is_digit), _not(_is_digit)), (_is_digit, _not(_is_digit)), (_not(_is_digit), _is_digit)):
+        text = _around(text, ",", " , ", left, right)
+    for quote in "`\u2018\u2019":
+        text = text.replace(quote, "'")
+    text = text.replace("\u201c", ' " ').replace("\u201d", ' " ').replace("''", ' " ')
+    text = text.replace("\u2013", "-").replace("--", "-")
+    text = _around(text, "-", " ", lambda c: c == "." or _is_alphanumeric(c), _is_alphanumeric)
+    text = _around(text, "'", " ' ", _not(_is_letter), _not(_is_letter))
+    text = _around(text, "'", " ' ", _not(_is_alphanumeric), _is_letter)
+    text = _around(text, "'", " ' ", _is_letter, _not(_is_letter))
+    text = _around(text, "'", " '", _is_letter, _is_letter)
+    return _around(text, "'", " '", _is_digit, lambda c: c == "s")
+
+
+def _split_final_dots(line: str, prefixes: dict[str, bool]) -> str:
+    """Part sentence-final dots from words, not those of abbreviations (`prefixes`: whether only before a number)."""
+    tokens = [token for token in SPACES.split(line) if token]
+    out = []
+    for place, token in enumerate(tokens):
+        if len(token) > 1 and token.endswith("."):
+            word = token[:-1]
+            after = tokens[place + 1] if place + 1 < len(tokens) else ""
+            only_numbers = prefixes.get(word)
+            if "." in word and _LETTER.search(word):
+                token = token.replace(".", "")
+            elif only_numbers is not False and not _LOWER.match(after) and not (only_numbers and after[:1] in _DIGITS):
+                token = f"{word} ."
+        out.append(token)
+    return " ".join(out)
+
+
+def _finish(line: str, prefixes: dict[str, bool], unmark_dots: Callable[[str], str], punctuation: bool) -> str:
+    if _WORD_END_DOT.search(line):
+        line = _split_final_dots(line, prefixes)
+    line = unmark_dots(line)
+    if not punctuation:
+        line = _NOT_ALPHANUMERIC.sub(" ", line)
+    if not line.isascii():
+        line = _UNICODE_SPACES.sub(" ", line)
+    return line.strip(_TRIMMED)
+
+
+def join_surrogates(text: str) -> str:
+    """The text with surrogate pairs made one character each, as Java reads them; lone ones stay."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+def normalize(texts: Sequence[str], prefixes: dict[str, bool], *, punctuation: bool = True) -> list[str]:
+    """What the jar's tokenizer makes of each text (English; case is kept: lower-casing comes after it)."""
+    lines = [text.replace("\n", "\t") for text in texts]
+    odd = {
+        n: _finish(_separate(f" {line} ", _jar_mark_dots), prefixes, _jar_unmark_dots, punctuation)
+        for n, line in enumerate(lines)
+        if _JAR_MARK in line
+    }
+    joined = _separate("\n".join([" " if n in odd else f" {line} " for n, line in enumerate(lines)]), _mark_dots)
+    done = [_finish(line, prefixes, _unmark_dots, punctuation) for line in joined.split("\n")]
+    return [odd.get(n, line) for n, line in enumerate(done)]
