@@ -59,13 +59,12 @@ def to_typed(config: Any, config_name: str) -> Any:
     Raises:
         UserError: a mandatory value is missing.
     """
-    from omegaconf import DictConfig, OmegaConf
+    from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        plain = DictConfig({key: config[key] for key in config if key != "hydra"}) if "hydra" in config else config
-        if not OmegaConf.get_type(plain) or OmegaConf.get_type(plain) is dict:
-            plain = OmegaConf.merge(OmegaConf.structured(ROOTS[config_name]), plain)
+        fields = {key: config[key] for key in config if key not in ("hydra", "experiment")}
+        plain = OmegaConf.merge(OmegaConf.structured(ROOTS[config_name]), fields)
         missing = sorted(OmegaConf.missing_keys(plain))
         if missing:
             raise UserError(f"{missing[0]} must be set: add {missing[0]}=VALUE")

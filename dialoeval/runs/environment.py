@@ -1,0 +1,85 @@
+"""What a run was made with: the one file of a run folder that differs between two equal runs."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from dialoeval import __version__
+from dialoeval.config import RunConfig
+from dialoeval.data.example import Dataset
+
+PACKAGES = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "datasets",
+    "sacrebleu",
+    "nltk",
+    "numpy",
+    "hydra-core",
+    "pycocoevalcap",
+)
+
+
+def environment(
+    config: RunConfig, generator: dict[str, Any], dataset: Dataset, generated: int, seconds: float
+) -> dict[str, Any]:
+    """Versions, device, precision, engine and its accounting, seed, time and memory."""
+    return {
+        "schema": 1,
+        "dialoeval": __version__,
+        "code_revision": code_revision(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": versions(),
+        "generator": generator,
+        "seed": config.seed,
+        "dataset": {
+            "name": dataset.name,
+            "examples": len(dataset.examples),
+            "skipped": [list(s) for s in dataset.skipped],
+        },
+        "generated_now": generated,
+        "seconds": round(seconds, 3),
+        "replies_per_second": round(generated / seconds, 3) if seconds > 0 else None,
+        "peak_memory_mb": round(peak_memory_mb(), 1),
+    }
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of the packages that figures and replies depend on; None where one is not installed."""
+    found: dict[str, str | None] = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def code_revision() -> str | None:
+    """The git commit of a checkout, with ``+changes`` where files differ; None outside one."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10)
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def peak_memory_mb() -> float:
+    """Peak resident memory of this process, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)

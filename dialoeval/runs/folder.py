@@ -1,0 +1,212 @@
+"""A run's folder: named files, a manifest that says whether they are complete, and recovery of a run in progress."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from dialoeval import __version__
+from dialoeval.data.example import Example
+from dialoeval.errors import UserError
+from dialoeval.files import dumps, read_json, read_jsonl, sha256_file, sha256_json, write_json, write_jsonl
+
+SCHEMA = 1
+STATUSES = ("running", "complete", "failed")
+
+
+class RunFolder:
+    """Reading and writing one run folder. Every file is written atomically; the manifest last."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.manifest_file = self.path / "manifest.json"
+        self.replies_file = self.path / "replies.jsonl"
+        self.partial_file = self.path / "replies.partial.jsonl"
+        self.references_file = self.path / "references.jsonl"
+        self.scores_file = self.path / "scores.json"
+        self.segments_file = self.path / "segments.jsonl"
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder: a second process waits, and says so.
+
+        Raises:
+            UserError: the folder cannot be made or written.
+        """
+        from filelock import FileLock, Timeout
+
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / ".lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                print(f"waiting for another process that works on {self.path}", file=sys.stderr)
+                lock.acquire()
+        except OSError as error:
+            raise UserError(f"cannot use the run folder {self.path}: {error.strerror or error}") from error
+        with lock:
+            yield
+
+    def manifest(self) -> dict[str, Any] | None:
+        """The manifest, or None in a folder without one.
+
+        Raises:
+            UserError: it is damaged, or of another schema version; nothing is changed.
+        """
+        if not self.manifest_file.exists():
+            return None
+        manifest = read_json(self.manifest_file)
+        if not isinstance(manifest, dict) or not isinstance(manifest.get("identity"), dict):
+            raise UserError(f"{self.manifest_file} is not a run's manifest; move the folder away to start afresh")
+        if manifest.get("schema") != SCHEMA:
+            raise UserError(
+                f"{self.manifest_file} has schema {manifest.get('schema')!r}, this version reads {SCHEMA}: use the "
+                "dialoeval that wrote it, or move the folder away"
+            )
+        if manifest.get("status") not in STATUSES:
+            raise UserError(f"{self.manifest_file}: field status is {manifest.get('status')!r}, not one of {STATUSES}")
+        return manifest
+
+    def is_complete(self) -> bool:
+        """Whether the manifest says so and the replies are those it names.
+
+        Raises:
+            UserError: the manifest is damaged, or the replies were changed since.
+        """
+        manifest = self.manifest()
+        if manifest is None or manifest["status"] != "complete":
+            return False
+        if not self.replies_file.exists() or sha256_file(self.replies_file) != manifest.get("replies_sha256"):
+            raise UserError(f"{self.replies_file} is not what the manifest names: changed or damaged since it was made")
+        return True
+
+    def write_manifest(self, status: str, identity: dict[str, Any], **more: Any) -> None:
+        """Write the manifest; with status complete, it vouches for the files that are there."""
+        write_json(
+            self.manifest_file,
+            {
+                "schema": SCHEMA,
+                "status": status,
+                "identity": identity,
+                "identity_sha256": sha256_json(identity),
+                "created_with": f"dialoeval {__version__}",
+                **more,
+            },
+        )
+
+    def finished(self, known: set[str]) -> dict[str, dict[str, Any]]:
+        """Replies of an earlier, interrupted attempt: {id: row}. A half-written last line is discarded, in the file too.
+
+        Raises:
+            UserError: a line before the last is damaged.
+        """
+        if not self.partial_file.exists():
+            return {}
+        raw = self.partial_file.read_bytes()
+        whole = raw[: raw.rfind(b"\n") + 1]
+        if len(whole) != len(raw):
+            with open(self.partial_file, "r+b") as stream:
+                stream.truncate(len(whole))
+        rows: dict[str, dict[str, Any]] = {}
+        for number, line in enumerate(whole.splitlines(), 1):
+            try:
+                row = json.loads(line)
+                if row["id"] in known:
+                    rows[row["id"]] = row
+            except (ValueError, KeyError, TypeError) as error:
+                raise UserError(
+                    f"{self.partial_file}, line {number}: damaged ({error}); delete this file to start the run afresh"
+                ) from error
+        return rows
+
+    def append(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Add a finished chunk to the partial file, in one write, and see it on the disk.
+
+        Raises:
+            UserError: the disk is full or read-only. What was finished before stays.
+        """
+        data = "".join(dumps(row) + "\n" for row in rows).encode("utf-8")
+        try:
+            with open(self.partial_file, "ab") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise UserError(f"cannot write {self.partial_file}: {error.strerror or error}") from error
+
+    def write_references(self, examples: Iterable[Example]) -> None:
+        """Write the references, in the dataset's order."""
+        write_jsonl(self.references_file, ({"id": e.id, "references": list(e.references)} for e in examples))
+
+    def replies(self) -> list[dict[str, Any]]:
+        """The rows of replies.jsonl.
+
+        Raises:
+            UserError: naming line and field of what is malformed.
+        """
+        rows = []
+        for number, row in read_jsonl(self.replies_file):
+            for name, kind in (("id", str), ("reply", str), ("context", list)):
+                if not isinstance(row.get(name), kind):
+                    raise UserError(f'{self.replies_file}, line {number}: field "{name}" must be a {kind.__name__}')
+            rows.append(row)
+        return rows
+
+    def references(self) -> dict[str, list[str]]:
+        """{id: references}.
+
+        Raises:
+            UserError: naming line and field of what is malformed.
+        """
+        found = {}
+        for number, row in read_jsonl(self.references_file):
+            lists = row.get("references")
+            if not isinstance(row.get("id"), str) or not isinstance(lists, list):
+                raise UserError(f'{self.references_file}, line {number}: needs "id" and a list "references"')
+            found[row["id"]] = lists
+        return found
+
+    def scores(self) -> dict[str, Any] | None:
+        """What scores.json holds, or None.
+
+        Raises:
+            UserError: it is damaged or of another schema.
+        """
+        if not self.scores_file.exists():
+            return None
+        scores = read_json(self.scores_file)
+        if not isinstance(scores, dict) or scores.get("schema") != SCHEMA or not isinstance(scores.get("nist"), list):
+            raise UserError(f"{self.scores_file} is not a scores file of schema {SCHEMA}: delete it and run again")
+        return scores
+
+    def segments(self) -> dict[str, dict[str, Any]]:
+        """{id: segment scores}; empty where they were not written."""
+        if not self.segments_file.exists():
+            return {}
+        return {str(row.get("id")): row for _, row in read_jsonl(self.segments_file)}
+
+
+def find(name: str, reports_dir: str = "reports") -> RunFolder:
+    """A run by its folder's path, or by a part of a name under `reports_dir` that only one run has.
+
+    Raises:
+        UserError: none or several fit.
+    """
+    path = Path(name)
+    if (path / "manifest.json").is_file():
+        return RunFolder(path)
+    candidates = [folder for folder in Path(reports_dir).glob("*/") if (folder / "manifest.json").is_file()]
+    fitting = [folder for folder in candidates if name.rstrip("/") in folder.name]
+    exact = [folder for folder in fitting if folder.name == name.rstrip("/")]
+    if len(exact or fitting) == 1:
+        return RunFolder((exact or fitting)[0])
+    if fitting:
+        listed = ", ".join(sorted(folder.name for folder in fitting)[:5])
+        raise UserError(f"{name!r} fits {len(fitting)} runs in {reports_dir}/: {listed}")
+    raise UserError(f"{name} is not a run folder, and no run in {reports_dir}/ has that in its name")

@@ -1,0 +1,132 @@
+"""Sweeps: every combination of the values given, through Hydra's own sweeper and launchers."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dialoeval.config.compose import compose, explained, register
+from dialoeval.errors import UserError
+from dialoeval.files import sha256_json, write_json, write_text
+from dialoeval.paths import conf_dir
+
+SCHEMA = 1
+
+
+def sweep(arguments: Sequence[str]) -> int:
+    """Run all jobs; write the sweep folder. Returns 0, or 1 where a job failed.
+
+    A failed job is recorded with its reason and stops nothing; run again, the same call does only what is missing.
+    Consecutive jobs of one model load it once. Hydra's launchers (``hydra/launcher=joblib``, ``submitit_slurm``) work.
+
+    Raises:
+        UserError: the overrides do not compose, or the sweep folder cannot be written.
+    """
+    flags = [argument for argument in arguments if argument.startswith("-")]
+    if flags:
+        raise UserError(f"{flags[0]} does not go with -m (a sweep takes key=value and group=option only)")
+    jobs = plan(arguments)
+    folder = Path(compose("config", jobs[0]).reports_dir) / "sweeps" / sha256_json(jobs)[:12]
+    os.environ["DIALOEVAL_SWEEP_JOBS"] = str(len(jobs))  # for the jobs' own progress lines, in other processes too
+    return finish(folder, jobs, _launch(list(arguments), folder))
+
+
+def plan(overrides: Sequence[str]) -> list[list[str]]:
+    """The overrides of each job, in order; each is composed once, so that a typing error stops before the first job.
+
+    Raises:
+        UserError: as `compose`.
+    """
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    plain = [
+        override for override in overrides if not override.startswith("hydra/") and not override.startswith("hydra.")
+    ]
+    try:
+        parsed = OverridesParser.create().parse_overrides(plain)
+        batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+    except HydraException as error:
+        raise explained(error, "config") from error
+    jobs = [list(job) for batch in batches for job in batch]
+    for job in jobs:
+        compose("config", job)
+    return jobs
+
+
+def job(config: Any) -> dict[str, Any]:
+    """One job of a sweep: its run's folder, or the reason why there is none. Never raises on a job's own failure."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from dialoeval.config.compose import to_typed
+    from dialoeval.runs.runner import run
+
+    hydra = HydraConfig.get()
+    total = os.environ.get("DIALOEVAL_SWEEP_JOBS", "?")
+    print(f"job {hydra.job.num + 1} of {total}: {hydra.job.override_dirname}", file=sys.stderr)
+    try:
+        outcome = run(to_typed(config, "config"))
+        return {"status": "complete", "run": str(outcome.folder.path), "name": outcome.name, "error": None}
+    except UserError as error:
+        return {"status": "failed", "run": None, "name": None, "error": str(error)}
+    except MemoryError:
+        return {"status": "failed", "run": None, "name": None, "error": "out of memory"}
+    except Exception as error:
+        return {"status": "failed", "run": None, "name": None, "error": f"{type(error).__name__}: {error}"}
+
+
+def finish(folder: Path, jobs: list[list[str]], outcomes: list[dict[str, Any]]) -> int:
+    """Write sweep.json, the leaderboard and the report of a sweep; say which jobs failed."""
+    from dialoeval.reports.tables import paper_table
+    from dialoeval.runs.folder import RunFolder
+
+    recorded = [{"overrides": list(o), **outcome} for o, outcome in zip(jobs, outcomes, strict=True)]
+    write_json(folder / "sweep.json", {"schema": SCHEMA, "jobs": recorded})
+    complete = [entry for entry in recorded if entry["status"] == "complete"]
+    rows = [(_label(entry), RunFolder(entry["run"]).scores()) for entry in complete]
+    rows.sort(key=lambda row: row[1]["nist"][3] or 0.0, reverse=True)
+    table = paper_table(rows, intervals=True)
+    write_text(folder / "leaderboard.md", table.to_markdown())
+    write_text(folder / "leaderboard.csv", paper_table(rows).to_csv())
+    if complete:
+        from dialoeval.reports import write_html
+
+        write_html(list(dict.fromkeys(entry["run"] for entry in complete)), folder / "report.html")
+    print(table.to_markdown(), end="")
+    for entry in recorded:
+        if entry["status"] != "complete":
+            print(f"failed: {' '.join(entry['overrides'])}: {entry['error']}", file=sys.stderr)
+    print(f"\nsweep: {folder} ({len(complete)} of {len(recorded)} jobs complete)")
+    return 0 if len(complete) == len(recorded) else 1
+
+
+def _label(entry: dict[str, Any]) -> str:
+    return " ".join(override.removeprefix("decoding.") for override in entry["overrides"]) or entry["name"]
+
+
+def _launch(overrides: list[str], folder: Path) -> list[dict[str, Any]]:
+    """Hand the jobs to Hydra's sweeper and launcher; returns what each job returned, in order."""
+    from hydra._internal.hydra import Hydra
+    from hydra._internal.utils import create_config_search_path
+    from hydra.core.global_hydra import GlobalHydra
+
+    register()
+    GlobalHydra.instance().clear()
+    application = Hydra.create_main_hydra2("dialoeval", create_config_search_path(str(conf_dir())))
+    try:
+        batches = application.multirun("config", job, [*overrides, f"hydra.sweep.dir={_quoted(folder)}"])
+    except Exception as error:
+        if type(error).__module__.startswith(("hydra", "omegaconf")):
+            raise explained(error, "config") from error
+        raise
+    finally:
+        GlobalHydra.instance().clear()
+    return [returned.return_value for batch in batches for returned in batch]
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "\\'") + "'"
