@@ -9,8 +9,8 @@ from typing import Any
 
 from dialoeval.errors import UserError
 
-EPILOG = """hypotheses: JSON lines {"id", "reply"} (a run's replies.jsonl too; with "system", several systems in one file), or
-plain text, one reply a line. references: JSON lines {"id", "references": [...]}, tab-separated text (id, then the
+EPILOG = """hypotheses: JSON lines {"id", "reply"} (a run's replies.jsonl too; with "system", several systems in one file),
+or plain text, one reply a line. references: JSON lines {"id", "references": [...]}, tab-separated text (id, then the
 references), or parallel text files, one reference a line each. Where both sides have ids, these are matched; otherwise
 lines are.
 

@@ -6,18 +6,30 @@ is; `score` applies one of the paper's protocols (cleaning, reference slots) fir
     >>> from dialoeval.metrics import bleu
     >>> bleu(["the cat sat"], [["the cat sat", "a cat was sitting"]])
     [1.0, 1.0, 1.0, 1.0]
+
+`meteor` is both: ``meteor(hypotheses, references)`` scores a set, and it is the package with METEOR's options,
+statistics and alignments (``from dialoeval.metrics.meteor import align``).
 """
 
 from __future__ import annotations
 
+import types
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from dialoeval.metrics import meteor
+from dialoeval.metrics.names import FIGURES, PAPER_METRICS
+
+if TYPE_CHECKING:
+    from dialoeval.metrics.scores import Scores
+    from dialoeval.metrics.suite import Statistics
 
 __all__ = [
-    "available",
+    "AVAILABLE",
+    "FIGURES",
     "bleu",
     "distinct",
     "entropy",
-    "figure_names",
     "meteor",
     "nist",
     "score",
@@ -25,104 +37,97 @@ __all__ = [
     "statistics",
 ]
 
-PAPER_METRICS = {
-    "nist": "NIST-1..5, cumulative, as mteval-v14 prints it",
-    "bleu": "BLEU-1..4, cumulative, as mteval-v14 prints it (0..1)",
-    "meteor": "METEOR 1.5 as meteor-1.5.jar -l en -norm prints it (0..1)",
-    "entropy": "entropy of the 1..4-gram distribution of all replies, in nats",
-    "distinct": "distinct 1,2-grams over all 1,2-grams of all replies (0..1)",
-    "avg_len": "mean words a reply, empty ones counted as 0",
-}
+
+class _Meteor(types.ModuleType):
+    """The package `meteor`, callable: a function of that name would be lost whenever the package is imported."""
+
+    def __call__(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+        """METEOR 1.5 of the set, 0..1.
+
+        Raises:
+            UserError: the lists do not fit, or METEOR's data is not installed.
+        """
+        from dialoeval.metrics.protocol import check
+
+        check(hypotheses, references)
+        return float(self.corpus(hypotheses, references))
 
 
-def available() -> dict[str, str]:
-    """{name: what it is} of every metric: the paper's, then the extra ones."""
-    from dialoeval.metrics import extra
-
-    return PAPER_METRICS | extra.available()
+meteor.__class__ = _Meteor
 
 
-def figure_names() -> tuple[str, ...]:
-    """The flat names of the paper's figures, in the order of its tables."""
-    from dialoeval.metrics.suite import FIGURES
+def __getattr__(name: str) -> Any:
+    if name == "AVAILABLE":  # {name: what it is} of every metric: the paper's, then the extra ones
+        from dialoeval.metrics import extra
 
-    return FIGURES
+        return PAPER_METRICS | extra.available()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def nist(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
     """Cumulative NIST-1..5 of the set.
 
     Raises:
-        UserError: the lists do not fit.
+        UserError: the lists do not fit, or no reply has a reference.
     """
-    return _figures(hypotheses, references, "nist", 5)
+    return _overlap_figures(hypotheses, references, "nist", 5)
 
 
 def bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
     """Cumulative BLEU-1..4 of the set, 0..1.
 
     Raises:
-        UserError: the lists do not fit.
+        UserError: the lists do not fit, or no reply has a reference.
     """
-    return _figures(hypotheses, references, "bleu", 4)
-
-
-def meteor(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """METEOR 1.5 of the set, 0..1. The subpackage `dialoeval.metrics.meteor15` has options, statistics and alignments.
-
-    Raises:
-        UserError: the lists do not fit, or METEOR's data is not installed.
-    """
-    from dialoeval.metrics import meteor15
-    from dialoeval.metrics.protocol import check
-
-    check(hypotheses, references)
-    return float(meteor15.corpus(hypotheses, references))
+    return _overlap_figures(hypotheses, references, "bleu", 4)
 
 
 def entropy(hypotheses: Sequence[str]) -> list[float]:
     """Entropy-1..4 of the replies, in nats."""
-    return _diversity(hypotheses, "entropy", 4)
+    return _diversity_figures(hypotheses, "entropy", 4)
 
 
 def distinct(hypotheses: Sequence[str]) -> list[float]:
     """Distinct-1 and distinct-2 of the replies, 0..1."""
-    return _diversity(hypotheses, "distinct", 2)
+    return _diversity_figures(hypotheses, "distinct", 2)
 
 
-def score(*args, **kwargs):
+def score(*args: Any, **kwargs: Any) -> Scores:
     """All of the paper's metrics under a protocol: see `dialoeval.metrics.scores.score`."""
     from dialoeval.metrics.scores import score as function
 
     return function(*args, **kwargs)
 
 
-def statistics(*args, **kwargs):
+def statistics(*args: Any, **kwargs: Any) -> Statistics:
     """Per-reply statistics that add up: see `dialoeval.metrics.suite.statistics`."""
     from dialoeval.metrics.suite import statistics as function
 
     return function(*args, **kwargs)
 
 
-def segments(*args, **kwargs):
+def segments(*args: Any, **kwargs: Any) -> list[dict[str, Any]]:
     """The scores of each reply: see `dialoeval.metrics.scores.segments`."""
     from dialoeval.metrics.scores import segments as function
 
     return function(*args, **kwargs)
 
 
-def _figures(hypotheses: Sequence[str], references: Sequence[Sequence[str]], name: str, orders: int) -> list[float]:
+def _overlap_figures(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], name: str, orders: int
+) -> list[float]:
     from dialoeval.errors import UserError
-    from dialoeval.metrics.suite import statistics as function
 
-    figures = function(hypotheses, references, meteor=False).figures()
+    figures = statistics(hypotheses, references, meteor=False).figures()
     if f"{name}1" not in figures:
         raise UserError(f"{name} needs at least one reply with a reference")
     return [float(figures[f"{name}{n}"][0]) for n in range(1, orders + 1)]
 
 
-def _diversity(hypotheses: Sequence[str], name: str, orders: int) -> list[float]:
+def _diversity_figures(hypotheses: Sequence[str], name: str, orders: int) -> list[float]:
     from dialoeval.metrics.diversity import Diversity
+    from dialoeval.metrics.protocol import check
 
+    check(hypotheses, [()] * len(hypotheses))
     figures = Diversity([line.split() for line in hypotheses]).figures()
     return [float(figures[f"{name}{n}"][0]) for n in range(1, orders + 1)]

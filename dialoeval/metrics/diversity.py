@@ -79,7 +79,7 @@ def _split(ids: np.ndarray, sentences: np.ndarray, types: int, replies: int) -> 
     shared = grams[~alone]
     starts = np.flatnonzero(np.r_[True, shared[1:] != shared[:-1]]) if len(shared) else np.zeros(0, dtype=np.int64)
     totals = np.bincount(sentences, minlength=replies).astype(float)
-    return _Order(totals, single, who[~alone], counts[~alone], starts)
+    return _Order(totals, single, who[~alone], counts[~alone].astype(np.int32), starts)
 
 
 def _figures(order: _Order, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -87,11 +87,14 @@ def _figures(order: _Order, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray
     totals = weights @ order.totals
     types = np.zeros(len(weights))
     c_ln_c = np.zeros(len(weights))
-    whole = weights.astype(np.int64, copy=False)
-    table = _c_ln_c_table(int(totals.max(initial=0)))
+    whole = weights.astype(np.int32, copy=False)
+    most = int(whole.max(initial=0))
+    largest = max(int(totals.max(initial=0)), most * max((count for count, _ in order.single), default=0))
+    table = _c_ln_c_table(largest)
+    taken_once = (whole > 0).astype(float)
     for count, how_many in order.single:
-        c_ln_c += table[whole * count] @ how_many
-        types += (whole > 0) @ how_many
+        c_ln_c += table[: most * count + 1 : count][whole] @ how_many
+        types += taken_once @ how_many
     if len(order.shared_starts):
         taken = whole.T  # one row a reply: gathering rows is gathering contiguous memory
         counts = np.add.reduceat(taken[order.shared_replies] * order.shared_counts[:, None], order.shared_starts)

@@ -1,4 +1,4 @@
-"""Scores of a set of replies: the paper's figures with intervals, signatures and counts, and the scores of each reply."""
+"""Scores of a set: the paper's figures with intervals, signatures and counts, and the scores of each reply."""
 
 from __future__ import annotations
 

@@ -16,17 +16,6 @@ from dialoeval.metrics.overlap import overlap
 from dialoeval.metrics.protocol import Texts, apply
 from dialoeval.text.mteval import tokenize
 
-# Flat names of the paper's figures, in the order of its tables.
-FIGURES = (
-    *(f"nist{n}" for n in range(1, 6)),
-    *(f"bleu{n}" for n in range(1, 5)),
-    "meteor",
-    *(f"entropy{n}" for n in range(1, 5)),
-    "distinct1",
-    "distinct2",
-    "avg_len",
-)
-
 
 @dataclass(frozen=True)
 class Statistics:

@@ -11,7 +11,7 @@ SEED = 12345
 
 
 def compute(hypotheses, references, contexts=None):
-    """Mean BLEU-4 (mteval tokens, mteval smoothing) of each sampled reply with all others of the sample as references."""
+    """Mean BLEU-4 (mteval tokens and smoothing) of each sampled reply with the others of the sample as references."""
     from dialoeval.metrics import mteval_bleu
     from dialoeval.text.mteval import tokenize
 
@@ -30,7 +30,7 @@ def compute(hypotheses, references, contexts=None):
 
 
 def bleu_figures(words: list[list[str]], orders: int) -> np.ndarray:
-    """(n,) BLEU-`orders` of each sentence against all others, from the largest and second largest count of each n-gram."""
+    """(n,) BLEU-`orders` of each sentence against all others, from the two largest counts of each n-gram."""
     from collections import Counter
 
     from dialoeval.metrics import mteval_bleu
