@@ -54,6 +54,11 @@ def warp(scores: torch.Tensor, decoding: DecodingConfig) -> torch.Tensor:
         scores = scores / decoding.temperature
     if decoding.top_k > 0:
         scores = top_k(scores, decoding.top_k)
+    return narrow(scores, decoding)
+
+
+def narrow(scores: torch.Tensor, decoding: DecodingConfig) -> torch.Tensor:
+    """The filters of `warp` after top-k: they may see the k best columns alone, or all with -inf elsewhere."""
     if decoding.top_p < 1.0:
         scores = top_p(scores, decoding.top_p)
     if decoding.min_p > 0.0:

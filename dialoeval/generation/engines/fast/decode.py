@@ -1,0 +1,182 @@
+"""The decoding loop: prompts enter free slots, every step adds a token to each row, ended slots are replaced.
+
+The slots in use are always the first ones: when one ends, the last one moves into its place. So a step never computes
+an empty slot, and there is no mask over slots.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from dialoeval.config.schema import Strategy
+from dialoeval.generation.engines.fast.beam import BeamSearch
+from dialoeval.generation.engines.fast.cache import Cache
+from dialoeval.generation.engines.fast.sampling import Sampler
+from dialoeval.generation.engines.fast.stepping import GraphStepper, Stepper
+from dialoeval.generation.types import TokenReply, TokenRequest
+
+if TYPE_CHECKING:
+    import torch
+
+    from dialoeval.config import DecodingConfig
+    from dialoeval.generation.engines.fast.accounts import Accounts
+    from dialoeval.generation.engines.fast.memory import Plan
+    from dialoeval.generation.engines.fast.network import Network
+    from dialoeval.generation.engines.fast.picking import Picker
+
+Feed = Callable[[int], Sequence[TokenRequest]]  # up to n more requests; none: there are no more
+
+
+def width(decoding: DecodingConfig) -> int:
+    """Rows a context."""
+    if decoding.strategy == Strategy.beam:
+        return decoding.num_beams
+    return decoding.num_candidates if decoding.strategy == Strategy.sample else 1
+
+
+def limit(request: TokenRequest, decoding: DecodingConfig, window: int) -> int:
+    """Tokens that a reply to this request may have, the end token counted: the window holds prompt and reply.
+
+    Raises:
+        ValueError: the prompt is empty or longer than the window.
+    """
+    length = len(request.token_ids)
+    if not 0 < length <= window:
+        raise ValueError(f"the prompt of {request.example_id!r} has {length} tokens; the model takes 1 to {window}")
+    return min(decoding.max_new_tokens, window - length)
+
+
+class Decoder:
+    """Continues requests of up to `longest_prompt` tokens with one network and one decoding."""
+
+    def __init__(
+        self,
+        network: Network,
+        decoding: DecodingConfig,
+        plan: Plan,
+        accounts: Accounts,
+        *,
+        seed: int,
+        eos_id: int,
+        window: int,
+        longest_prompt: int,
+    ):
+        import torch
+
+        self.network, self.decoding, self.plan, self.accounts = network, decoding, plan, accounts
+        self.window = window
+        rows = width(decoding)
+        # Samples of a context end one by one: twice the slots keep as many rows busy.
+        spread = 2 if decoding.strategy == Strategy.sample and rows > 1 else 1
+        self.slots = max(1, plan.rows // rows) * spread
+        capacity = longest_prompt + rows * decoding.max_new_tokens
+        self.cache = Cache(network, self.slots, rows, capacity)
+        self.picker: Picker
+        if decoding.strategy == Strategy.beam:
+            self.picker = BeamSearch(self.slots, longest_prompt, decoding, eos_id)
+        else:
+            self.picker = Sampler(self.slots, longest_prompt, decoding, eos_id, seed)
+        cuda = network.device.type == "cuda"
+        self.step = (GraphStepper if cuda else Stepper)(network, self.cache)
+        self.used = 0
+        self.row_numbers = torch.arange(rows)
+
+    def run(self, feed: Feed) -> Iterator[TokenReply]:
+        """Yield the replies to everything `feed` gives."""
+        more = True
+        while more or self.used:
+            if more and (room := self._room()):
+                requests = feed(room)
+                more = bool(requests)
+                for chunk in self._chunks(requests):
+                    self._prefill(chunk)
+                yield from self._retire()
+            elif self.used:
+                self._advance()
+                yield from self._retire()
+
+    def _room(self) -> int:
+        """How many requests to take now: none until a quarter of the rows is free, so that prefills are worth while."""
+        rows = self.cache.rows
+        active = self.picker.active(self.used)
+        busy = self.used * rows if active is None else len(active)
+        free = min((self.plan.rows - busy) // rows, self.slots - self.used)
+        return free if not self.used or free * rows * 4 >= self.plan.rows else 0
+
+    def _chunks(self, requests: Sequence[TokenRequest]) -> Iterator[list[TokenRequest]]:
+        """Requests of similar length whose padded tokens keep to the plan, at least one."""
+        chunk: list[TokenRequest] = []
+        for request in sorted(requests, key=lambda request: len(request.token_ids)):
+            if chunk and (len(chunk) + 1) * len(request.token_ids) > self.plan.tokens:
+                yield chunk
+                chunk = []
+            chunk.append(request)
+        if chunk:
+            yield chunk
+
+    def _prefill(self, requests: list[TokenRequest]) -> None:
+        """Run prompts (right-padded) into the next free slots and choose their first tokens."""
+        started = time.perf_counter()
+        device = self.network.device
+        tokens, lengths = pad([request.token_ids for request in requests])
+        count, longest = tokens.shape
+        tokens, lengths = tokens.to(device), lengths.to(device)
+        positions = _range(longest, device).repeat(count)
+        attend = self.cache.prefill(self.used, lengths, longest)
+        hidden = self.network.hidden(tokens.view(-1), positions, attend)
+        last = hidden[_range(count, device) * longest + lengths - 1]  # (prompts, width)
+        limits = [limit(request, self.decoding, self.window) for request in requests]
+        self.picker.admit(self.used, requests, limits, self.network.logits(last))
+        self.used += count
+        real = sum(len(request.token_ids) for request in requests)
+        self.accounts.add(prompt_tokens=real, padding_tokens=count * longest - real)
+        self.accounts.add(prefill_seconds=time.perf_counter() - started)
+
+    def _advance(self) -> None:
+        """Add a token to every active row."""
+        started = time.perf_counter()
+        count, picker, device = self.used, self.picker, self.network.device
+        age = picker.steps[:count, None] - 1  # of the last token, whose key and value are still to come
+        positions = (picker.lengths[:count, None] + age).expand(-1, self.cache.rows)
+        places = picker.lengths[:count, None] + age * self.cache.rows + self.row_numbers
+        rows = picker.active(count)
+        extent = int(places[:, -1].max()) + 1
+        logits = self.step(picker.inputs(count), positions, places, extent, rows)
+        parents = picker.advance(count, rows, logits)
+        if parents is not None:
+            self.cache.reorder(parents.to(device))
+        computed = count * self.cache.rows if rows is None else len(rows)
+        self.accounts.add(steps=1, step_rows=computed, step_room=max(self.plan.rows, computed))
+        self.accounts.add(decode_seconds=time.perf_counter() - started)
+
+    def _retire(self) -> Iterator[TokenReply]:
+        """Yield the replies of ended slots and close the gaps they leave."""
+        for slot in reversed(self.picker.ended(self.used)):
+            replies = self.picker.replies(slot)
+            self.used -= 1
+            if slot != self.used:
+                steps = int(self.picker.steps[self.used]) - 1
+                extent = int(self.picker.lengths[self.used]) + steps * self.cache.rows
+                self.cache.move(self.used, slot, extent)
+                self.picker.move(self.used, slot)
+            self.accounts.add(replies=len(replies), reply_tokens=sum(len(reply.token_ids) for reply in replies))
+            yield from replies
+
+
+def pad(sequences: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Right-padded tokens (sequences, longest) and lengths (sequences,), on the host."""
+    import torch
+
+    lengths = torch.tensor([len(sequence) for sequence in sequences])
+    tokens = torch.zeros(len(sequences), int(lengths.max()), dtype=torch.long)
+    for row, sequence in zip(tokens, sequences, strict=True):
+        row[: len(sequence)] = torch.tensor(sequence)
+    return tokens, lengths
+
+
+def _range(count: int, device: torch.device) -> torch.Tensor:
+    import torch
+
+    return torch.arange(count, device=device)

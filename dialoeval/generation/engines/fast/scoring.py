@@ -1,0 +1,77 @@
+"""log P(target | context): token-budget batches, right-padded, the output head on target positions only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from dialoeval.generation.engines.fast.cache import causal
+from dialoeval.generation.engines.fast.decode import pad
+
+if TYPE_CHECKING:
+    import torch
+
+    from dialoeval.generation.engines.fast.accounts import Accounts
+    from dialoeval.generation.engines.fast.network import Network
+
+Pair = tuple[Sequence[int], Sequence[int]]
+_HEAD_ROWS = 512  # rows of logits alive at once
+
+
+def check(pairs: Iterable[Pair], window: int) -> None:
+    """Raise ValueError where a context is empty or context and target exceed the window."""
+    for number, (context, target) in enumerate(pairs):
+        if not context:
+            raise ValueError(f"pair {number}: an empty context gives no probability of the target's first token")
+        if len(context) + len(target) > window:
+            raise ValueError(f"pair {number}: {len(context)} + {len(target)} tokens exceed the window of {window}")
+
+
+def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Indices of sequences, shortest first, in batches whose padded tokens keep to `budget` (at least one each)."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda index: (lengths[index], index)):
+        if batch and (len(batch) + 1) * lengths[index] > budget:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def score(network: Network, pairs: Sequence[Pair], accounts: Accounts) -> list[float]:
+    """Sums of natural-log probabilities of one batch of pairs with targets that are not empty."""
+    import torch
+
+    started = time.perf_counter()
+    device = network.device
+    # The last token is only predicted, never read.
+    sequences = [[*context, *target] for context, target in pairs]
+    tokens, lengths = pad([sequence[:-1] for sequence in sequences])
+    count, longest = tokens.shape
+
+    def attend(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
+        k, v = (x.unflatten(0, (count, longest)).transpose(1, 2).to(network.dtype) for x in (k, v))
+        return causal(q, k, v, scale)
+
+    positions = torch.arange(longest, device=device).repeat(count)
+    hidden = network.hidden(tokens.view(-1).to(device), positions, attend)
+    places, targets, owners = [], [], []
+    for row, (context, target) in enumerate(pairs):
+        first = row * longest + len(context) - 1  # the position that predicts the first target token
+        places += range(first, first + len(target))
+        targets += target
+        owners += [row] * len(target)
+    hidden = hidden[torch.tensor(places, device=device)]  # (target tokens, width)
+    wanted = torch.tensor(targets, device=device)
+    sums = torch.zeros(count, dtype=torch.double)
+    owner = torch.tensor(owners)
+    for low in range(0, len(wanted), _HEAD_ROWS):
+        part = slice(low, low + _HEAD_ROWS)
+        logprobs = network.logits(hidden[part]).log_softmax(dim=-1).gather(1, wanted[part, None])[:, 0]
+        sums.index_add_(0, owner[part], logprobs.cpu().double())
+    real = int(lengths.sum())
+    accounts.add(prompt_tokens=real, padding_tokens=count * longest - real, scored_pairs=count)
+    accounts.add(score_seconds=time.perf_counter() - started)
+    return sums.tolist()

@@ -1,0 +1,97 @@
+"""A network's weights in one file that several processes map: one copy in memory, however many processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dialoeval.errors import UserError
+from dialoeval.generation.engines.fast.network import Network, Shape
+
+if TYPE_CHECKING:
+    import torch
+
+_ALIGNMENT = 64  # bytes: a cache line
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """Where each weight lies in the file: name -> (dtype name, sizes, byte offset)."""
+
+    path: str
+    bytes: int
+    shape: Shape
+    places: dict[str, tuple[str, tuple[int, ...], int]]
+
+
+def save(network: Network) -> Blueprint:
+    """Write the weights to a temporary file, in memory where there is room. The caller unlinks it once it is mapped.
+
+    Raises:
+        UserError: no temporary folder has room for it.
+    """
+    places: dict[str, tuple[str, tuple[int, ...], int]] = {}
+    offsets: dict[tuple[int, tuple[int, ...]], int] = {}  # tied weights are written once
+    order: list[torch.Tensor] = []
+    total = 0
+    for name, weight in network.weights.items():
+        identity = (weight.data_ptr(), tuple(weight.shape))
+        if identity not in offsets:
+            offsets[identity] = total
+            order.append(weight)
+            total += -(-weight.numel() * weight.element_size() // _ALIGNMENT) * _ALIGNMENT
+        places[name] = (str(weight.dtype).removeprefix("torch."), tuple(weight.shape), offsets[identity])
+    path = _room_for(total)
+    blueprint = Blueprint(path, total, network.shape, places)
+    storage = _map(path, total)
+    for weight in order:
+        offset = offsets[weight.data_ptr(), tuple(weight.shape)]
+        _view(storage, weight.dtype, tuple(weight.shape), offset).copy_(weight)
+    return blueprint
+
+
+def load(blueprint: Blueprint) -> Network:
+    """The network whose weights lie in the mapped file."""
+    import torch
+
+    storage = _map(blueprint.path, blueprint.bytes)
+    weights = {
+        name: _view(storage, getattr(torch, dtype), sizes, offset)
+        for name, (dtype, sizes, offset) in blueprint.places.items()
+    }
+    return Network(blueprint.shape, weights)
+
+
+def _room_for(size: int) -> str:
+    folders = [folder for folder in ("/dev/shm", tempfile.gettempdir()) if os.access(folder, os.W_OK)]
+    for folder in folders:
+        if shutil.disk_usage(folder).free > size * 1.05:
+            descriptor, path = tempfile.mkstemp(prefix="dialoeval-weights-", dir=folder)
+            os.truncate(descriptor, size)
+            os.close(descriptor)
+            return path
+    raise UserError(
+        f"no room for {size / 2**30:.1f} GiB of weights to share between workers in {' or '.join(folders)}: "
+        "free some, set TMPDIR, or use engine.workers=1"
+    )
+
+
+def _map(path: str, size: int) -> torch.UntypedStorage:
+    import torch
+
+    return torch.UntypedStorage.from_file(str(Path(path)), shared=True, nbytes=size)
+
+
+def _view(storage: torch.UntypedStorage, dtype: torch.dtype, sizes: tuple[int, ...], offset: int) -> torch.Tensor:
+    import torch
+
+    whole = torch.tensor([], dtype=dtype).set_(storage)
+    count = 1
+    for size in sizes:
+        count *= size
+    start = offset // whole.element_size()
+    return whole[start : start + count].view(sizes)
