@@ -96,6 +96,7 @@ class ColumnsConfig:
     id: str | None = None  # none: the row number
     context: Any = None
     references: Any = None
+    turns: Any = None  # a whole conversation instead of context and references: every reply in it is an example
     turn_separator: str | None = None  # splits a string context into turns
 
 
