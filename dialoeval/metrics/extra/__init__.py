@@ -1,13 +1,15 @@
 """Metrics beside the paper's, each under its own name: one module a metric, found by name.
 
-A module has ``DESCRIPTION`` and ``compute(hypotheses, references, contexts) -> {"score": ..., "signature": ..., ...}``.
-They see the text as it was before the protocol's cleaning, and are never mixed up with the paper's metrics.
+A module has ``DESCRIPTION`` and ``compute(hypotheses, references, contexts[, argument])``, which returns a dict with
+"score" and "signature" and imports what is heavy inside. The metrics see the text as it was before the protocol's
+cleaning, and are never mixed up with the paper's.
 """
 
 from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,13 +38,11 @@ def compute(
     if base not in _names():
         raise UserError(f"unknown metric {base!r}{nearest(base, _names())} (`dialoeval list metrics` lists them)")
     module = importlib.import_module(f"{__name__}.{base}")
-    options = {"argument": argument} if argument else {}
-    try:
-        return module.compute(hypotheses, references, contexts, **options)
-    except TypeError as error:
-        if argument and "argument" in str(error):
-            raise UserError(f"the metric {base} takes no argument (got {argument!r})") from error
-        raise
+    if not argument:
+        return module.compute(hypotheses, references, contexts)
+    if "argument" not in inspect.signature(module.compute).parameters:
+        raise UserError(f"the metric {base} takes no argument (got {argument!r})")
+    return module.compute(hypotheses, references, contexts, argument=argument)
 
 
 def _names() -> list[str]:
