@@ -56,4 +56,4 @@ def match(hypothesis, reference):
     similarity = normal(hypothesis.vectors, dim=-1) @ normal(reference.vectors, dim=-1).T
     precision = similarity.max(dim=1).values[hypothesis.words].mean()
     recall = similarity.max(dim=0).values[reference.words].mean()
-    return torch.stack([precision, recall, 2 * precision * recall / (precision + recall)])
+    return torch.stack([precision, recall, 2 * precision * recall / (precision + recall)]).nan_to_num(0.0)
