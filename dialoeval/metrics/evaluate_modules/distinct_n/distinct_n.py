@@ -1,0 +1,19 @@
+"""Distinct 1,2-grams over all 1,2-grams of all replies (0..1)."""
+
+from __future__ import annotations
+
+import evaluate
+
+from dialoeval import metrics
+from dialoeval.metrics.evaluate_modules import _base
+
+
+class DistinctN(evaluate.Metric):
+    """`compute` returns ``{"distinct1": ..., "distinct2": ...}``."""
+
+    def _info(self):
+        return _base.info(__doc__, "Li et al. 2016; " + _base.DIALOGPT, _base.REPLY_INPUTS)
+
+    def _compute(self, predictions):
+        first, second = metrics.distinct(predictions)
+        return {"distinct1": first, "distinct2": second}
