@@ -1,0 +1,335 @@
+"""The fast engine against one-by-one `generate`, and against itself in other batches, orders, slots and processes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+import pytest
+import torch
+from random_models import bpe_tokenizer, random_gpt2
+from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+
+from dialoeval.config import DecodingConfig, EngineConfig
+from dialoeval.generation.engines.fast import FastEngine, supports
+from dialoeval.generation.types import TokenReply, TokenRequest
+
+EOS, WINDOW, VOCABULARY = 0, 96, 383
+torch.set_num_threads(1)
+
+
+def gpt2(seed: int = 0, end: float = 0.0, **config):
+    """A random GPT-2 with sharp distributions; `end` favours the end token, so that replies end by themselves."""
+    torch.manual_seed(seed)
+    settings = {"vocab_size": VOCABULARY, "n_positions": WINDOW, "n_embd": 32, "n_layer": 2, "n_head": 4, **config}
+    model = GPT2LMHeadModel(GPT2Config(**settings, bos_token_id=EOS, eos_token_id=EOS)).eval()
+    return sharpened(model, model.transformer.wte.weight, model.transformer.ln_f.bias, end)
+
+
+def llama(seed: int = 0, end: float = 0.0, **config):
+    torch.manual_seed(seed)
+    settings = {
+        "vocab_size": VOCABULARY, "max_position_embeddings": WINDOW, "hidden_size": 32, "intermediate_size": 48,
+        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, **config,
+    }  # fmt: skip
+    model = LlamaForCausalLM(LlamaConfig(**settings, bos_token_id=EOS, eos_token_id=EOS)).eval()
+    return sharpened(model, model.lm_head.weight, None, end)
+
+
+def sharpened(model, embeddings, bias, end):
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.dim() == 2 and "wte" not in name and "wpe" not in name:
+                weight.mul_(6.0)  # initial weights are so small that each token would repeat itself
+        embeddings.mul_(10.0)
+        if bias is not None and end:
+            bias.add_(end * embeddings[EOS] / embeddings[EOS].norm())
+    return model
+
+
+def requests(count: int, seed: int = 0, longest: int = 40) -> list[TokenRequest]:
+    generator = random.Random(seed)
+    return [
+        TokenRequest(f"e{i}", tuple(generator.randrange(VOCABULARY) for _ in range(generator.randrange(1, longest))))
+        for i in range(count)
+    ]
+
+
+def decoding(strategy: str = "greedy", **settings) -> DecodingConfig:
+    return DecodingConfig(name="test", strategy=strategy, **{"max_new_tokens": 12, **settings})
+
+
+def engine(model, window: int = WINDOW, **settings) -> FastEngine:
+    settings = {"device": "cpu", "workers": 1, **settings}
+    return FastEngine(model, EngineConfig(**settings), eos_id=EOS, window=window)
+
+
+def replies(fast: FastEngine, work: Sequence[TokenRequest], how: DecodingConfig, seed: int = 0):
+    """(example, sample) -> (tokens, finish); every reply exactly once."""
+    got = list(fast.generate(work, how, seed))
+    found = {(reply.example_id, reply.sample): (reply.token_ids, reply.finish) for reply in got}
+    assert len(found) == len(got)
+    return found
+
+
+def by_generate(model, work: Sequence[TokenRequest], how: DecodingConfig, window: int = WINDOW):
+    """What transformers' `generate` replies to each context alone."""
+    found = {}
+    for request in work:
+        prompt = torch.tensor([request.token_ids])
+        settings = {"num_beams": how.num_beams, "length_penalty": how.length_penalty}
+        settings |= {"early_stopping": how.early_stopping} if how.num_beams > 1 else {}
+        output = model.generate(
+            prompt,
+            attention_mask=torch.ones_like(prompt),
+            max_new_tokens=min(how.max_new_tokens, window - prompt.shape[1]),
+            min_new_tokens=how.min_new_tokens,
+            repetition_penalty=how.repetition_penalty,
+            no_repeat_ngram_size=how.no_repeat_ngram_size,
+            do_sample=False,
+            pad_token_id=EOS,
+            eos_token_id=EOS,
+            **settings,
+        )[0, prompt.shape[1] :].tolist()
+        ended = EOS in output
+        found[request.example_id, 0] = (
+            tuple(output[: output.index(EOS)] if ended else output),
+            "stop" if ended else "length",
+        )
+    return found
+
+
+def ended(found) -> int:
+    return sum(finish == "stop" for _, finish in found.values())
+
+
+PENALTIES = {"repetition_penalty": 1.4, "no_repeat_ngram_size": 2, "min_new_tokens": 4}
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("penalties", [{}, PENALTIES], ids=["plain", "penalties"])
+@pytest.mark.parametrize("make", [gpt2, llama])
+def test_greedy_is_generates(make, penalties):
+    model, work = make(end=3.0), requests(30)
+    assert replies(engine(model, slots=7), work, decoding(**penalties)) == by_generate(
+        model, work, decoding(**penalties)
+    )
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("early_stopping", [False, True, "never"])
+@pytest.mark.parametrize("length_penalty", [1.0, 0.0, -0.5, 2.0])
+def test_beam_is_generates(early_stopping, length_penalty):
+    model, work = gpt2(1, end=4.0), requests(16, seed=2)
+    how = decoding("beam", num_beams=4, early_stopping=early_stopping, length_penalty=length_penalty)
+    expected = by_generate(model, work, how)
+    assert replies(engine(model, slots=12), work, how) == expected
+    assert ended(expected) >= 2  # the rules for finished beams were used
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("make", [gpt2, llama])
+def test_wide_beams_with_penalties_are_generates(make):
+    model, work = make(2, end=4.0), requests(12, seed=3)
+    how = decoding("beam", num_beams=10, **PENALTIES)
+    assert replies(engine(model), work, how) == by_generate(model, work, how)
+
+
+VARIANTS = {
+    "inverse layer scale": (gpt2, {"scale_attn_by_inverse_layer_idx": True}),
+    "unscaled attention": (gpt2, {"scale_attn_weights": False, "n_inner": 40}),
+    "untied head": (gpt2, {"tie_word_embeddings": False, "activation_function": "relu"}),
+    "exact gelu": (gpt2, {"activation_function": "gelu", "reorder_and_upcast_attn": True}),
+    "tied llama with biases": (llama, {"tie_word_embeddings": True, "attention_bias": True, "mlp_bias": True}),
+    "own head width": (llama, {"head_dim": 12, "num_key_value_heads": 1}),
+    "scaled rope": (
+        llama,
+        {
+            "rope_parameters": {
+                "rope_type": "llama3", "rope_theta": 500.0, "factor": 8.0, "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0, "original_max_position_embeddings": 32,
+            }
+        },
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_variants_of_the_architectures_are_generates(variant):
+    make, config = VARIANTS[variant]
+    model, work = make(3, **config), requests(8, seed=4)
+    assert supports(model.config, decoding()) is None
+    assert replies(engine(model), work, decoding()) == by_generate(model, work, decoding())
+
+
+@pytest.mark.oracle
+def test_the_edges_of_the_window_are_generates():
+    model = gpt2(4)
+    work = [
+        TokenRequest("one token", (5,)),
+        TokenRequest("end token only", (EOS,)),
+        *(
+            TokenRequest(f"{left} left", tuple(i % VOCABULARY for i in range(7, 7 + WINDOW - left)))
+            for left in (1, 2, 11)
+        ),
+    ]
+    for how in (decoding(), decoding("beam", num_beams=3), decoding(max_new_tokens=1)):
+        assert replies(engine(model), work, how) == by_generate(model, work, how)
+
+
+def test_a_prompt_that_fills_the_window_gets_an_empty_reply():
+    work = [TokenRequest("full", tuple(range(WINDOW))), TokenRequest("short", (3, 4))]
+    got = {reply.example_id: reply for reply in engine(gpt2()).generate(work, decoding(), 0)}
+    assert got["full"] == TokenReply("full", 0, (), 0.0, "length")
+    assert len(got["short"].token_ids) == 12
+    sampled = list(engine(gpt2()).generate(work, decoding("sample", num_candidates=3), 0))
+    assert [reply.sample for reply in sampled if reply.example_id == "full"] == [0, 1, 2]
+
+
+def test_an_empty_reply():
+    model = gpt2(5, end=1000.0)
+    for how in (decoding(), decoding("beam", num_beams=3), decoding("sample", top_k=5)):
+        assert set(replies(engine(model), requests(5), how).values()) == {((), "stop")}
+
+
+def test_min_and_max_new_tokens():
+    model, work = gpt2(5, end=1000.0), requests(5)
+    for how in (decoding(min_new_tokens=3), decoding("sample", min_new_tokens=3)):
+        assert {len(tokens) for tokens, _ in replies(engine(model), work, how).values()} == {3}
+    for how in (decoding(max_new_tokens=1, min_new_tokens=1), decoding("beam", num_beams=2, max_new_tokens=1)):
+        assert all(len(tokens) <= 1 for tokens, _ in replies(engine(model), work, how).values())
+
+
+HOW = {
+    "greedy": decoding(),
+    "beam": decoding("beam", num_beams=3),
+    "top-k": decoding("sample", top_k=20, temperature=0.8),
+    "candidates": decoding("sample", top_k=10, num_candidates=5),
+    "all filters": decoding("sample", top_k=40, top_p=0.9, min_p=0.01, typical_p=0.95, **PENALTIES),
+    "pure": decoding("sample", num_candidates=2),
+}
+
+
+@pytest.mark.parametrize("how", HOW.values(), ids=HOW)
+@pytest.mark.parametrize("make", [gpt2, llama])
+def test_no_batch_order_or_slots_change_a_reply(make, how):
+    model, work = make(6, end=3.0), requests(24, seed=6)
+    together = replies(engine(model), work, how, seed=9)
+    shuffled = random.Random(0).sample(work, len(work))
+    for slots, tokens in ((1, 1), (5, 30), (16, 4096)):
+        assert replies(engine(model, slots=slots, batch_tokens=tokens), shuffled, how, seed=9) == together
+    alone = {}
+    for request in work[:6]:
+        alone |= replies(engine(model), [request], how, seed=9)
+    assert alone.items() <= together.items()
+
+
+def test_the_seed_and_the_example_change_a_sample():
+    model, prompt = gpt2(6), (3, 1, 4, 1, 5)
+    work = [TokenRequest("a", prompt), TokenRequest("b", prompt)]
+    how = decoding("sample", num_candidates=3)
+    first, second = replies(engine(model), work, how, seed=0), replies(engine(model), work, how, seed=1)
+    assert len(set(first.values()) | set(second.values())) == 12
+
+
+@pytest.mark.oracle
+def test_draws_follow_the_distribution_of_transformers_processors():
+    """Chi-square of 6,000 first tokens against the filtered distribution that `generate` would draw from."""
+    from transformers import GenerationConfig
+
+    model, prompt = gpt2(7), (3, 1, 4, 1, 5)
+    settings = {"temperature": 1.3, "top_k": 12, "top_p": 0.95}
+    how = decoding("sample", max_new_tokens=1, num_candidates=100, **settings)
+    work = [TokenRequest(str(i), prompt) for i in range(60)]
+    drawn = [tokens[0] if tokens else EOS for tokens, _ in replies(engine(model), work, how).values()]
+    counts = torch.tensor(drawn).bincount(minlength=VOCABULARY).double()
+    tokens = torch.tensor([prompt])
+    processors = model._get_logits_processor(GenerationConfig(do_sample=True, **settings), input_ids_seq_length=5)
+    with torch.no_grad():
+        expected = processors(tokens, model(tokens).logits[:, -1]).softmax(-1)[0].double() * len(drawn)
+    kept = expected > 0
+    assert counts[~kept].sum() == 0 and 3 <= kept.sum() <= 12
+    chi_square = ((counts - expected)[kept] ** 2 / expected[kept]).sum()
+    assert chi_square < 38  # up to 11 degrees of freedom: beyond the 99.99th percentile
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("make", [gpt2, llama])
+@pytest.mark.parametrize("how", HOW.values(), ids=HOW)
+def test_logprob_is_the_models_own(make, how):
+    model, work = make(8, end=3.0), requests(8, seed=8)
+    prompts = {request.example_id: request.token_ids for request in work}
+    for reply in engine(model).generate(work, how, 0):
+        target = [*reply.token_ids, EOS] if reply.finish == "stop" else list(reply.token_ids)
+        assert reply.logprob == pytest.approx(log_probability(model, prompts[reply.example_id], target), abs=1e-3)
+
+
+def log_probability(model, context: Sequence[int], target: Sequence[int]) -> float:
+    tokens = torch.tensor([[*context, *target]])
+    with torch.no_grad():
+        logprobs = model(tokens).logits[0].double().log_softmax(-1)
+    return sum(float(logprobs[len(context) - 1 + i, token]) for i, token in enumerate(target))
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("make", [gpt2, llama])
+@pytest.mark.parametrize("budget", [1, 64, 100_000])
+def test_scores_are_the_models_own(make, budget):
+    model, contexts, targets = make(9), requests(20, seed=1), requests(20, seed=2)
+    pairs = [(c.token_ids, t.token_ids) for c, t in zip(contexts, targets, strict=True)]
+    pairs += [((1,), ()), ((1,), tuple(range(WINDOW - 1)))]
+    scores = engine(model, batch_tokens=budget).score(pairs)
+    assert scores == pytest.approx([log_probability(model, *pair) for pair in pairs], abs=1e-3)
+    assert scores[-2] == 0.0
+
+
+def test_what_cannot_be_done_is_refused():
+    fast = engine(gpt2())
+    for bad in [(), tuple(range(WINDOW + 1))]:
+        with pytest.raises(ValueError, match="the model takes"):
+            list(fast.generate([TokenRequest("bad", bad)], decoding(), 0))
+    with pytest.raises(ValueError, match="unique"):
+        list(fast.generate([TokenRequest("a", (1,)), TokenRequest("a", (2,))], decoding(), 0))
+    with pytest.raises(ValueError, match="empty context"):
+        fast.score([((), (1,))])
+    with pytest.raises(ValueError, match="window"):
+        fast.score([((1,), tuple(range(WINDOW)))])
+
+
+def test_no_requests():
+    assert list(engine(gpt2()).generate([], decoding(), 0)) == []
+    assert engine(gpt2()).score([]) == []
+
+
+def test_supports_says_why_not():
+    config = gpt2().config
+    assert supports(config, decoding()) is None
+    assert "bart" in supports(SimpleNamespace(model_type="bart"), decoding())
+    assert "activation" in supports(GPT2Config(activation_function="mish"), decoding())
+    assert "cross-attention" in supports(GPT2Config(add_cross_attention=True), decoding())
+    assert "rotary" in supports(
+        LlamaConfig(rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}), decoding()
+    )
+    assert "one candidate" in supports(config, decoding("beam", num_beams=2, num_candidates=2))
+    assert "vocabulary" in supports(config, decoding("beam", num_beams=200))
+    assert "early_stopping" in supports(config, decoding("beam", num_beams=2, early_stopping="sometimes"))
+
+
+def test_a_saved_model_with_a_tokenizer(tmp_path):
+    model = AutoModelForCausalLM.from_pretrained(random_gpt2(tmp_path, sharpen=5.0)).eval()
+    tokenizer = bpe_tokenizer()
+    work = [TokenRequest(text, tuple(tokenizer(text + tokenizer.eos_token).input_ids)) for text in ("hello", "why?")]
+    assert replies(engine(model, 128), work, decoding()) == by_generate(model, work, decoding(), 128)
+
+
+def test_accounting_adds_up():
+    fast, work = engine(gpt2(end=3.0), slots=4), requests(10)
+    total = sum(len(tokens) for tokens, _ in replies(fast, work, decoding()).values())
+    fast.score([((1, 2), (3,))])
+    account = fast.accounting()
+    assert account["replies"] == 10 and account["reply_tokens"] == total
+    assert account["prompt_tokens"] == sum(len(request.token_ids) for request in work) + 2
+    assert account["scored_pairs"] == 1 and 0 < account["slot_use"] <= 1 and 0 <= account["padding_share"] < 1
+    assert account["peak_memory_bytes"] > 1e6 and account["arithmetic"] == "fp32" and account["workers"] == 1
