@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dialoeval.errors import UserError
-
-EPILOG = """hypotheses: JSON lines {"id", "reply"} (a run's replies.jsonl too; with "system", several systems in one file),
-or plain text, one reply a line. references: JSON lines {"id", "references": [...]}, tab-separated text (id, then the
-references), or parallel text files, one reference a line each. Where both sides have ids, these are matched; otherwise
-lines are.
+EPILOG = """hypotheses: JSON lines {"id", "reply"} (a run's replies.jsonl too; with "system", several systems in one
+file), or plain text, one reply a line. references: JSON lines {"id", "references": [...]}, tab-separated text (.tsv:
+id, then the references), or parallel text files, one reference a line each. Where both sides have ids, these are
+matched; otherwise lines are.
 
   dialoeval score --hypotheses replies.jsonl --references refs.jsonl --protocol dstc7 --out scores.json
   dialoeval score --hypotheses a.txt b.txt --references ref0.txt ref1.txt --segments segments.parquet
@@ -25,28 +23,49 @@ def main(arguments: Sequence[str]) -> int:
     from dialoeval.cli import scoring_files
     from dialoeval.config import ScoringConfig
     from dialoeval.config.compose import group
+    from dialoeval.files import sha256_file
+    from dialoeval.metrics import extra
     from dialoeval.metrics.scores import score_statistics, segments
     from dialoeval.metrics.suite import statistics
 
-    extra = [name for name in (options.extra or "").split(",") if name]
-    scoring = ScoringConfig(meteor=not options.no_meteor, extra=extra, resamples=options.resamples)
+    names = [name for name in (options.extra or "").split(",") if name]
+    extra.check(names)
+    scoring = ScoringConfig(meteor=not options.no_meteor, extra=names, resamples=options.resamples)
     protocol = group("protocol", options.protocol)
-    references = scoring_files.read_references(options.references)
-    systems = scoring_files.read_systems(options.hypotheses)
+    references, skipped = scoring_files.read_references(options.references, options.skip_bad)
+    systems = scoring_files.read_systems(options.hypotheses, options.skip_bad)
     results: dict[str, dict[str, Any]] = {}
     rows: list[dict[str, Any]] = []
-    for name, replies in systems.items():
-        ids, hypotheses, lists, unscored = scoring_files.match(replies, references, options.skip_bad)
-        made = statistics(hypotheses, lists, protocol, meteor=scoring.meteor, progress=True)
-        scored = score_statistics(made, scoring, hypotheses=hypotheses, references=lists).to_json()
-        if unscored:
-            scored["counts"]["skipped"] = unscored
-        results[name] = scored
+    for name, system in systems.items():
+        found = scoring_files.match(system.replies, references, options.skip_bad)
+        made = statistics(found.replies, found.references, protocol, meteor=scoring.meteor, progress=True)
+        scores = score_statistics(
+            made, scoring, hypotheses=found.replies, references=found.references, contexts=found.contexts
+        )
+        results[name] = scores.to_json()
+        results[name]["counts"] |= {
+            "replies_left_out": found.without_entry,
+            "references_without_reply": found.without_reply,
+            "skipped_lines": system.skipped + skipped,
+        }
+        results[name]["replies_sha256"] = sha256_file(system.path)
         if options.segments:
-            rows += [{"system": name, **row} for row in segments(made, ids)]
+            rows += [{"system": name, **row} for row in segments(made, found.ids)]
     _write(options, results, rows)
     _print(results)
     return 0
+
+
+def _resamples(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+    return int(text)
+
+
+def _segments_file(text: str) -> str:
+    if Path(text).suffix not in (".jsonl", ".parquet"):
+        raise argparse.ArgumentTypeError(f"{text}: the name must end in .jsonl or .parquet")
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,11 +79,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--references", nargs="+", required=True, metavar="FILE", help="references")
     parser.add_argument("--protocol", default="none", metavar="NAME", help="dstc7, reddit6k or none (default)")
     parser.add_argument("--out", metavar="FILE.json", help="write the scores as JSON")
-    parser.add_argument("--segments", metavar="FILE", help="write the scores of each reply (.jsonl or .parquet)")
+    parser.add_argument(
+        "--segments", type=_segments_file, metavar="FILE", help="write the scores of each reply (.jsonl or .parquet)"
+    )
     parser.add_argument("--extra", metavar="NAME,...", help="other metrics: see `dialoeval list metrics`")
     parser.add_argument("--no-meteor", action="store_true", help="leave METEOR out")
-    parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="bootstrap resamples; 0: no intervals")
-    parser.add_argument("--skip-bad", action="store_true", help="leave out replies without an entry in the references")
+    parser.add_argument(
+        "--resamples", type=_resamples, default=1000, metavar="N", help="bootstrap resamples; 0: no intervals"
+    )
+    parser.add_argument(
+        "--skip-bad",
+        action="store_true",
+        help="leave out, and count, malformed lines and ids that stand on one side only",
+    )
     return parser
 
 
@@ -78,17 +105,14 @@ def _write(options: argparse.Namespace, results: dict[str, dict[str, Any]], rows
         return
     if len(results) == 1:
         rows = [{key: value for key, value in row.items() if key != "system"} for row in rows]
-    kind = Path(options.segments).suffix
-    if kind == ".jsonl":
+    if Path(options.segments).suffix == ".jsonl":
         write_jsonl(options.segments, rows)
-    elif kind == ".parquet":
-        import pyarrow
-        from pyarrow import parquet
+        return
+    import pyarrow
+    from pyarrow import parquet
 
-        with atomic_open(options.segments, "wb") as stream:
-            parquet.write_table(pyarrow.Table.from_pylist(rows), stream)
-    else:
-        raise UserError(f"--segments {options.segments}: the name must end in .jsonl or .parquet")
+    with atomic_open(options.segments, "wb") as stream:
+        parquet.write_table(pyarrow.Table.from_pylist(rows), stream)
 
 
 def _print(results: dict[str, dict[str, Any]]) -> None:

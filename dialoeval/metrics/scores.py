@@ -11,6 +11,7 @@ import numpy as np
 from dialoeval import __version__
 from dialoeval.config import ProtocolConfig, ScoringConfig
 from dialoeval.metrics import mteval_bleu, mteval_nist
+from dialoeval.metrics.protocol import reference_slots
 from dialoeval.metrics.signature import signatures
 from dialoeval.metrics.suite import Statistics, statistics
 from dialoeval.stats import bootstrap_intervals
@@ -94,19 +95,23 @@ def score_statistics(
     references: Sequence[Sequence[str]],
     contexts: Sequence[Sequence[str]] | None = None,
 ) -> Scores:
-    """Scores from statistics that are there already; extra metrics see the text as it was before the protocol."""
+    """Scores from statistics that are there already.
+
+    Extra metrics see the protocol's references, each once, but the text as it was before cleaning.
+    """
     from dialoeval.metrics.extra import compute
 
     slots = [len(refs) for refs in made.texts.references]
+    chosen = [list(dict.fromkeys(reference_slots(refs, made.protocol))) for refs in references]
     return Scores(
         n=len(made),
         figures={name: float(values[0]) for name, values in made.figures().items()},
         intervals=bootstrap_intervals(made, scoring.resamples, scoring.bootstrap_seed),
         signatures=signatures(made.protocol, slots, made.meteor is not None),
         protocol={key: None if value is None else _plain(value) for key, value in asdict(made.protocol).items()},
-        counts=_counts(made, references),
+        counts=_counts(made, chosen),
         resamples=scoring.resamples,
-        extra={name: compute(name, hypotheses, references, contexts) for name in scoring.extra},
+        extra={name: compute(name, hypotheses, chosen, contexts) for name in scoring.extra},
     )
 
 

@@ -23,6 +23,14 @@ def available() -> dict[str, str]:
     return {name: _description(name) for name in _names()}
 
 
+def check(names: Sequence[str]) -> None:
+    """Raise UserError for the first name that no metric has."""
+    for name in names:
+        base = name.partition(":")[0]
+        if base not in _names():
+            raise UserError(f"unknown metric {base!r}{nearest(base, _names())} (`dialoeval list metrics` lists them)")
+
+
 def compute(
     name: str,
     hypotheses: Sequence[str],
@@ -34,9 +42,8 @@ def compute(
     Raises:
         UserError: unknown name, or what the metric needs is not installed.
     """
+    check([name])
     base, _, argument = name.partition(":")
-    if base not in _names():
-        raise UserError(f"unknown metric {base!r}{nearest(base, _names())} (`dialoeval list metrics` lists them)")
     module = importlib.import_module(f"{__name__}.{base}")
     if not argument:
         return module.compute(hypotheses, references, contexts)
