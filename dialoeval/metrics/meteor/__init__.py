@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MODULES",
+    "PAPER",
     "STATISTICS",
     "TASKS",
     "VERSION",
@@ -50,6 +51,8 @@ __all__ = [
 ]
 
 VERSION = 1  # of this code: raised when it changes a figure
+
+PAPER = Options()
 
 STATISTICS: tuple[str, ...] = (
     "hypothesis_words",
@@ -78,7 +81,7 @@ chunks is ``chunks + perfect``.
 def statistics(
     hypotheses: Sequence[str],
     references: Sequence[Sequence[str]],
-    options: Options = Options(),
+    options: Options = PAPER,
     *,
     progress: bool = False,
     workers: int = 0,
@@ -118,7 +121,7 @@ def _check(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> No
             raise UserError(f"the references of reply {number} are not a list of texts")
 
 
-def figures(totals: np.ndarray, options: Options = Options()) -> np.ndarray:
+def figures(totals: np.ndarray, options: Options = PAPER) -> np.ndarray:
     """The score of sums of statistics.
 
     Args:
@@ -150,17 +153,17 @@ def figures(totals: np.ndarray, options: Options = Options()) -> np.ndarray:
         return np.where(scores > 0.0, scores, 0.0)
 
 
-def segments(statistics: np.ndarray, options: Options = Options()) -> np.ndarray:
+def segments(statistics: np.ndarray, options: Options = PAPER) -> np.ndarray:
     """(n,) float64: the score of each row of `statistics` by itself."""
     return figures(statistics, options)
 
 
-def corpus(hypotheses: Sequence[str], references: Sequence[Sequence[str]], options: Options = Options()) -> float:
+def corpus(hypotheses: Sequence[str], references: Sequence[Sequence[str]], options: Options = PAPER) -> float:
     """The score of a set: not the mean of its replies' scores. See `statistics` for arguments and errors."""
     return float(figures(statistics(hypotheses, references, options).sum(axis=0), options))
 
 
-def segment(hypothesis: str, references: Sequence[str], options: Options = Options()) -> float:
+def segment(hypothesis: str, references: Sequence[str], options: Options = PAPER) -> float:
     """The score of one reply: the highest among its references."""
     return float(figures(statistics([hypothesis], [references], options)[0], options))
 
@@ -188,7 +191,7 @@ class Alignment:
     statistics: dict[str, float]
 
 
-def align(hypothesis: str, reference: str, options: Options = Options()) -> Alignment:
+def align(hypothesis: str, reference: str, options: Options = PAPER) -> Alignment:
     """The alignment of one reply with one reference. Errors as in `statistics`."""
     import numpy as np
 
@@ -212,7 +215,7 @@ def align(hypothesis: str, reference: str, options: Options = Options()) -> Alig
     )
 
 
-def signature(options: Options = Options()) -> str:
+def signature(options: Options = PAPER) -> str:
     """What identifies a figure: the jar's Eval ID, this code's version, the data's."""
     from dialoeval.metrics.meteor import source
 

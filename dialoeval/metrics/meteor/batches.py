@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ _TABLE_ROWS = 6
 _BATCH = 4096  # replies whose texts are in memory in tokenized form at a time
 _PART = 64  # replies a thread takes at a time
 _FIRST_CAPACITY = 4096  # candidate matches of a pair; grows when needed
-_MOST_CANDIDATES = 200_000_000
+_MOST_CANDIDATES = 40_000_000  # 1 GB
 
 
 def tokenize(texts: Sequence[str], options: Options, index: Index) -> list[list[str]]:
@@ -109,7 +109,7 @@ def prepare(hypotheses: Sequence[str], references: Sequence[Sequence[str]], opti
     return batch
 
 
-def _places(lengths, count: int) -> np.ndarray:
+def _places(lengths: Iterable[int], count: int) -> np.ndarray:
     """Where each of `count` stretches begins, and where the last one ends."""
     places = np.zeros(count + 1, np.int64)
     np.cumsum(np.fromiter(lengths, np.int64, count), out=places[1:])
@@ -185,8 +185,8 @@ class Scorer:
             needed = int(self._counts[0])
             if needed > _MOST_CANDIDATES:
                 raise UserError(
-                    f"METEOR finds {needed:,} possible matches between reply {begin + 1} and one of its references, more"
-                    " than memory should hold: shorten the two"
+                    f"METEOR finds {needed:,} possible matches between one reply and one of its references, more than"
+                    f" memory should hold; the reply begins with {' '.join(batch.tokens[batch.replies[begin]][:8])!r}"
                 )
             self._table = np.zeros((_TABLE_ROWS, needed + needed // 2), np.int32)
 
@@ -212,7 +212,7 @@ def statistics(
     n = len(hypotheses)
     out = np.zeros((n, COLUMNS))
     best = np.zeros(n, np.int32)
-    threads = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = workers or _cores()
     with (
         ThreadPoolExecutor(threads) as pool,
         tqdm(total=n, desc="METEOR", unit=" replies", disable=not progress, file=sys.stderr) as bar,
@@ -223,6 +223,10 @@ def statistics(
             _score_in_threads(pool, threads, batch, options, index, out[begin:end], best[begin:end])
             bar.update(end - begin)
     return out
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _score_in_threads(

@@ -29,7 +29,7 @@ def _set(bits, column, start, length):
 
 @compiled
 def _any_set(bits, column, start, length):
-    for k in range(start, start + length):
+    for k in range(start, start + length):  # noqa: SIM110 - numba takes no generators
         if bits[column, k >> 6] >> np.uint64(k & 63) & np.uint64(1) != 0:
             return True
     return False

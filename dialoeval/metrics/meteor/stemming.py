@@ -112,7 +112,7 @@ def _past_vowel_consonant(word, start, length):
 
 @compiled
 def _has_vowel(word, length):
-    for i in range(length):
+    for i in range(length):  # noqa: SIM110 - numba takes no generators
         if _is_vowel(word[i]):
             return True
     return False
