@@ -93,9 +93,9 @@ class DecodingConfig:
 class ColumnsConfig:
     """Column names of a user's file or hub dataset. `context` may be a list column, a string, or several columns."""
 
-    id: str | None = None  # none: the row number
-    context: Any = None
-    references: Any = None
+    id: str | None = None  # none: "id" where there is such a column, else the row number
+    context: Any = None  # none: "context"
+    references: Any = None  # none: "references" or "reference" where there is one; []: no references
     turns: Any = None  # a whole conversation instead of context and references: every reply in it is an example
     turn_separator: str | None = None  # splits a string context into turns
 
@@ -195,6 +195,7 @@ class TrainingConfig:
     precision: str = "fp32"  # fp32, or bf16 (autocast on CUDA)
     validation_split: str | None = "validation"  # none: no held-out evaluation
     validation_limit: int | None = None  # dialogues
+    validation_path: str | None = None  # the held-out file of a dataset that has no splits
     log_every: int = 20  # steps
     eval_every: int = 200
     save_every: int = 200

@@ -26,7 +26,13 @@ def load(config: DatasetConfig) -> Dataset:
     Raises:
         UserError: naming file, line and field, where something is missing or malformed.
     """
+    _check(config)
     dataset = _module(config.kind).load(config)
+    if not dataset.examples and dataset.skipped:
+        where, why = dataset.skipped[0]
+        raise UserError(
+            f"no row of {config.name} can be used; {len(dataset.skipped)} are bad, the first: {where}: {why}"
+        )
     if not dataset.examples:
         raise UserError(f"the dataset {config.name} has no examples (path={config.path}, split={config.split})")
     return dataset
@@ -37,10 +43,18 @@ def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
 
     A kind that knows whole conversations gives these; of the others, each context with each of its references is one.
     """
+    _check(config)
     module = _module(config.kind)
     if hasattr(module, "dialogues"):
         return module.dialogues(config)
     return [(*example.context, reference) for example in load(config).examples for reference in example.references]
+
+
+def _check(config: DatasetConfig) -> None:
+    if config.limit is not None and config.limit < 1:
+        raise UserError(f"dataset.limit must be at least 1, or null for all, not {config.limit}")
+    if config.context_turns < 0:
+        raise UserError(f"dataset.context_turns must be 0 (all) or more, not {config.context_turns}")
 
 
 def _module(kind: str) -> ModuleType:

@@ -20,7 +20,7 @@ SPLITS = {"test": 4, "validation": 2, "train": 94}
 
 
 def load(config: DatasetConfig) -> Dataset:
-    """Every reply of a split as an example: the turns before it (the last `context_turns`) are the context, it is a reference.
+    """Every reply of a split as an example: its context is the (last `context_turns`) turns before it.
 
     Contexts that are equal but for case and white space are one example, with each distinct reply (compared likewise)
     as a reference, in the order met. Examples come in the order of a hash of their id, so that the first N are a

@@ -1,88 +1,223 @@
-"""From rows of named fields to examples: the column mapping, and what is done with bad rows."""
+"""From the rows of any table to examples or dialogues, by a column mapping."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from dialoeval.config import DatasetConfig
+from dialoeval.config.schema import ColumnsConfig, DatasetConfig
 from dialoeval.data.example import Dataset, Example, fingerprint
 from dialoeval.errors import UserError, nearest
 
-Row = tuple[str, dict[str, Any]]  # (where it stands, its fields)
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-class BadRow(Exception):
-    """A row that cannot be an example; its message names the field."""
+@dataclass(frozen=True)
+class Row:
+    """A row of a table, or why there is none.
+
+    Attributes:
+        where: file and line (or item, or row) as messages name it.
+        number: from 1, bad rows counted; the id where no column gives one.
+        value: column -> value, or the error that reading it gave.
+    """
+
+    where: str
+    number: int
+    value: Mapping[str, Any] | UserError
 
 
-def build(config: DatasetConfig, rows: Iterable[Row]) -> Dataset:
-    """Examples of rows, by the mapping of `config.columns`; the first `limit` of them.
+class MissingColumn(UserError):
+    """The mapping names a column that the table does not have: never skipped, since every row would be."""
+
+
+def dataset(config: DatasetConfig, rows: Iterable[Row]) -> Dataset:
+    """The first `config.limit` examples of the rows, read no further than needed.
 
     Raises:
-        UserError: naming where, and which field, of the first bad row; with ``skip_bad`` these are recorded instead.
+        UserError: naming file, line and field of the first bad row (with `skip_bad` these are recorded instead), of an
+            id met before, or of a column that the table does not have.
     """
-    examples: list[Example] = []
     skipped: list[tuple[str, str]] = []
-    seen: dict[str, str] = {}
-    for number, (where, row) in enumerate(rows, 1):
-        if config.limit is not None and len(examples) >= config.limit:
+    return gather(config, _examples(config, rows, skipped), skipped)
+
+
+def gather(config: DatasetConfig, examples: Iterable[tuple[str, Example]], skipped: list[tuple[str, str]]) -> Dataset:
+    """A dataset of the first `config.limit` of ``(where, example)`` pairs. Ids met before are errors, or skipped."""
+    kept: list[Example] = []
+    first_met: dict[str, str] = {}
+    for where, example in examples if config.limit is None or config.limit > 0 else ():
+        if example.id in first_met:
+            message = f"the id {example.id!r} was met before ({first_met[example.id]}); ids must be unique"
+            if not config.skip_bad:
+                raise UserError(f"{where}: {message}{ADVICE}")
+            skipped.append((where, message))
+            continue
+        first_met[example.id] = where
+        kept.append(example)
+        if len(kept) == config.limit:
+            break
+    return Dataset(config.name, tuple(kept), fingerprint(kept), tuple(skipped))
+
+
+def dialogues(config: DatasetConfig, rows: Iterable[Row]) -> list[tuple[str, ...]]:
+    """The dialogues of the rows, for training: of each row its `turns`, or its context with each of its references.
+
+    Without a `references` column the context is the dialogue. `limit` counts rows.
+    """
+    found: list[tuple[str, ...]] = []
+    skipped: list[tuple[str, str]] = []
+    taken = 0
+    for row in rows:
+        if taken == config.limit:
             break
         try:
-            example = _example(config, row, number)
-            if example.id in seen:
-                raise BadRow(f'field "id": {example.id!r} stands at {seen[example.id]} already')
-        except BadRow as error:
-            if not config.skip_bad:
-                raise UserError(f"{where}: {error} (dataset.skip_bad=true leaves such lines out)") from error
-            skipped.append((where, str(error)))
+            value = _value(row)
+            if config.columns.turns is not None:
+                found.append(_texts(value, config.columns.turns, config.columns.turn_separator))
+            else:
+                context, references = _context_and_references(value, config.columns)
+                found += [(*context, reference) for reference in references] or [context]
+        except UserError as error:
+            _refuse_or_skip(config, row, error, skipped)
             continue
-        seen[example.id] = where
-        examples.append(example)
-    return Dataset(config.name, tuple(examples), fingerprint(examples), tuple(skipped))
+        taken += 1
+    if skipped:
+        where, why = skipped[0]
+        print(f"{config.name}: {len(skipped)} bad rows skipped; the first: {where}: {why}", file=sys.stderr)
+    return found
 
 
-def _example(config: DatasetConfig, row: dict[str, Any], number: int) -> Example:
+ADVICE = " (dataset.skip_bad=true skips such rows and counts them)"
+
+
+def _examples(config: DatasetConfig, rows: Iterable[Row], skipped: list) -> Iterator[tuple[str, Example]]:
     columns = config.columns
-    name = row.get("id") if columns.id is None else _field(row, columns.id)
-    if name is not None and not isinstance(name, str | int):
-        raise BadRow(f'field "{columns.id or "id"}" must be a string or a number, not {type(name).__name__}')
-    context = _texts(row, columns.context if columns.context is not None else "context")
-    if columns.turn_separator:
-        context = [turn for text in context for turn in text.split(columns.turn_separator)]
-    turns = [" ".join(turn.split()) for turn in context]
-    turns = [turn for turn in turns if turn]
-    references: list[str] = []
-    if columns.references is not None:
-        references = _texts(row, columns.references)
-    elif "references" in row or "reference" in row:
-        references = _texts(row, "references" if "references" in row else "reference")
-    if config.context_turns:
-        turns = turns[-config.context_turns :]
-    return Example(str(number) if name is None else str(name), tuple(turns), tuple(references))
+    for row in rows:
+        try:
+            value = _value(row)
+            name = _identifier(value, columns, row.number)
+            if columns.turns is None:
+                examples = [Example(name, *_context_and_references(value, columns))]
+            else:
+                turns = _texts(value, columns.turns, columns.turn_separator)
+                examples = [Example(f"{name}:{i}", turns[:i], (turns[i],)) for i in range(1, len(turns))]
+        except UserError as error:
+            _refuse_or_skip(config, row, error, skipped)
+            continue
+        for example in examples:
+            yield row.where, last_turns(example, config.context_turns)
 
 
-def _texts(row: dict[str, Any], columns: Any) -> list[str]:
-    """The strings of one column (a string or a list of strings) or of several."""
-    if not isinstance(columns, str):
-        return [text for column in columns for text in _texts(row, column)]
-    value = _field(row, columns)
-    values = [value] if isinstance(value, str) else value
-    if values is None:
-        raise BadRow(f'field "{columns}" is empty')
-    if not isinstance(values, Iterable) or isinstance(values, dict) or not all(isinstance(v, str) for v in values):
-        raise BadRow(f'field "{columns}" must be a string or a list of strings')
-    return list(values)
+def last_turns(example: Example, count: int) -> Example:
+    """The example with only the last `count` turns of its context; 0 keeps all."""
+    return Example(example.id, example.context[-count:] if count else example.context, example.references)
 
 
-def _field(row: dict[str, Any], column: str) -> Any:
-    if column not in row:
-        known = ", ".join(map(str, row)) or "none"
-        raise BadRow(f'there is no field "{column}"{nearest(column, map(str, row))} (fields: {known})')
-    return row[column]
+def _refuse_or_skip(config: DatasetConfig, row: Row, error: UserError, skipped: list[tuple[str, str]]) -> None:
+    if isinstance(error, MissingColumn):
+        raise UserError(f"{row.where}: {error}") from error
+    if not config.skip_bad:
+        raise UserError(f"{row.where}: {error}{ADVICE}") from error
+    skipped.append((row.where, str(error)))
 
 
-def lines_of(rows: Iterable[tuple[int, dict[str, Any]]], path: str) -> Iterator[Row]:
-    """Numbered rows with their file named."""
-    for number, row in rows:
-        yield f"{path}, line {number}", row
+def _value(row: Row) -> Mapping[str, Any]:
+    if isinstance(row.value, UserError):
+        raise row.value
+    return row.value
+
+
+def _identifier(row: Mapping[str, Any], columns: ColumnsConfig, number: int) -> str:
+    if columns.id is None and "id" not in row:
+        return str(number)
+    name = columns.id or "id"
+    value = _get(row, name)
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise UserError(f"field {name!r}: an id must be a text or an integer, found {_kind(value)}")
+    return str(value) if isinstance(value, int) else _checked(value, name)
+
+
+def _context_and_references(row: Mapping[str, Any], columns: ColumnsConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    context = _texts(row, "context" if columns.context is None else columns.context, columns.turn_separator)
+    named = columns.references
+    if named is None:
+        named = next((name for name in ("references", "reference") if name in row), [])
+    if not named:
+        return context, ()
+    references = _texts(row, named, separator=None)
+    if not references:
+        raise UserError(f"field {_names(named)}: no reference (dataset.columns.references=[]: use none)")
+    return context, references
+
+
+def _texts(row: Mapping[str, Any], column: str | Sequence[str], separator: str | None) -> tuple[str, ...]:
+    """The texts of one column (a list, or a text, which the separator splits) or of several, whose empty ones
+    are left out: tables pad shorter dialogues with empty cells."""
+    if not isinstance(column, str):
+        cells = [(name, _get(row, name)) for name in column]
+        texts = [t for name, cell in cells if cell not in (None, "") for t in _cell(cell, name, separator)]
+        if not texts:
+            raise UserError(f"field {_names(column)}: all of them are empty")
+        return tuple(texts)
+    return _cell(_get(row, column), column, separator)
+
+
+def _cell(value: Any, name: str, separator: str | None) -> tuple[str, ...]:
+    if isinstance(value, str):
+        pieces = [value] if separator is None else value.split(separator)
+        texts = tuple(_checked(piece.strip() if separator else piece, name) for piece in pieces if piece.strip())
+        if not texts:
+            raise UserError(f"field {name!r} is empty")
+        return texts
+    if not isinstance(value, list | tuple):
+        raise UserError(f"field {name!r}: expected a text or a list of texts, found {_kind(value)}")
+    for position, text in enumerate(value, 1):
+        if not isinstance(text, str):
+            raise UserError(f"field {name!r}: entry {position} of the list must be a text, found {_kind(text)}")
+        if not text.strip():
+            raise UserError(f"field {name!r}: entry {position} of the list is empty")
+    return tuple(_checked(text, name) for text in value)
+
+
+def _checked(text: str, name: str) -> str:
+    if _LONE_SURROGATE.search(text):
+        raise UserError(f"field {name!r} holds half of a surrogate pair, which is no text")
+    return text
+
+
+def _get(row: Mapping[str, Any], name: str) -> Any:
+    """The value of a column; dots lead into nested objects, and through lists of objects to a list of their fields."""
+    if name in row:
+        return row[name]
+    value: Any = row
+    for part in name.split("."):
+        if isinstance(value, list):
+            if not all(isinstance(item, Mapping) and part in item for item in value):
+                raise UserError(f"field {name!r}: not every entry of the list has {part!r}")
+            value = [item[part] for item in value]
+        elif isinstance(value, Mapping) and part in value:
+            value = value[part]
+        elif value is row:
+            raise MissingColumn(
+                f"there is no column {name!r}{nearest(name, row)} (there are: {', '.join(map(str, row))}); "
+                f"say which one it is with dataset.columns"
+            )
+        else:
+            raise UserError(f"field {name!r}: {part!r} is missing")
+    return value
+
+
+def _names(column: str | Sequence[str]) -> str:
+    return repr(column) if isinstance(column, str) else "+".join(map(repr, column))
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "nothing (null)"
+    return {"dict": "an object", "list": "a list", "bool": "true or false", "str": "an empty text"}.get(
+        type(value).__name__, f"a {type(value).__name__}"
+    )

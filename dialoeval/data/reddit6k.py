@@ -1,38 +1,41 @@
-"""The 6K Reddit multi-reference test set: ``source <tab> reference <tab> reference ...``, turns joined by `` EOS ``."""
+"""The paper's 6K Reddit multi-reference file: ``turn EOS turn<TAB>score|reference<TAB>score|reference...`` a line."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from dialoeval.config import DatasetConfig
-from dialoeval.data.example import Dataset
-from dialoeval.data.records import Row, build
+from dialoeval.data.dstc7 import dialogue_turns, reference_text
+from dialoeval.data.example import Dataset, Example
+from dialoeval.data.records import ADVICE, gather, last_turns
 from dialoeval.errors import UserError
 from dialoeval.files import read_lines
 
-TURN_SEPARATOR = " EOS "
-
 
 def load(config: DatasetConfig) -> Dataset:
-    """Examples in file order; the id is the line number.
+    """The examples in file order; the id is the line number, since the file has none. Blank lines are passed over.
 
     Raises:
-        UserError: no such file, or a line without a tab.
+        UserError: no such file, or a line without a dialogue or without references.
     """
-    if not config.path or not Path(config.path).expanduser().is_file():
-        raise UserError(f"dataset=reddit6k needs dataset.path=FILE (found: {config.path or 'nothing'})")
-    return build(config, _rows(Path(config.path).expanduser()))
+    if not config.path:
+        raise UserError("dataset.path must be set: add dataset.path=FILE (test.refs.txt)")
+    skipped: list[tuple[str, str]] = []
 
+    def examples() -> Iterator[tuple[str, Example]]:
+        for number, line in read_lines(config.path):
+            if not line:
+                continue
+            source, *cells = line.split("\t")
+            turns = dialogue_turns(source)
+            where = f"{config.path}, line {number}"
+            problem = "the first field, the dialogue, is empty" if not turns else "no references" if not cells else None
+            if problem is None:
+                example = Example(str(number), turns, tuple(map(reference_text, cells)))
+                yield where, last_turns(example, config.context_turns)
+            elif config.skip_bad:
+                skipped.append((where, problem))
+            else:
+                raise UserError(f"{where}: {problem}{ADVICE}")
 
-def _rows(path: Path) -> Iterator[Row]:
-    for number, line in read_lines(path):
-        if not line.strip():
-            continue
-        source, *references = line.split("\t")
-        if not references:
-            raise UserError(f"{path}, line {number}: expected source, tab, reference, ...")
-        yield (
-            f"{path}, line {number}",
-            {"id": str(number), "context": source.split(TURN_SEPARATOR), "references": references},
-        )
+    return gather(config, examples(), skipped)
