@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -140,7 +141,8 @@ def make_engine(name: str, loaded: LoadedModel, engine: EngineConfig) -> TokenEn
     if name == "fast":
         from dialoeval.generation.engines.fast import FastEngine
 
-        return FastEngine(loaded.model, engine, eos_id=loaded.eos_id, window=loaded.window)
+        placed = dataclasses.replace(engine, device=loaded.device)
+        return FastEngine(loaded.model, placed, eos_id=loaded.eos_id, window=loaded.window)
     from dialoeval.generation.engines.hf import HfEngine
 
     return HfEngine(loaded, engine)

@@ -10,7 +10,7 @@ from typing import Any
 
 from dialoeval.config.compose import compose, explained, register
 from dialoeval.errors import UserError
-from dialoeval.files import sha256_json, write_json, write_text
+from dialoeval.files import read_json, sha256_json, write_json, write_text
 from dialoeval.paths import conf_dir
 
 SCHEMA = 1
@@ -130,3 +130,23 @@ def _launch(overrides: list[str], folder: Path) -> list[dict[str, Any]]:
 
 def _quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "\\'") + "'"
+
+
+def read_sweep(folder: Path) -> list[Path] | None:
+    """The complete runs of a sweep folder, or None where the folder is not a sweep's.
+
+    Raises:
+        UserError: sweep.json is damaged, or no job is complete.
+    """
+    file = folder / "sweep.json"
+    if not file.is_file():
+        return None
+    recorded = read_json(file)
+    if not isinstance(recorded, dict) or recorded.get("schema") != SCHEMA or not isinstance(recorded.get("jobs"), list):
+        raise UserError(f"{file} is not a sweep of schema {SCHEMA}: run the sweep again")
+    runs = [Path(entry["run"]) for entry in recorded["jobs"] if isinstance(entry, dict) and entry.get("run")]
+    # a sweep folder that was moved with its runs is still found: they lie beside sweeps/
+    runs = [run if run.exists() else folder.parent.parent / run.name for run in runs]
+    if not runs:
+        raise UserError(f"{folder}: no job of this sweep is complete")
+    return runs
