@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from dialoeval.errors import UserError
 from dialoeval.stats.intervals import Weighable, percentiles, resample
 
+_EQUAL = 1e-12  # sums in another order differ in the last bits
 _BLOCK = 250  # resamples or trials at a time: bounds the memory
 
 
@@ -19,7 +21,7 @@ class PairedResult:
     Attributes:
         a, b: the figure of each; difference: b - a.
         low, high: 95% percentile interval of the difference; None where the test gives none.
-        p_value: two-sided, of no difference.
+        p_value: of a difference that large, either way, if there were none.
     """
 
     a: float
@@ -33,8 +35,9 @@ class PairedResult:
 def paired_bootstrap(a: Weighable, b: Weighable, resamples: int = 1000, seed: int = 12345) -> dict[str, PairedResult]:
     """Paired bootstrap resampling (Koehn 2004): the same examples are drawn for both systems.
 
-    The p-value is that of sacrebleu's ``PairedTest``: the share, with one added above and below, of resamples whose
-    absolute difference, centred on the mean one, is larger than the one observed (Riezler and Maxwell 2005).
+    The p-value is that of sacrebleu's ``PairedTest`` (test_type="bs"), given the same seed: the share, with one added
+    above and below, of resamples whose absolute difference exceeds the mean absolute one by more than the difference
+    observed (Riezler and Maxwell 2005). Where none is observed it is 1, unlike there.
 
     Raises:
         UserError: the systems have different numbers of examples.
@@ -47,14 +50,14 @@ def paired_bootstrap(a: Weighable, b: Weighable, resamples: int = 1000, seed: in
     for name in ours:
         differences = drawn_b[name] - drawn_a[name]
         observed = theirs[name] - ours[name]
-        centred = np.abs(differences - differences.mean())
-        p_value = float((np.sum(centred > abs(observed)) + 1) / (resamples + 1))
+        sizes = np.abs(differences)
+        p_value = _p_value(int(np.sum(sizes - sizes.mean() > abs(observed))), resamples, observed)
         low, high = percentiles(differences, observed if name in a.biased else None)
         results[name] = PairedResult(ours[name], theirs[name], observed, low, high, p_value)
     return results
 
 
-class Poolable(Weighable):
+class Poolable(Weighable, Protocol):
     """Examples that can be put together with those of another system."""
 
     def pooled(self, other: Poolable) -> Weighable:
@@ -67,8 +70,8 @@ def approximate_randomization(
 ) -> dict[str, PairedResult]:
     """Paired approximate randomization (Noreen 1989, Riezler and Maxwell 2005): replies trade places by coin tosses.
 
-    The p-value is sacrebleu's: the share, with one added above and below, of trials whose absolute difference is larger
-    than the one observed.
+    The p-value is sacrebleu's (test_type="ar"), given the same seed: the share, with one added above and below, of
+    trials whose absolute difference is larger than the one observed. Where none is observed it is 1, unlike there.
 
     Raises:
         UserError: the systems have different numbers of examples.
@@ -84,14 +87,23 @@ def approximate_randomization(
         right = both.figures(np.hstack([swap, ~swap]).astype(np.int32))
         for name in ours:
             observed = abs(theirs[name] - ours[name])
-            # sums in another order differ in the last bits: equal within these is not larger
-            extreme[name] += int(np.sum(np.abs(right[name] - left[name]) > observed + 1e-12))
+            extreme[name] += int(np.sum(np.abs(right[name] - left[name]) > observed + _EQUAL))
     return {
         name: PairedResult(
-            ours[name], theirs[name], theirs[name] - ours[name], None, None, (extreme[name] + 1) / (trials + 1)
+            ours[name],
+            theirs[name],
+            theirs[name] - ours[name],
+            None,
+            None,
+            _p_value(extreme[name], trials, theirs[name] - ours[name]),
         )
         for name in ours
     }
+
+
+def _p_value(larger: int, draws: int, observed: float) -> float:
+    """One is added above and below, so that no p-value is 0; a system is never told apart from its like."""
+    return 1.0 if abs(observed) <= _EQUAL else (larger + 1) / (draws + 1)
 
 
 def _paired_size(a: Weighable, b: Weighable) -> int:
