@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 HELP = """usage: dialoeval train [training=NAME] [model=NAME] [dataset=NAME] [key=value ...]
 
 Train or fine-tune a dialogue model: turns joined and ended by the end-of-text token.
 
-  dialoeval train model=dialogpt-small dataset=file dataset.path=talks.jsonl training.output_dir=my-model
+  dialoeval train model=dialogpt-small dataset=conversations dataset.path=talks.jsonl
   dialoeval train training=tiny                     # the embedded model, from random weights
   dialoeval train training.direction=backward ...   # reply -> context, for MMI reranking
 
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     from dialoeval.training.train import train
 
-    summary = train(config)
+    summary = train(config, command=shlex.join(["dialoeval", "train", *arguments]))
     perplexity = summary["validation_perplexity"]
     print(f"model: {config.training.output_dir}" + (f"  held-out perplexity: {perplexity}" if perplexity else ""))
     return 0

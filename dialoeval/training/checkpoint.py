@@ -18,16 +18,28 @@ STATE = "state"  # folder with the weights, optimiser and counters of the last c
 
 
 def save_model(model: Any, tokenizer: Any, folder: Path, dtype: str) -> None:
-    """Write weights (safetensors, one file), configuration and tokenizer to `folder`, which becomes a model folder."""
+    """Write weights (safetensors), configuration and tokenizer to `folder`, which becomes a model folder.
+
+    Each file is put in place whole, so that a folder that held an earlier checkpoint can be loaded at any time.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
     import copy
 
-    if dtype not in ("fp32", "fp16"):
-        raise UserError(f"training.save_dtype must be fp32 or fp16, not {dtype!r}")
     saved = copy.deepcopy(model).cpu()
     if dtype == "fp16":
         saved = saved.half()
-    saved.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".model-", dir=folder) as fresh:
+            saved.save_pretrained(fresh)
+            tokenizer.save_pretrained(fresh)
+            for file in Path(fresh).iterdir():
+                file.chmod(0o644)  # safetensors makes files that only their owner can read
+                os.replace(file, folder / file.name)
+    except OSError as error:
+        raise UserError(f"cannot write the model to {folder}: {error.strerror or error}") from error
 
 
 def save_state(output: Path, model: Any, optimizer: torch.optim.Optimizer, progress: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ def encode_dialogues(
     """
     sequences: list[list[int]] = []
     for turns in dialogues:
-        encoded = [ids[: block_size - 1] + [eos_id] for ids in encode(list(turns))]
+        encoded = [[*ids[: block_size - 1], eos_id] for ids in encode(list(turns))]
         if backward:
             encoded.reverse()
         block: list[int] = []

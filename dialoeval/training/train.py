@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import sys
@@ -15,7 +16,7 @@ from accelerate import Accelerator
 from tqdm import tqdm
 
 from dialoeval import data
-from dialoeval.config import DatasetConfig, TrainConfig
+from dialoeval.config import DatasetConfig, TrainConfig, TrainingConfig
 from dialoeval.errors import UserError
 from dialoeval.files import sha256_json, write_json
 from dialoeval.training.checkpoint import load_state, save_model, save_state
@@ -51,24 +52,26 @@ class Corpus:
         return ids.to(device), labels.to(device)
 
 
-def train(config: TrainConfig) -> dict[str, Any]:
+def train(config: TrainConfig, command: str | None = None) -> dict[str, Any]:
     """Train as `config` says; write the model to ``training.output_dir``, and return what ``training.json`` holds.
 
     Loss is the mean cross-entropy in nats over all tokens of the dialogues but the first of each sequence; perplexity
     is its exponential. The learning rate warms up linearly and falls along a cosine to a tenth. Killed, the same
-    command goes on from the last checkpoint and ends with the same weights.
+    command goes on from the last checkpoint and ends with the same weights. `command` is recorded as it is.
 
     Raises:
-        UserError: no data, a model that cannot be loaded, an output folder that holds something else.
+        UserError: a setting with no meaning, no data, a model that cannot be loaded, an output folder that holds
+            the training of another configuration.
     """
     _quiet()
+    _check(config)
     options, output = config.training, Path(config.training.output_dir)
-    precision = "bf16" if options.precision == "bf16" else "no"
-    accelerator = Accelerator(cpu=config.device == "cpu", mixed_precision=precision)
+    mixed_precision = {"fp32": "no", "bf16": "bf16"}[options.precision]
+    accelerator = Accelerator(cpu=config.device == "cpu", mixed_precision=mixed_precision)
     torch.manual_seed(config.seed)
     model, tokenizer = make_model(config)
-    corpus = _corpus(config, tokenizer, config.dataset.split)
-    held_out = _corpus(config, tokenizer, options.validation_split) if options.validation_split else None
+    corpus = _corpus(config.dataset, options, tokenizer)
+    held_out = _corpus(validation, options, tokenizer) if (validation := _held_out(config)) else None
     run = _identity(config, corpus)
 
     decay = [p for p in model.parameters() if p.ndim >= 2]
@@ -80,21 +83,20 @@ def train(config: TrainConfig) -> dict[str, Any]:
     )
     model.to(accelerator.device)
     progress = load_state(output, model, optimizer, run) or {"run": run, "step": 0, "seconds": 0.0, "curve": []}
+    losses: list[float] = progress.setdefault("losses", [])  # of the steps since the last log line
     bare = model
     model, optimizer = accelerator.prepare(model, optimizer)
 
     start = time.monotonic() - progress["seconds"]
     bar = tqdm(total=options.max_steps, initial=progress["step"], unit="step", disable=not sys.stderr.isatty())
-    losses: list[float] = []
     steps = batches(corpus.lengths, options.batch_tokens, options.micro_batch_tokens, config.seed)
     for step, micro_batches in enumerate(steps, 1):
         if step <= progress["step"]:
             continue  # already taken before a restart: only the order of the data is replayed
         if step > options.max_steps:
             break
-        torch.manual_seed(
-            config.seed * 1_000_003 + step
-        )  # dropout depends on the step alone: a restart changes nothing
+        # Dropout depends on the step alone, so that a restart changes nothing.
+        torch.manual_seed(config.seed * 1_000_003 + step)
         loss = _step(model, optimizer, accelerator, corpus, micro_batches, options, step)
         losses.append(loss)
         progress["step"] = step
@@ -110,18 +112,17 @@ def train(config: TrainConfig) -> dict[str, Any]:
             progress["curve"].append(row)
             bar.write(json.dumps(row), file=sys.stderr)
         progress["seconds"] = round(time.monotonic() - start, 1)
-        if (step % options.save_every == 0 or last) and accelerator.is_main_process:
+        if step % options.save_every == 0 or last:
+            save_model(bare, tokenizer, output, options.save_dtype)
             save_state(output, bare, optimizer, progress)
     bar.close()
 
-    summary = _summary(config, corpus, held_out, bare, progress)
-    if accelerator.is_main_process:
-        save_model(bare, tokenizer, output, options.save_dtype)
-        write_json(output / "training.json", summary)
+    summary = {"schema": 1, "command": command, **_summary(config, corpus, held_out, bare, progress)}
+    write_json(output / "training.json", summary)
     return summary
 
 
-def learning_rate(step: int, options: Any) -> float:
+def learning_rate(step: int, options: TrainingConfig) -> float:
     """Linear warm-up over `warmup_steps`, then half a cosine from the peak down to a tenth of it at `max_steps`."""
     if step <= options.warmup_steps:
         return options.learning_rate * step / max(1, options.warmup_steps)
@@ -146,7 +147,16 @@ def evaluate(model: Any, corpus: Corpus, micro_batch_tokens: int) -> float:
     return total / count
 
 
-def _step(model, optimizer, accelerator, corpus, micro_batches, options, step) -> float:
+def _step(
+    model: Any,
+    optimizer: Any,
+    accelerator: Accelerator,
+    corpus: Corpus,
+    micro_batches: list[list[int]],
+    options: TrainingConfig,
+    step: int,
+) -> float:
+    """One optimiser step; the mean loss a token over its micro-batches."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(step, options)
     model.train()
@@ -174,12 +184,7 @@ def _loss_sum(model: Any, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tens
     )
 
 
-def _corpus(config: TrainConfig, tokenizer: Any, split: str) -> Corpus:
-    options = config.training
-    if options.direction not in ("forward", "backward"):
-        raise UserError(f"training.direction must be forward or backward, not {options.direction!r}")
-    limit = config.dataset.limit if split == config.dataset.split else options.validation_limit
-    dataset = DatasetConfig(**{**vars_of(config.dataset), "split": split, "limit": limit})
+def _corpus(dataset: DatasetConfig, options: TrainingConfig, tokenizer: Any) -> Corpus:
     dialogues = data.dialogues(dataset)
     sequences = encode_dialogues(
         dialogues,
@@ -190,8 +195,43 @@ def _corpus(config: TrainConfig, tokenizer: Any, split: str) -> Corpus:
     )
     sequences = [sequence for sequence in sequences if len(sequence) > 1]
     if not sequences:
-        raise UserError(f"the dataset {config.dataset.name} has no dialogues to train on in its split {split!r}")
+        raise UserError(f"the dataset {dataset.name} has no dialogues (path={dataset.path}, split={dataset.split})")
     return Corpus(sequences)
+
+
+def _held_out(config: TrainConfig) -> DatasetConfig | None:
+    """Where the held-out dialogues are: another split, or for a dataset without splits another file."""
+    options = config.training
+    if options.validation_path is not None:
+        return dataclasses.replace(config.dataset, path=options.validation_path, limit=options.validation_limit)
+    if options.validation_split is None or config.dataset.kind not in ("chitchat", "hub"):
+        return None
+    return dataclasses.replace(config.dataset, split=options.validation_split, limit=options.validation_limit)
+
+
+_CHOICES = {
+    "direction": ("forward", "backward"),
+    "precision": ("fp32", "bf16"),
+    "save_dtype": ("fp32", "fp16"),
+}
+_POSITIVE = ("max_steps", "batch_tokens", "micro_batch_tokens", "log_every", "eval_every", "save_every")
+
+
+def _check(config: TrainConfig) -> None:
+    for name, known in _CHOICES.items():
+        if (value := getattr(config.training, name)) not in known:
+            raise UserError(f"training.{name} must be {' or '.join(known)}, not {value!r}")
+    for name in _POSITIVE:
+        if getattr(config.training, name) < 1:
+            raise UserError(f"training.{name} must be at least 1, not {getattr(config.training, name)}")
+    if config.training.block_size < 2:
+        raise UserError(f"training.block_size must be at least 2, not {config.training.block_size}")
+    if config.device not in ("auto", "cpu", "cuda"):
+        raise UserError(
+            f"device must be auto, cpu or cuda, not {config.device!r} (CUDA_VISIBLE_DEVICES chooses among several GPUs)"
+        )
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("device=cuda, but PyTorch sees no GPU here")
 
 
 def _quiet() -> None:
@@ -202,33 +242,28 @@ def _quiet() -> None:
     logging.disable_progress_bar()
 
 
-def vars_of(dataset: Any) -> dict[str, Any]:
-    """The fields of a DatasetConfig, whether a dataclass or Hydra's view of one."""
-    from omegaconf import OmegaConf
-
-    plain = OmegaConf.to_object(dataset) if OmegaConf.is_config(dataset) else dataset
-    return dict(vars(plain))
-
-
 def _identity(config: TrainConfig, corpus: Corpus) -> dict[str, Any]:
     """What decides the weights: kept with each checkpoint, so that no other training is continued by mistake."""
-    from omegaconf import OmegaConf
+    free = ("name", "output_dir", "log_every", "eval_every", "save_every")
+    training = {
+        key: value
+        for key, value in dataclasses.asdict(config.training).items()
+        if key not in free and not key.startswith("validation_")
+    }
+    model = dataclasses.asdict(config.model)
+    return {"model": model, "training": training, "seed": config.seed, "data": sha256_json(corpus.sequences)}
 
-    plain = OmegaConf.to_container(OmegaConf.structured(config), resolve=True, enum_to_str=True)
-    free = ("name", "output_dir", "log_every", "eval_every", "save_every", "validation_split", "validation_limit")
-    training = {key: value for key, value in plain["training"].items() if key not in free}
-    return {"model": plain["model"], "training": training, "seed": plain["seed"], "data": sha256_json(corpus.sequences)}
 
-
-def _summary(config, corpus, held_out, model, progress) -> dict[str, Any]:
+def _summary(
+    config: TrainConfig, corpus: Corpus, held_out: Corpus | None, model: Any, progress: dict[str, Any]
+) -> dict[str, Any]:
+    """What ``training.json`` records beside the weights."""
     import platform
 
     import transformers
 
     loss = evaluate(model, held_out, config.training.micro_batch_tokens) if held_out else None
     return {
-        "schema": 1,
-        "command": "dialoeval " + " ".join(sys.argv[1:]),
         "run": progress["run"],
         "parameters": sum(p.numel() for p in model.parameters()),
         "train_sequences": len(corpus.sequences),
