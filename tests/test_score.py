@@ -1,0 +1,160 @@
+"""`dialoeval score`: files in, table and JSON out, clear errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from dialoeval.cli.main import main
+
+ROWS = [("b", "a cat sat", ["the cat sat"]), ("a", "yes", ["yes", "no"]), ("c", "", ["maybe so"])]
+
+
+@pytest.fixture
+def files(tmp_path):
+    def write(name, lines):
+        path = tmp_path / name
+        path.write_text("".join(line + "\n" for line in lines), "utf-8")
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def replies(files):
+    return files("system.jsonl", [json.dumps({"id": i, "reply": reply}) for i, reply, _ in ROWS])
+
+
+@pytest.fixture
+def references(files):
+    return files("refs.jsonl", [json.dumps({"id": i, "references": refs}) for i, _, refs in reversed(ROWS)])
+
+
+def score(tmp_path, hypotheses, references, *more):
+    out = tmp_path / "out" / "scores.json"
+    arguments = ["score", "--hypotheses", *hypotheses, "--references", *references, "--no-meteor", "--out", str(out)]
+    assert main([*arguments, *more]) == 0
+    return json.loads(out.read_text("utf-8"))
+
+
+def refused(capsys, *arguments):
+    capsys.readouterr()
+    assert main(["score", "--no-meteor", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "Traceback" not in error
+    return error
+
+
+def test_json_has_the_promised_keys_and_a_table_is_printed(tmp_path, replies, references, capsys):
+    scores = score(tmp_path, [replies], [references])
+    assert scores["n"] == 3 and scores["meteor"] is None
+    assert (len(scores["nist"]), len(scores["bleu"]), len(scores["entropy"]), len(scores["distinct"])) == (4, 4, 4, 2)
+    assert scores["avg_len"] == pytest.approx(4 / 3)
+    assert scores["counts"]["empty_replies"] == 1
+    assert scores["signature"].startswith("protocol:none|")
+    printed = capsys.readouterr().out
+    assert "NIST-2" in printed and "system" in printed and "1 empty replies" in printed
+
+
+def test_all_forms_of_the_same_input_give_the_same_figures(tmp_path, files, replies, references):
+    expected = score(tmp_path, [replies], [references])
+    tsv = files("refs.tsv", ["\t".join([i, *refs]) for i, _, refs in ROWS])
+    text = files("system.txt", [reply for _, reply, _ in ROWS])
+    by_line = files("plain.jsonl", [json.dumps({"references": refs}) for _, _, refs in ROWS])
+    for hypotheses, lists in ((replies, tsv), (text, tsv), (text, by_line), (replies, by_line)):
+        found = score(tmp_path, [hypotheses], [lists])
+        assert {k: found[k] for k in ("nist", "bleu", "entropy", "distinct")} == {
+            k: expected[k] for k in ("nist", "bleu", "entropy", "distinct")
+        }
+    columns = [files("r0.txt", ["the cat sat", "yes", "maybe so"]), files("r1.txt", ["a cat", "no", "no"])]
+    assert score(tmp_path, [text], columns)["signature"].count("refs:2") == 1
+
+
+def test_several_systems(tmp_path, files, replies, references, capsys):
+    better = files("better.txt.jsonl", [json.dumps({"id": i, "reply": refs[0]}) for i, _, refs in ROWS])
+    both = score(tmp_path, [replies, better], [references], "--segments", str(tmp_path / "s.jsonl"))
+    assert list(both["systems"]) == ["system", "better.txt"]
+    printed = capsys.readouterr().out
+    assert printed.index("better.txt") < printed.index("| system")
+    rows = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text("utf-8").splitlines()]
+    assert [(row["system"], row["id"]) for row in rows[:3]] == [("system", "a"), ("system", "b"), ("system", "c")]
+    named = files("all.jsonl", [json.dumps({"system": s, "id": i, "reply": r}) for s in "xy" for i, r, _ in ROWS])
+    assert list(score(tmp_path, [named], [references])["systems"]) == ["x", "y"]
+
+
+def test_parquet_segments(tmp_path, replies, references):
+    score(tmp_path, [replies], [references], "--segments", str(tmp_path / "s.parquet"))
+    from pyarrow import parquet
+
+    table = parquet.read_table(tmp_path / "s.parquet").to_pylist()
+    assert [row["id"] for row in table] == ["a", "b", "c"]
+    assert set(table[0]) == {"id", "nist", "bleu", "length"}
+
+
+def test_skip_bad_counts_what_it_leaves_out(tmp_path, files, references):
+    lines = [json.dumps({"id": i, "reply": reply}) for i, reply, _ in ROWS[:2]]
+    bad = files("bad.jsonl", [*lines, "{broken", json.dumps({"id": "z", "reply": "?"}), json.dumps({"id": 1})])
+    counts = score(tmp_path, [bad], [references], "--skip-bad")["counts"]
+    assert (counts["replies_left_out"], counts["references_without_reply"], counts["skipped_lines"]) == (1, 1, 2)
+
+
+def test_mistakes_name_file_line_and_field(tmp_path, files, replies, references, capsys):
+    def with_replies(name, lines):
+        return refused(capsys, "--hypotheses", files(name, lines), "--references", references)
+
+    one = json.dumps({"id": "a", "reply": "x"})
+    assert "d.jsonl, line 2" in with_replies("d.jsonl", [one, one])
+    assert 'line 1: field "reply"' in with_replies("f.jsonl", [json.dumps({"id": "a", "text": "x"})])
+    assert "line 2: not JSON" in with_replies("j.jsonl", [one, "{"])
+    assert "found list" in with_replies("l.jsonl", ["[1]"])
+    assert "'zz' is not in the references" in with_replies("z.jsonl", [json.dumps({"id": "zz", "reply": "x"})])
+    assert "has no reply (2 such)" in with_replies("m.jsonl", [one])
+    assert 'field "id" is missing' in with_replies("i.jsonl", [one, json.dumps({"reply": "x"})])
+    assert "2 replies but 3 lists" in with_replies("t.txt", ["x", "y"])
+    assert "has no replies" in with_replies("e.txt", [])
+    assert "cannot read" in refused(capsys, "--hypotheses", str(tmp_path / "no.txt"), "--references", references)
+    arguments = ("--hypotheses", replies, "--references", references)
+    assert "did you mean 'dstc7'" in refused(capsys, *arguments, "--protocol", "dstc")
+    assert "did you mean 'rouge_l'" in refused(capsys, *arguments, "--extra", "rouge-l")
+    short = files("short.txt", ["x"])
+    assert "differ in length" in refused(capsys, "--hypotheses", replies, "--references", short, files("two.txt", "xy"))
+    for flag, value in (("--resamples", "-1"), ("--segments", "s.csv")):
+        with pytest.raises(SystemExit) as stop:
+            main(["score", *arguments, flag, value])
+        assert stop.value.code == 2
+
+
+def test_an_old_result_stays_when_writing_fails(tmp_path, replies, references, capsys):
+    folder = tmp_path / "scores.json"
+    folder.mkdir()
+    assert "cannot write" in refused(capsys, "--hypotheses", replies, "--references", references, "--out", str(folder))
+    assert not list(tmp_path.glob(".scores*"))
+
+
+@pytest.mark.oracle
+def test_the_official_replies_in_one_call(tmp_path, shared):
+    folder = shared / "dstc7"
+    files = [str(folder / "replies.jsonl")], [str(folder / "references.jsonl")]
+    found = score(tmp_path, *files, "--protocol", "dstc7", "--resamples", "0")["systems"]
+    official = json.loads((folder / "official.json").read_text("utf-8"))
+    assert set(found) == set(official)
+    for name, scores in found.items():
+        assert [f"{x:.4f}" for x in scores["nist"]] == [f"{official[name][f'nist{n}']:.4f}" for n in range(1, 5)]
+        assert [f"{x:.4f}" for x in scores["bleu"]] == [f"{official[name][f'bleu{n}']:.4f}" for n in range(1, 5)]
+
+
+def test_scoring_imports_nothing_heavy(tmp_path, replies, references):
+    program = (
+        "import sys; from dialoeval.cli.main import main; "
+        f"main(['score', '--hypotheses', {replies!r}, '--references', {references!r}, '--no-meteor']); "
+        "print([m for m in ('torch', 'transformers', 'hydra', 'evaluate', 'datasets', 'pandas', 'nltk', 'numba') "
+        "if m in sys.modules])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C"}
+    )
+    assert run.stdout.splitlines()[-1] == "[]"
