@@ -1,0 +1,36 @@
+"""`dialoeval show`: one run in the terminal."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print a run's status, scores with intervals, settings that decide its replies, and some replies."""
+    parser = argparse.ArgumentParser(
+        prog="dialoeval show", description="Show one run: status, scores, settings, replies."
+    )
+    parser.add_argument("run", metavar="RUN", help="a run folder, or part of its name")
+    parser.add_argument("--replies", type=int, default=5, metavar="N", help="how many replies to show")
+    parser.add_argument("--reports-dir", default="reports", metavar="DIR")
+    options = parser.parse_args(arguments)
+    from dialoeval.files import dumps
+    from dialoeval.reports.tables import paper_table
+    from dialoeval.runs.folder import find
+
+    folder = find(options.run, options.reports_dir)
+    manifest, scores = folder.manifest(), folder.scores()
+    print(f"{folder.path}\nstatus: {manifest['status']}" + (f" ({manifest['error']})" if manifest.get("error") else ""))
+    print(f"examples: {manifest.get('examples', '?')}\nidentity: {dumps(manifest['identity'], indent=2)}\n")
+    if scores:
+        print(paper_table([(folder.path.name, scores)], intervals=True).to_markdown())
+        print(f"signature: {scores['signature']}\n")
+    if not folder.is_complete():
+        print("not complete: the same `dialoeval run` goes on where it stopped")
+        return 0
+    for row in folder.replies()[: options.replies]:
+        for turn in row["context"]:
+            print(f"  | {turn}")
+        print(f"  > {row['reply'] or '(empty reply)'}\n")
+    return 0

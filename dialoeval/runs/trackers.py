@@ -1,0 +1,60 @@
+"""Experiment trackers: told the figures of a finished run. Off by default; the run folder stays the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dialoeval.errors import UserError, nearest
+from dialoeval.metrics.names import FIGURES
+from dialoeval.reports.tables import figure
+from dialoeval.runs.folder import RunFolder
+
+
+def track(tracker: str, folder: RunFolder, name: str, scores: dict[str, Any]) -> None:
+    """Log a run's figures to a tracker.
+
+    Raises:
+        UserError: unknown tracker, or its package is not installed.
+    """
+    if tracker not in TRACKERS:
+        raise UserError(f"unknown tracker {tracker!r}{nearest(tracker, TRACKERS)} (known: {', '.join(TRACKERS)})")
+    figures = {key: value for key in FIGURES if (value := figure(scores, key)) is not None}
+    try:
+        TRACKERS[tracker](folder, name, figures, folder.manifest()["identity"])
+    except ImportError as error:
+        raise UserError(f"tracker={tracker} needs a package: pip install 'dialoeval[{tracker}]'") from error
+
+
+def _wandb(folder: RunFolder, name: str, figures: dict[str, float], identity: dict[str, Any]) -> None:
+    import wandb
+
+    # WANDB_MODE=offline works; the id makes a second run of the same configuration the same entry
+    run = wandb.init(project="dialoeval", name=name, id=folder.path.name[-12:], config=identity, dir=str(folder.path))
+    run.log(figures)
+    run.finish()
+
+
+def _mlflow(folder: RunFolder, name: str, figures: dict[str, float], identity: dict[str, Any]) -> None:
+    import mlflow
+
+    with mlflow.start_run(run_name=name):
+        mlflow.set_tag("run_folder", folder.path.name)
+        mlflow.log_dict(identity, "identity.json")
+        mlflow.log_metrics(figures)
+
+
+def _tensorboard(folder: RunFolder, name: str, figures: dict[str, float], identity: dict[str, Any]) -> None:
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(folder.path / "tensorboard") as writer:
+        writer.add_text("name", name)
+        for key, value in figures.items():
+            writer.add_scalar(key, value)
+
+
+TRACKERS: dict[str, Callable[[RunFolder, str, dict[str, float], dict[str, Any]], None]] = {
+    "wandb": _wandb,
+    "mlflow": _mlflow,
+    "tensorboard": _tensorboard,
+}
