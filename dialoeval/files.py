@@ -95,6 +95,8 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise UserError(f"{path} is not UTF-8 text: {error}") from error
     except json.JSONDecodeError as error:
         raise UserError(f"{path}, line {error.lineno}: not JSON: {error.msg}") from error
+    except (RecursionError, ValueError) as error:  # nested too deep; an integer of thousands of digits
+        raise UserError(f"{path}: not JSON that can be read: {error}") from error
 
 
 def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
@@ -129,7 +131,7 @@ def read_jsonl(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, An
             continue
         try:
             row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path}, line {number}: not JSON: {getattr(error, 'msg', error)}") from error
         if not isinstance(row, dict):
             raise UserError(f"{path}, line {number}: expected a JSON object, found {type(row).__name__}")

@@ -14,9 +14,11 @@ from dialoeval import __version__
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError
 from dialoeval.files import dumps, read_json, read_jsonl, sha256_file, sha256_json, write_json, write_jsonl
+from dialoeval.runs.checks import references_fault, reply_fault, scores_fault
 
 SCHEMA = 1
 STATUSES = ("running", "complete", "failed")
+_SCORE_AGAIN = "delete it and run again (replies are kept)"
 
 
 class RunFolder:
@@ -40,18 +42,20 @@ class RunFolder:
         """
         from filelock import FileLock, Timeout
 
+        lock = FileLock(self.path / ".lock")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / ".lock")
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                print(f"waiting for another process that works on {self.path}", file=sys.stderr)
+                print(f"waiting for another process that works on {self.path}", file=sys.stderr, flush=True)
                 lock.acquire()
-        except OSError as error:
-            raise UserError(f"cannot use the run folder {self.path}: {error.strerror or error}") from error
-        with lock:
+        except (OSError, NotImplementedError) as error:
+            raise UserError(f"cannot use the run folder {self.path}: {error}") from error
+        try:
             yield
+        finally:
+            lock.release()
 
     def manifest(self) -> dict[str, Any] | None:
         """The manifest, or None in a folder without one.
@@ -82,9 +86,26 @@ class RunFolder:
         manifest = self.manifest()
         if manifest is None or manifest["status"] != "complete":
             return False
-        if not self.replies_file.exists() or sha256_file(self.replies_file) != manifest.get("replies_sha256"):
-            raise UserError(f"{self.replies_file} is not what the manifest names: changed or damaged since it was made")
+        for file in (self.replies_file, self.references_file):
+            named = manifest.get(f"{file.stem}_sha256")
+            if not file.is_file() or sha256_file(file) != named:
+                raise UserError(
+                    f"{file} is not what the manifest names: changed, damaged or removed since it was made; put it "
+                    f"back, or move the folder away to start afresh"
+                )
         return True
+
+    def check_identity(self, identity: dict[str, Any]) -> None:
+        """Make sure that the folder is this run's or nobody's.
+
+        Raises:
+            UserError: the manifest is damaged, of another schema, or of another run.
+        """
+        manifest = self.manifest()
+        if manifest is not None and manifest["identity"] != json.loads(dumps(identity)):
+            raise UserError(
+                f"{self.path} holds another run than its name says (was it copied or edited?): move it away"
+            )
 
     def write_manifest(self, status: str, identity: dict[str, Any], **more: Any) -> None:
         """Write the manifest; with status complete, it vouches for the files that are there."""
@@ -101,28 +122,34 @@ class RunFolder:
         )
 
     def finished(self, known: set[str]) -> dict[str, dict[str, Any]]:
-        """Replies of an earlier, interrupted attempt: {id: row}. A half-written last line is discarded, in the file too.
+        """Replies of an earlier, interrupted attempt: {id: row}. A half-written last line is cut off the file.
 
         Raises:
-            UserError: a line before the last is damaged.
+            UserError: a line that has its end is damaged.
         """
         if not self.partial_file.exists():
             return {}
-        raw = self.partial_file.read_bytes()
-        whole = raw[: raw.rfind(b"\n") + 1]
-        if len(whole) != len(raw):
-            with open(self.partial_file, "r+b") as stream:
-                stream.truncate(len(whole))
+        try:
+            raw = self.partial_file.read_bytes()
+            whole = raw[: raw.rfind(b"\n") + 1]
+            if len(whole) != len(raw):
+                with open(self.partial_file, "r+b") as stream:
+                    stream.truncate(len(whole))
+        except OSError as error:
+            raise UserError(f"cannot read {self.partial_file}: {error.strerror or error}") from error
         rows: dict[str, dict[str, Any]] = {}
-        for number, line in enumerate(whole.splitlines(), 1):
+        for number, line in enumerate(whole.split(b"\n")[:-1], 1):
             try:
                 row = json.loads(line)
-                if row["id"] in known:
-                    rows[row["id"]] = row
-            except (ValueError, KeyError, TypeError) as error:
+                fault = reply_fault(row)
+            except (ValueError, RecursionError) as error:
+                fault = f"not JSON: {error}"
+            if fault:
                 raise UserError(
-                    f"{self.partial_file}, line {number}: damaged ({error}); delete this file to start the run afresh"
-                ) from error
+                    f"{self.partial_file}, line {number}: damaged: {fault}; delete this file to start the run afresh"
+                )
+            if row["id"] in known:
+                rows[row["id"]] = row
         return rows
 
     def append(self, rows: Iterable[dict[str, Any]]) -> None:
@@ -152,9 +179,8 @@ class RunFolder:
         """
         rows = []
         for number, row in read_jsonl(self.replies_file):
-            for name, kind in (("id", str), ("reply", str), ("context", list)):
-                if not isinstance(row.get(name), kind):
-                    raise UserError(f'{self.replies_file}, line {number}: field "{name}" must be a {kind.__name__}')
+            if fault := reply_fault(row):
+                raise UserError(f"{self.replies_file}, line {number}: {fault}")
             rows.append(row)
         return rows
 
@@ -166,10 +192,9 @@ class RunFolder:
         """
         found = {}
         for number, row in read_jsonl(self.references_file):
-            lists = row.get("references")
-            if not isinstance(row.get("id"), str) or not isinstance(lists, list):
-                raise UserError(f'{self.references_file}, line {number}: needs "id" and a list "references"')
-            found[row["id"]] = lists
+            if fault := references_fault(row):
+                raise UserError(f"{self.references_file}, line {number}: {fault}")
+            found[row["id"]] = row["references"]
         return found
 
     def scores(self) -> dict[str, Any] | None:
@@ -181,8 +206,11 @@ class RunFolder:
         if not self.scores_file.exists():
             return None
         scores = read_json(self.scores_file)
-        if not isinstance(scores, dict) or scores.get("schema") != SCHEMA or not isinstance(scores.get("nist"), list):
-            raise UserError(f"{self.scores_file} is not a scores file of schema {SCHEMA}: delete it and run again")
+        schema = scores.get("schema") if isinstance(scores, dict) else None
+        if isinstance(scores, dict) and schema != SCHEMA:
+            raise UserError(f"{self.scores_file} has schema {schema!r}, this version reads {SCHEMA}: {_SCORE_AGAIN}")
+        if fault := scores_fault(scores):
+            raise UserError(f"{self.scores_file}: {fault}: {_SCORE_AGAIN}")
         return scores
 
     def segments(self) -> dict[str, dict[str, Any]]:

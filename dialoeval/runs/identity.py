@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from dialoeval.config import DecodingConfig, RunConfig
@@ -10,6 +11,7 @@ from dialoeval.data import Dataset
 from dialoeval.files import sha256_json
 from dialoeval.generation import VERSION
 from dialoeval.generation.types import Generator
+from dialoeval.paths import conf_dir
 
 
 def identity(config: RunConfig, dataset: Dataset, generator: Generator) -> dict[str, Any]:
@@ -41,8 +43,23 @@ def folder_name(config: RunConfig, identity_of_run: dict[str, Any]) -> str:
 
 
 def model_name(config: RunConfig) -> str:
-    """The model's name in tables; made from its path where another path was given on the command line."""
+    """The model's name in tables and folder names.
+
+    A shipped name stands for its own path only: with another ``model.path`` the name is the path's last part, so that
+    a checkpoint is never shown under another model's name.
+    """
     name, path = config.model.name, config.model.path
-    if name == "custom" or (name == "tiny" and path != "tiny"):
-        name = path.rstrip("/").rsplit("/", 1)[-1] or path
-    return name
+    shipped = shipped_path(name)
+    return name if shipped in (None, path) else path.rstrip("/").rsplit("/", 1)[-1] or path
+
+
+@lru_cache(maxsize=64)
+def shipped_path(name: str) -> str | None:
+    """The path of a model of conf/model; None where no file there has this name."""
+    from omegaconf import OmegaConf
+
+    for file in sorted((conf_dir() / "model").glob("*.yaml")):
+        values = OmegaConf.to_container(OmegaConf.load(file))
+        if values.get("name") == name:
+            return values.get("path")
+    return None

@@ -8,7 +8,7 @@ from dialoeval.config import RunConfig
 from dialoeval.files import write_text
 from dialoeval.reports.tables import paper_table
 from dialoeval.runs.folder import RunFolder
-from dialoeval.runs.identity import decoding_settings, model_name
+from dialoeval.runs.identity import decoding_settings
 
 SAMPLES = 10
 
@@ -20,8 +20,11 @@ def write_report(
     rows: list[dict[str, Any]],
     references: dict[str, list[str]],
 ) -> None:
-    """Write report.md: the paper's columns with intervals, settings, counts, ten replies. The same run gives the same bytes."""
-    name = f"{model_name(config)} {config.decoding.name}"
+    """Write report.md: the paper's columns with intervals, counts, settings, signatures, ten replies.
+
+    Nothing in it tells when or where the run was made: the same run gives the same bytes.
+    """
+    name = f"{config.model.name} {config.decoding.name}"
     parts = [
         f"# {name} on {config.dataset.name}\n",
         f"{scores['n']} replies. Figures with half the width of their 95% bootstrap interval "

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dialoeval import data
+from dialoeval import __version__, data
 from dialoeval.config import RunConfig
 from dialoeval.data.example import Dataset, Example
 from dialoeval.errors import UserError
 from dialoeval.files import sha256_file, write_json, write_jsonl, write_text
 from dialoeval.generation import open_generator
 from dialoeval.generation.types import Generator, Reply
+from dialoeval.progress import progress
 from dialoeval.runs.environment import environment
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.identity import folder_name, identity, model_name
+from dialoeval.runs.trackers import check_tracker, track
 
 
 @dataclass(frozen=True)
@@ -32,69 +36,116 @@ class Outcome:
 
 
 def run(config: RunConfig) -> Outcome:
-    """Generate what is missing, score, write the report.
+    """Generate what is missing, score, write the report; then the manifest says that the run is complete.
 
-    A complete run of the same configuration generates nothing; other scoring or protocol settings score again only.
+    A complete run of the same configuration generates nothing; other scoring or protocol settings score again only,
+    and replace the scores that were there.
 
     Raises:
         UserError: whatever the user can put right. The folder then keeps every finished reply.
     """
+    check_tracker(config.tracker)
+    config = replace(config, model=replace(config.model, name=model_name(config)))
     dataset = data.load(config.dataset)
     generator = open_generator(config.model, config.engine, config.decoding)
     try:
         made = identity(config, dataset, generator)
         folder = RunFolder(Path(config.reports_dir) / folder_name(config, made))
         with folder.lock():
-            generated = 0
-            if not folder.is_complete():
-                generated = _generate(config, dataset, generator, folder, made)
-            scores = _score(config, folder, dataset)
+            folder.check_identity(made)
+            with _recorded(folder, made, len(dataset.examples)):
+                generated, scores = _finish(config, dataset, generator, folder, made)
     finally:
         generator.close()
-    name = f"{model_name(config)} {config.decoding.name}"
-    _track(config, folder, name, scores)
+    name = f"{config.model.name} {config.decoding.name}"
+    if config.tracker != "none":
+        track(config.tracker, folder, name, scores)
     return Outcome(folder, name, scores, generated)
+
+
+def _finish(
+    config: RunConfig, dataset: Dataset, generator: Generator, folder: RunFolder, made: dict[str, Any]
+) -> tuple[int, dict[str, Any]]:
+    """(replies made now, scores); the folder is complete afterwards."""
+    if folder.is_complete():
+        generated, scores = 0, _score(config, folder, dataset)
+    else:
+        generated = _generate(config, dataset, generator, folder, made)
+        scores = _score(config, folder, dataset)
+        folder.write_manifest(
+            "complete",
+            made,
+            examples=len(dataset.examples),
+            replies_sha256=sha256_file(folder.replies_file),
+            references_sha256=sha256_file(folder.references_file),
+        )
+    folder.partial_file.unlink(missing_ok=True)  # also where a kill came between the manifest and this line
+    return generated, scores
+
+
+@contextlib.contextmanager
+def _recorded(folder: RunFolder, made: dict[str, Any], examples: int) -> Iterator[None]:
+    """Write down in the manifest why a run in progress stopped, and say what was kept.
+
+    A complete run stays complete: only scoring it again failed. A manifest that is damaged is left alone.
+
+    Raises:
+        UserError: as what was raised; for want of memory or disk space too.
+    """
+    try:
+        yield
+    except (UserError, KeyboardInterrupt, MemoryError, RuntimeError, OSError) as error:
+        wrong = _explained(error)
+        with contextlib.suppress(UserError, OSError):
+            manifest = folder.manifest()
+            if manifest is not None and manifest["status"] != "complete":
+                if isinstance(wrong, UserError):
+                    folder.write_manifest("failed", made, examples=examples, error=str(wrong))
+                print(f"{folder.path} keeps what is finished: the same command goes on", file=sys.stderr)
+        if wrong is error:
+            raise
+        raise wrong from error
+
+
+def _explained(error: BaseException) -> BaseException:
+    """What the user can put right (memory, on the CPU or the GPU; the disk) as a UserError; anything else as it is."""
+    out_of_memory = isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and re.search(r"out of memory|can't allocate memory", str(error))
+    )
+    if out_of_memory:
+        return UserError("out of memory: try a smaller engine.slots or engine.batch_tokens, or engine.workers=1")
+    return UserError(str(error)) if isinstance(error, OSError) else error
 
 
 def _generate(
     config: RunConfig, dataset: Dataset, generator: Generator, folder: RunFolder, made: dict[str, Any]
 ) -> int:
-    folder.manifest()  # a damaged one stops here, before anything is written
-    folder.write_manifest("running", made, examples=len(dataset.examples))
-    folder.write_references(dataset.examples)
-    rows = folder.finished({example.id for example in dataset.examples})
-    chunks = list(_chunks(config, dataset.examples, generator))
-    done = sum(len(chunk) for chunk in chunks if all(example.id in rows for example in chunk))
-    if done:
-        print(f"{done} of {len(dataset.examples)} replies are there already", file=sys.stderr)
-    started, generated = time.monotonic(), 0
-    try:
-        with _progress(len(dataset.examples), done) as bar:
-            for chunk in chunks:
-                if all(example.id in rows for example in chunk):
-                    continue  # a chunk is finished whole: its replies depend on nothing outside it
-                fresh = []
-                for reply in generator.reply(chunk, config.decoding, config.seed):
-                    fresh.append(reply)
-                    bar.update()
-                by_id = {reply.id: reply for reply in fresh}
-                finished = [_row(example, by_id[example.id]) for example in chunk]
-                folder.append(finished)
-                rows |= {row["id"]: row for row in finished}
-                generated += len(finished)
-    except UserError as error:
-        folder.write_manifest("failed", made, examples=len(dataset.examples), error=str(error))
-        raise
-    write_jsonl(folder.replies_file, (rows[example.id] for example in dataset.examples))
+    examples = dataset.examples
+    rows = folder.finished({example.id for example in examples})
+    folder.write_manifest("running", made, examples=len(examples))
+    folder.write_references(examples)
+    # a chunk is finished whole or not at all: its replies depend on nothing outside it
+    missing = [
+        chunk for chunk in _chunks(config, examples, generator) if not all(example.id in rows for example in chunk)
+    ]
+    generated = sum(map(len, missing))
+    if generated < len(examples):
+        print(f"{len(examples) - generated} of {len(examples)} replies are there already", file=sys.stderr)
+    started = time.monotonic()
+    with progress("replies", len(examples), len(examples) - generated) as step:
+        for chunk in missing:
+            by_id = {}
+            for reply in generator.reply(chunk, config.decoding, config.seed):
+                by_id[reply.id] = reply
+                step()
+            finished = [_row(example, by_id[example.id]) for example in chunk]
+            folder.append(finished)
+            rows |= {row["id"]: row for row in finished}
+    write_jsonl(folder.replies_file, (rows[example.id] for example in examples))
     write_json(
         folder.path / "environment.json",
         environment(config, generator.describe(), dataset, generated, time.monotonic() - started),
     )
-    write_text(folder.path / "config.yaml", _yaml(config))
-    folder.write_manifest(
-        "complete", made, examples=len(dataset.examples), replies_sha256=sha256_file(folder.replies_file)
-    )
-    folder.partial_file.unlink(missing_ok=True)
     return generated
 
 
@@ -125,21 +176,29 @@ def _row(example: Example, reply: Reply) -> dict[str, Any]:
 
 
 def _score(config: RunConfig, folder: RunFolder, dataset: Dataset) -> dict[str, Any]:
-    """Score the replies, unless scores of these replies under this protocol and these settings are there."""
-    from dialoeval.metrics.scores import score_statistics, segments
+    """Score the replies, unless scores of these replies under this protocol and these settings are there.
+
+    scores.json is written last, so that it vouches for the files beside it.
+    """
+    from dialoeval.metrics import segments
+    from dialoeval.metrics.scores import score_statistics
     from dialoeval.metrics.suite import statistics
     from dialoeval.runs.report import write_report
 
-    replies_hash = sha256_file(folder.replies_file)
-    settings = {"protocol": asdict(config.protocol), "scoring": asdict(config.scoring)}
-    plain = {key: {k: str(v) for k, v in value.items()} for key, value in settings.items()}
+    made_from = {
+        "settings": _plain({"protocol": asdict(config.protocol), "scoring": asdict(config.scoring)}),
+        "replies_sha256": sha256_file(folder.replies_file),
+        "version": __version__,
+    }
+    config_file = folder.path / "config.yaml"
     old = folder.scores()
-    if old and old.get("replies_sha256") == replies_hash and old.get("settings") == plain:
+    written = (folder.segments_file, config_file, folder.path / "report.md")
+    if old and all(old.get(key) == value for key, value in made_from.items()) and all(f.is_file() for f in written):
         return old
     rows, references = folder.replies(), folder.references()
     hypotheses = [row["reply"] for row in rows]
     lists = [references[row["id"]] for row in rows]
-    made = statistics(hypotheses, lists, config.protocol, meteor=config.scoring.meteor, progress=True)
+    made = statistics(hypotheses, lists, config.protocol, meteor=config.scoring.meteor, progress=sys.stderr.isatty())
     contexts = [row["context"] for row in rows]
     scores = score_statistics(
         made, config.scoring, hypotheses=hypotheses, references=lists, contexts=contexts
@@ -149,30 +208,24 @@ def _score(config: RunConfig, folder: RunFolder, dataset: Dataset) -> dict[str, 
         "replies_cut_at_max_new_tokens": sum(row["finish"] == "length" for row in rows),
         "skipped_lines": len(dataset.skipped),
     }
-    scores |= {"settings": plain, "replies_sha256": replies_hash}
+    scores |= made_from
     write_jsonl(folder.segments_file, segments(made, [row["id"] for row in rows]))
-    write_json(folder.scores_file, scores)
-    write_text(folder.path / "config.yaml", _yaml(config))
+    write_text(config_file, _yaml(config))
     write_report(folder, config, scores, rows, references)
+    write_json(folder.scores_file, scores)
     return scores
 
 
-def _track(config: RunConfig, folder: RunFolder, name: str, scores: dict[str, Any]) -> None:
-    if config.tracker != "none":
-        from dialoeval.runs.trackers import track
-
-        track(config.tracker, folder, name, scores)
+def _plain(value: Any) -> Any:
+    """Settings as JSON has them: enumerations as their text."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if value is None or type(value) in (bool, int, float) else str(value)
 
 
 def _yaml(config: RunConfig) -> str:
     from omegaconf import OmegaConf
 
     return OmegaConf.to_yaml(OmegaConf.structured(config))
-
-
-def _progress(total: int, done: int) -> Any:
-    """A bar on a terminal; elsewhere a line now and then."""
-    from tqdm import tqdm
-
-    slow = {} if sys.stderr.isatty() else {"mininterval": 30, "ncols": 80}
-    return tqdm(total=total, initial=done, unit="reply", desc="replies", leave=False, **slow)

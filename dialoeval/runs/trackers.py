@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -11,19 +12,34 @@ from dialoeval.reports.tables import figure
 from dialoeval.runs.folder import RunFolder
 
 
-def track(tracker: str, folder: RunFolder, name: str, scores: dict[str, Any]) -> None:
-    """Log a run's figures to a tracker.
+def check_tracker(tracker: str) -> None:
+    """Make sure that a tracker can be used, before anything is generated.
 
     Raises:
         UserError: unknown tracker, or its package is not installed.
     """
+    if tracker == "none":
+        return
     if tracker not in TRACKERS:
-        raise UserError(f"unknown tracker {tracker!r}{nearest(tracker, TRACKERS)} (known: {', '.join(TRACKERS)})")
+        known = ["none", *TRACKERS]
+        raise UserError(f"unknown tracker {tracker!r}{nearest(tracker, known)} (known: {', '.join(known)})")
+    if importlib.util.find_spec(tracker) is None:
+        raise UserError(f"tracker={tracker} needs a package: pip install 'dialoeval[{tracker}]'")
+
+
+def track(tracker: str, folder: RunFolder, name: str, scores: dict[str, Any]) -> None:
+    """Log a run's figures to a tracker.
+
+    Raises:
+        UserError: unknown tracker, its package is not installed, or it failed (the run itself is complete).
+    """
+    check_tracker(tracker)
     figures = {key: value for key in FIGURES if (value := figure(scores, key)) is not None}
     try:
         TRACKERS[tracker](folder, name, figures, folder.manifest()["identity"])
-    except ImportError as error:
-        raise UserError(f"tracker={tracker} needs a package: pip install 'dialoeval[{tracker}]'") from error
+    except Exception as error:  # a tracker's own errors have no common type
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(f"tracker={tracker} failed ({reason}); the run is complete in {folder.path}") from error
 
 
 def _wandb(folder: RunFolder, name: str, figures: dict[str, float], identity: dict[str, Any]) -> None:

@@ -1,0 +1,75 @@
+"""What the files of a run folder must look like, so that a damaged one is named instead of stumbled over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+def reply_fault(row: Any) -> str | None:
+    """What is wrong with a row of replies.jsonl, or None."""
+    if not isinstance(row, dict):
+        return f"expected a JSON object, found {type(row).__name__}"
+    fields: dict[str, tuple[str, Callable[[Any], bool]]] = {
+        "id": ("a text", _text),
+        "context": ("a list of texts", _texts),
+        "reply": ("a text", _text),
+        "tokens": ("a whole number", _whole),
+        "logprob": ("a number or null", lambda value: value is None or _number(value)),
+        "finish": ("a text", _text),
+        "dropped_turns": ("a whole number", _whole),
+    }
+    for name, (kind, fits) in fields.items():
+        if not fits(row.get(name)):
+            return f'field "{name}" must be {kind}'
+    candidates = row.get("candidates", [])
+    if not isinstance(candidates, list) or not all(isinstance(candidate, dict) for candidate in candidates):
+        return 'field "candidates" must be a list of objects'
+    return None
+
+
+def references_fault(row: Any) -> str | None:
+    """What is wrong with a row of references.jsonl, or None."""
+    if not isinstance(row, dict) or not _text(row.get("id")):
+        return 'field "id" must be a text'
+    return None if _texts(row.get("references")) else 'field "references" must be a list of texts'
+
+
+def scores_fault(scores: Any) -> str | None:
+    """What is wrong with the object of scores.json, or None."""
+    if not isinstance(scores, dict):
+        return f"expected a JSON object, found {type(scores).__name__}"
+    if not _whole(scores.get("n")):
+        return 'field "n" must be a whole number'
+    for name, length in (("nist", 4), ("bleu", 4), ("entropy", 4), ("distinct", 2)):
+        figures = scores.get(name)
+        if not isinstance(figures, list) or len(figures) != length or not all(f is None or _number(f) for f in figures):
+            return f'field "{name}" must be a list of {length} numbers'
+    for name in ("meteor", "avg_len"):
+        if not (scores.get(name) is None or _number(scores[name])):
+            return f'field "{name}" must be a number or null'
+    for name in ("intervals", "counts", "signatures", "extra"):
+        if not isinstance(scores.get(name), dict):
+            return f'field "{name}" must be an object'
+    for name, interval in scores["intervals"].items():
+        if not (isinstance(interval, list) and len(interval) == 2 and all(map(_number, interval))):
+            return f'field "intervals.{name}" must be two numbers'
+    if not all(_whole(count) for count in scores["counts"].values()):
+        return 'field "counts" must hold whole numbers'
+    return None if _text(scores.get("signature")) else 'field "signature" must be a text'
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
