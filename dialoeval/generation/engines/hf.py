@@ -22,8 +22,8 @@ _BATCH_TOKENS = {
 class HfEngine:
     """Batched `generate` over any causal or encoder-decoder model of transformers.
 
-    Prompts are sorted by length and padded on the left; the attention mask is made of lengths, since the padding
-    token may be the end-of-text token. In float32 greedy and beam replies are those of one prompt at a time.
+    Prompts are sorted by length and padded; the attention mask is made of lengths, since the padding token may be the
+    end-of-text token. In float32 greedy and beam replies are those of one prompt at a time.
     """
 
     name = "hf"
@@ -116,7 +116,7 @@ class HfEngine:
 
         started = time.perf_counter()
         prompts = [request.token_ids for request, _ in jobs]
-        ids, mask = self._left_padded(prompts)
+        ids, mask = self._padded(prompts)
         custom = []
         if decoding.strategy == "sample":
             keys = [noise.key(seed, request.example_id) for request, _ in jobs]
@@ -142,16 +142,21 @@ class HfEngine:
             for (request, sample), (tokens, done), logprob in zip(jobs, replies, logprobs, strict=True)
         ]
 
-    def _left_padded(self, prompts: list[tuple[int, ...]]) -> tuple[Any, Any]:
-        """(ids, mask), each (rows, longest): padding on the left, zeros of the mask where it is."""
+    def _padded(self, prompts: list[tuple[int, ...]]) -> tuple[Any, Any]:
+        """(ids, mask), each (rows, longest): the mask's zeros are where padding is.
+
+        Padding stands on the left of a causal model's prompt, which the reply goes on from, and on the right of an
+        encoder's, whose positions are counted from the left.
+        """
         import torch
 
         width = max(map(len, prompts))
         ids = torch.full((len(prompts), width), self._pad_id(), dtype=torch.long)
         mask = torch.zeros_like(ids)
         for row, prompt in enumerate(prompts):
-            ids[row, width - len(prompt) :] = torch.tensor(prompt)
-            mask[row, width - len(prompt) :] = 1
+            start = 0 if self.loaded.encoder_decoder else width - len(prompt)
+            ids[row, start : start + len(prompt)] = torch.tensor(prompt)
+            mask[row, start : start + len(prompt)] = 1
         return ids.to(self.device), mask.to(self.device)
 
     def _pad_id(self) -> int:
@@ -203,39 +208,21 @@ class HfEngine:
             counted[i, :n] = True
         device = self.device
         with torch.inference_mode():
-            hidden = self._hidden([row["source"] for row in rows], inputs.to(device))
-            where = where.to(device)[:, :, None].expand(-1, -1, hidden.shape[-1])
-            logits = self._head(hidden.gather(1, where)).float()
+            logits = self._target_logits([row["source"] for row in rows], inputs.to(device), where.to(device)).float()
             chosen = logits.log_softmax(-1).gather(-1, targets.to(device)[:, :, None])[:, :, 0]
             return (chosen * counted.to(device)).double().sum(-1).tolist()
 
-    def _hidden(self, sources: list[Sequence[int] | None], inputs: Any) -> Any:
-        """Last hidden states (rows, width, features): the head then sees the target positions alone."""
-        import torch
-
-        if not self.loaded.encoder_decoder:
-            # right padding lies after every real token, where causal attention cannot see it
-            return self.model.base_model(input_ids=inputs, use_cache=False).last_hidden_state
-        width = max(map(len, sources))
-        source = torch.full((len(sources), width), self._pad_id(), dtype=torch.long)
-        mask = torch.zeros_like(source)
-        for i, tokens in enumerate(sources):
-            source[i, : len(tokens)] = torch.tensor(tokens)
-            mask[i, : len(tokens)] = 1
-        return self.model.base_model(
-            input_ids=source.to(self.device),
-            attention_mask=mask.to(self.device),
-            decoder_input_ids=inputs,
-            use_cache=False,
-        ).last_hidden_state
-
-    def _head(self, hidden: Any) -> Any:
-        config = self.model.config
-        if config.model_type == "t5" and config.tie_word_embeddings:
-            hidden = hidden * config.d_model**-0.5  # T5 scales before its tied head
-        logits = self.model.get_output_embeddings()(hidden)
-        bias = getattr(self.model, "final_logits_bias", None)  # BART and BlenderBot
-        return logits if bias is None else logits + bias
+    def _target_logits(self, sources: list[Sequence[int] | None], inputs: Any, where: Any) -> Any:
+        """(rows, targets, V) logits at the positions `where` (rows, targets) of the decoder's `inputs`."""
+        if self.loaded.encoder_decoder:
+            source, mask = self._padded([tuple(tokens) for tokens in sources])
+            out = self.model(input_ids=source, attention_mask=mask, decoder_input_ids=inputs, use_cache=False)
+            return out.logits.gather(1, where[:, :, None].expand(-1, -1, out.logits.shape[-1]))
+        # right padding lies after every real token, where causal attention cannot see it; the head, which is most of
+        # the memory, sees the target positions alone
+        hidden = self.model.base_model(input_ids=inputs, use_cache=False).last_hidden_state
+        hidden = hidden.gather(1, where[:, :, None].expand(-1, -1, hidden.shape[-1]))
+        return self.model.get_output_embeddings()(hidden)
 
 
 class _KeyedDraw:

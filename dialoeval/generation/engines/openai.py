@@ -1,0 +1,189 @@
+"""Any server that speaks the OpenAI chat-completions protocol."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import os
+import random
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
+from dialoeval.data.example import Example
+from dialoeval.errors import UserError
+from dialoeval.generation import noise
+from dialoeval.generation.types import Reply
+
+VERSION = 1
+_LONGEST_WAIT = 60.0  # seconds between two tries
+
+
+def open(model: ModelConfig, engine: EngineConfig, decoding: DecodingConfig) -> OpenAiGenerator:
+    """A generator over a server.
+
+    Raises:
+        UserError: no server named, or a decoding that the protocol has no words for.
+    """
+    if not engine.base_url:
+        raise UserError("engine=openai needs engine.base_url=URL (such as http://localhost:8000/v1)")
+    if not engine.base_url.startswith(("http://", "https://")):
+        raise UserError(f"engine.base_url={engine.base_url} is not an http:// or https:// address")
+    unknown = {
+        "top_k": decoding.top_k > 0,
+        "typical_p": decoding.typical_p < 1,
+        "min_p": decoding.min_p > 0,
+        "repetition_penalty": decoding.repetition_penalty != 1,
+        "no_repeat_ngram_size": decoding.no_repeat_ngram_size > 0,
+        "min_new_tokens": decoding.min_new_tokens > 0,
+    }
+    for name, used in unknown.items():
+        if used:
+            raise UserError(f"engine=openai has no decoding.{name}: the protocol knows temperature and top_p only")
+    if decoding.strategy == "beam" or decoding.rerank != "none":
+        raise UserError("engine=openai knows greedy and sampling only: no beams, no reranking")
+    return OpenAiGenerator(model, engine)
+
+
+class OpenAiGenerator:
+    """A `Generator` over ``POST {base_url}/chat/completions``: retries, a rate limit, several requests in flight.
+
+    The key is read from the environment (``engine.api_key_env``) for each request and written nowhere.
+    """
+
+    def __init__(self, model: ModelConfig, engine: EngineConfig) -> None:
+        self.model, self.engine = model, engine
+        self.pace = _Pace(engine.requests_per_minute)
+        self.requests = self.retried = 0
+        self.counting = threading.Lock()
+
+    def identity(self) -> dict[str, Any]:
+        """The server and model by name: what weights they stand for, only the server knows."""
+        return {
+            "engine": "openai",
+            "engine_version": VERSION,
+            "server": self.engine.base_url.rstrip("/"),
+            "model": self.model.path,
+            "prompt": {"system_prompt": self.model.system_prompt, "max_turns": self.model.max_turns},
+        }
+
+    def describe(self) -> dict[str, Any]:
+        return {**self.identity(), "accounting": {"requests": self.requests, "retried": self.retried}}
+
+    def chunk_size(self) -> int:
+        return self.engine.chunk or max(1, self.engine.concurrency) * 4
+
+    def reply(self, examples: Sequence[Example], decoding: DecodingConfig, seed: int) -> Iterator[Reply]:
+        """Yield one reply an example, as they come.
+
+        Raises:
+            UserError: the server refuses, cannot be reached after all retries, or answers what is not a completion.
+        """
+        with ThreadPoolExecutor(max(1, self.engine.concurrency)) as pool:
+            yield from pool.map(lambda example: self._one(example, decoding, seed), examples)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _one(self, example: Example, decoding: DecodingConfig, seed: int) -> Reply:
+        sampling = decoding.strategy == "sample"
+        body = {
+            "model": self.model.path,
+            "messages": self._messages(example.context),
+            "max_tokens": decoding.max_new_tokens,
+            "temperature": decoding.temperature if sampling else 0.0,
+            "top_p": decoding.top_p if sampling else 1.0,
+            "n": 1,
+        }
+        if sampling:
+            body["seed"] = noise.key(seed, example.id) % (1 << 31)
+        answer = self._post(body)
+        try:
+            choice = answer["choices"][0]
+            text, finish = choice["message"]["content"] or "", choice.get("finish_reason")
+            tokens = int((answer.get("usage") or {}).get("completion_tokens") or len(text.split()))
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{self.engine.base_url} answered what is not a chat completion: {str(answer)[:200]}"
+            ) from error
+        return Reply(example.id, " ".join(text.split()), tokens, None, "length" if finish == "length" else "stop")
+
+    def _messages(self, turns: Sequence[str]) -> list[dict[str, str]]:
+        kept = list(turns[-self.model.max_turns :] if self.model.max_turns > 0 else turns) or [""]
+        roles = ("user", "assistant")
+        messages = [{"role": roles[(len(kept) - 1 - i) % 2], "content": turn} for i, turn in enumerate(kept)]
+        system = [{"role": "system", "content": self.model.system_prompt}] if self.model.system_prompt else []
+        return system + messages
+
+    def _post(self, body: dict[str, Any]) -> Any:
+        """Send, and send again after 408, 409, 429, 5xx and broken connections, ever later, as the server asks."""
+        url = self.engine.base_url.rstrip("/") + "/chat/completions"
+        data = json.dumps(body).encode("utf-8")
+        reason = ""
+        for attempt in range(self.engine.retries + 1):
+            if attempt:
+                with self.counting:
+                    self.retried += 1
+            self.pace.wait()
+            wait = min(_LONGEST_WAIT, 0.5 * 2**attempt * (1 + random.random() / 4))
+            try:
+                with self.counting:
+                    self.requests += 1
+                request = urllib.request.Request(url, data, self._headers())
+                with urllib.request.urlopen(request, timeout=self.engine.timeout) as response:
+                    return json.loads(response.read())
+            except urllib.error.HTTPError as error:
+                reason = f"HTTP {error.code}: {error.read()[:200].decode('utf-8', 'replace')}"
+                if error.code not in (408, 409, 429) and error.code < 500:
+                    hint = f" (is {self.engine.api_key_env} set?)" if error.code in (401, 403) else ""
+                    raise UserError(f"{url} refuses the request: {reason}{hint}") from error
+                wait = _retry_after(error.headers.get("Retry-After"), wait)
+            except (OSError, json.JSONDecodeError) as error:
+                reason = f"{type(error).__name__}: {error}"
+            if attempt < self.engine.retries:
+                time.sleep(wait)
+        raise UserError(f"{url} gave no answer after {self.engine.retries + 1} tries: {reason}")
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Content-Type": "application/json"}
+        if key := os.environ.get(self.engine.api_key_env):
+            headers["Authorization"] = f"Bearer {key}"
+        return headers
+
+
+class _Pace:
+    """At most so many requests a minute, spread evenly over all threads."""
+
+    def __init__(self, per_minute: int) -> None:
+        self.gap = 60.0 / per_minute if per_minute > 0 else 0.0
+        self.next = 0.0
+        self.lock = threading.Lock()
+
+    def wait(self) -> None:
+        if not self.gap:
+            return
+        with self.lock:
+            now = time.monotonic()
+            start = max(now, self.next)
+            self.next = start + self.gap
+        time.sleep(start - now)
+
+
+def _retry_after(header: str | None, otherwise: float) -> float:
+    """Seconds that a Retry-After header asks for: a number, or a date."""
+    if not header:
+        return otherwise
+    try:
+        return min(_LONGEST_WAIT, max(0.0, float(header)))
+    except ValueError:
+        pass
+    try:
+        until = email.utils.parsedate_to_datetime(header).timestamp()
+    except ValueError:
+        return otherwise
+    return min(_LONGEST_WAIT, max(0.0, until - time.time()))

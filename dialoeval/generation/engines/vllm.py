@@ -1,0 +1,119 @@
+"""vLLM: greedy and sampled replies on a GPU. Optional; its beam search is another one than the paper's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
+from dialoeval.data.example import Example
+from dialoeval.errors import UserError
+from dialoeval.generation import noise
+from dialoeval.generation.models import load_tokenizer, resolve
+from dialoeval.generation.prompts import Prompter
+from dialoeval.generation.types import Reply
+
+VERSION = 1
+
+
+def open(model: ModelConfig, engine: EngineConfig, decoding: DecodingConfig) -> VllmGenerator:
+    """A generator over vLLM.
+
+    Raises:
+        UserError: vLLM is not installed, or it cannot do this decoding as the paper means it.
+    """
+    check(model, decoding)
+    try:
+        import vllm
+    except ImportError as error:
+        raise UserError(
+            "engine=vllm needs the package vllm: pip install vllm (a GPU build of some gigabytes)"
+        ) from error
+    return VllmGenerator(vllm, model, engine)
+
+
+def check(model: ModelConfig, decoding: DecodingConfig) -> None:
+    """Refuse what vLLM does otherwise.
+
+    Raises:
+        UserError: with the reason.
+    """
+    if decoding.strategy == "beam":
+        raise UserError(
+            "engine=vllm cannot give the paper's beam search: it divides a beam's score by the length of prompt and reply, "
+            "transformers by that of the reply. Use engine=fast or hf"
+        )
+    if decoding.rerank != "none":
+        raise UserError("engine=vllm does not rerank: use engine=fast or hf")
+    if decoding.typical_p < 1 or decoding.no_repeat_ngram_size > 0:
+        raise UserError("engine=vllm has no typical_p and no no_repeat_ngram_size: use engine=fast or hf")
+    if model.weights:
+        raise UserError("engine=vllm reads model folders only, not model.weights")
+
+
+class VllmGenerator:
+    """A `Generator` over vLLM's offline engine. Sampled replies are seeded an example, but are other draws than those of
+    ``fast`` and ``hf``, and vLLM does not promise that batches leave them unchanged."""
+
+    def __init__(self, vllm: Any, model: ModelConfig, engine: EngineConfig) -> None:
+        self.vllm, self.model, self.engine = vllm, model, engine
+        self.tokenizer = load_tokenizer(model.path, model.revision)
+        self.prompter = Prompter(model, self.tokenizer)
+        dtype = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}[engine.dtype]
+        self.llm = vllm.LLM(
+            model=resolve(model.path),
+            revision=model.revision,
+            dtype=dtype,
+            trust_remote_code=False,
+            generation_config="vllm",
+        )
+        self.window = self.llm.llm_engine.model_config.max_model_len
+        self.replies = 0
+
+    def identity(self) -> dict[str, Any]:
+        return {
+            "engine": "vllm",
+            "engine_version": [VERSION, self.vllm.__version__],
+            "weights": f"{self.model.path}@{self.model.revision}",
+            "prompt": self.prompter.identity(),
+            "dtype": self.engine.dtype,
+        }
+
+    def describe(self) -> dict[str, Any]:
+        return {**self.identity(), "window": self.window, "accounting": {"replies": self.replies}}
+
+    def chunk_size(self) -> int:
+        return self.engine.chunk or 4096
+
+    def reply(self, examples: Sequence[Example], decoding: DecodingConfig, seed: int) -> Iterator[Reply]:
+        """Yield one reply an example."""
+        limit = self.window - decoding.max_new_tokens
+        built = [self.prompter.build(example.context, limit) for example in examples]
+        prompts = [{"prompt_token_ids": list(prompt.token_ids)} for prompt in built]
+        parameters = [self._parameters(decoding, noise.key(seed, example.id)) for example in examples]
+        outputs = self.llm.generate(prompts, parameters, use_tqdm=False)
+        for example, prompt, output in zip(examples, built, outputs, strict=True):
+            made = output.outputs[0]
+            tokens = [token for token in made.token_ids if token != self.tokenizer.eos_token_id]
+            text = " ".join(self.tokenizer.decode(tokens, skip_special_tokens=True).split())
+            logprob = None if made.cumulative_logprob is None else round(made.cumulative_logprob, 4)
+            finish = "stop" if made.finish_reason == "stop" else "length"
+            self.replies += 1
+            yield Reply(example.id, text, len(tokens), logprob, finish, prompt.dropped_turns)
+
+    def close(self) -> None:
+        """vLLM frees itself with the process."""
+
+    def _parameters(self, decoding: DecodingConfig, key: int) -> Any:
+        sampling = decoding.strategy == "sample"
+        return self.vllm.SamplingParams(
+            temperature=decoding.temperature if sampling else 0.0,
+            top_k=decoding.top_k if sampling and decoding.top_k else -1,
+            top_p=decoding.top_p if sampling else 1.0,
+            min_p=decoding.min_p if sampling else 0.0,
+            repetition_penalty=decoding.repetition_penalty,
+            min_tokens=decoding.min_new_tokens,
+            max_tokens=decoding.max_new_tokens,
+            seed=key % (1 << 63) if sampling else None,
+            logprobs=0,
+        )

@@ -1,0 +1,117 @@
+"""The openai engine against a real HTTP server on this machine."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
+from dialoeval.data import Example
+from dialoeval.errors import UserError
+from dialoeval.generation import open_generator
+
+EXAMPLES = [Example(str(i), ("hello", f"turn {i}")) for i in range(6)]
+GREEDY = DecodingConfig(name="greedy", strategy="greedy")
+
+
+class Server(ThreadingHTTPServer):
+    """Answers with the last message in capitals, after playing the planned failures."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.failures: list[tuple[int, dict[str, str], bytes]] = []
+        self.seen: list[dict] = []
+        self.lock = threading.Lock()
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with self.server.lock:
+            self.server.seen.append({"path": self.path, "key": self.headers.get("Authorization"), **body})
+            failure = self.server.failures.pop(0) if self.server.failures else None
+        text = body["messages"][-1]["content"].upper()
+        answer = {"choices": [{"message": {"content": text}, "finish_reason": "stop"}], "usage": {"completion_tokens": 2}}
+        status, headers, data = failure or (200, {}, json.dumps(answer).encode())
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def server():
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread.start()
+        yield running
+        running.shutdown()
+
+
+def generator(server, **engine):
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    model = ModelConfig(name="m", path="some-model", system_prompt="Be brief.")
+    return open_generator(model, EngineConfig(**{"name": "openai", "base_url": url, **engine}), GREEDY)
+
+
+def test_replies_roles_and_key(server, monkeypatch):
+    monkeypatch.setenv("MY_KEY", "secret")
+    made = generator(server, api_key_env="MY_KEY")
+    replies = {reply.id: reply for reply in made.reply(EXAMPLES, GREEDY, 0)}
+    assert {name: reply.text for name, reply in replies.items()} == {str(i): f"TURN {i}" for i in range(6)}
+    assert replies["0"].finish == "stop" and replies["0"].tokens == 2
+    request = server.seen[0]
+    assert request["path"] == "/v1/chat/completions" and request["key"] == "Bearer secret"
+    assert [message["role"] for message in request["messages"]] == ["system", "assistant", "user"]
+    assert request["temperature"] == 0.0 and "seed" not in request
+    assert "secret" not in json.dumps([made.identity(), made.describe()])
+
+
+def test_failures_are_tried_again(server):
+    server.failures = [(429, {"Retry-After": "0"}, b"slow down"), (500, {"Retry-After": "0"}, b""), (200, {}, b"{not json")]
+    made = generator(server, concurrency=1)
+    assert len(list(made.reply(EXAMPLES[:2], GREEDY, 0))) == 2
+    assert made.describe()["accounting"] == {"requests": 5, "retried": 3}
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        ((401, {}, b"no key"), "OPENAI_API_KEY"),
+        ((400, {}, b"unknown model"), "unknown model"),
+        ((200, {}, b'{"choices": []}'), "not a chat completion"),
+    ],
+)
+def test_what_cannot_be_mended_is_one_clear_error(server, failure, message):
+    server.failures = [failure]
+    with pytest.raises(UserError, match=message):
+        list(generator(server, concurrency=1).reply(EXAMPLES[:1], GREEDY, 0))
+
+
+def test_a_server_that_is_not_there(server):
+    made = generator(server, base_url="http://127.0.0.1:9/v1", retries=0)
+    with pytest.raises(UserError, match="no answer after 1 tries"):
+        list(made.reply(EXAMPLES[:1], GREEDY, 0))
+
+
+def test_settings_that_the_protocol_has_no_words_for():
+    engine = EngineConfig(name="openai", base_url="http://127.0.0.1:9/v1")
+    for settings in ({"top_k": 10, "strategy": "sample"}, {"strategy": "beam", "num_beams": 4}):
+        with pytest.raises(UserError, match="engine=openai"):
+            open_generator(ModelConfig(name="m", path="m"), engine, DecodingConfig(**{"name": "x", **settings}))
+    with pytest.raises(UserError, match="base_url"):
+        open_generator(ModelConfig(name="m", path="m"), EngineConfig(name="openai"), GREEDY)
+
+
+def test_vllm_refuses_beams_with_the_reason():
+    beam = DecodingConfig(name="beam", strategy="beam", num_beams=10)
+    with pytest.raises(UserError, match="divides a beam's score"):
+        open_generator(ModelConfig(name="m", path="m"), EngineConfig(name="vllm"), beam)
