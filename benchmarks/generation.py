@@ -81,7 +81,7 @@ def random_workload(count: int) -> Workload:
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     folder = tempfile.mkdtemp(prefix="dialoeval-benchmark-")
     PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="0", eos_token="50256", unk_token="0"
+        tokenizer_object=tokenizer, pad_token="0", bos_token="50256", eos_token="50256", unk_token="0"
     ).save_pretrained(folder)
     model.generation_config.eos_token_id = None
     model.save_pretrained(folder)

@@ -20,31 +20,37 @@ torch.set_num_threads(1)
 
 
 def gpt2(seed: int = 0, end: float = 0.0, **config):
-    """A random GPT-2 with sharp distributions; `end` favours the end token, so that replies end by themselves."""
+    """A random GPT-2; `end` is added to the logit of the end token, so that replies end by themselves."""
     torch.manual_seed(seed)
     settings = {"vocab_size": VOCABULARY, "n_positions": WINDOW, "n_embd": 32, "n_layer": 2, "n_head": 4, **config}
-    model = GPT2LMHeadModel(GPT2Config(**settings, bos_token_id=EOS, eos_token_id=EOS)).eval()
-    return sharpened(model, model.transformer.wte.weight, model.transformer.ln_f.bias, end)
+    model = lively(GPT2LMHeadModel(GPT2Config(**settings, bos_token_id=EOS, eos_token_id=EOS)).eval())
+    with torch.no_grad():
+        vector = model.lm_head.weight[EOS]
+        model.transformer.ln_f.bias.add_(end * vector / vector.square().sum())
+    return model
 
 
 def llama(seed: int = 0, end: float = 0.0, **config):
+    """A random Llama; without biases, `end` makes the end token's output vector so much longer."""
     torch.manual_seed(seed)
     settings = {
         "vocab_size": VOCABULARY, "max_position_embeddings": WINDOW, "hidden_size": 32, "intermediate_size": 48,
         "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, **config,
     }  # fmt: skip
-    model = LlamaForCausalLM(LlamaConfig(**settings, bos_token_id=EOS, eos_token_id=EOS)).eval()
-    return sharpened(model, model.lm_head.weight, None, end)
+    model = lively(LlamaForCausalLM(LlamaConfig(**settings, bos_token_id=EOS, eos_token_id=EOS)).eval())
+    with torch.no_grad():
+        model.lm_head.weight[EOS].mul_(1 + end)
+    return model
 
 
-def sharpened(model, embeddings, bias, end):
+def lively(model):
+    """Scale initial weights, which are so small that a token repeats itself, and sharpen the distribution."""
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            if weight.dim() == 2 and "wte" not in name and "wpe" not in name:
-                weight.mul_(6.0)  # initial weights are so small that each token would repeat itself
-        embeddings.mul_(10.0)
-        if bias is not None and end:
-            bias.add_(end * embeddings[EOS] / embeddings[EOS].norm())
+            if weight.dim() == 2 and "wte" not in name and "embed" not in name and "lm_head" not in name:
+                weight.mul_(12.0)
+            elif name in ("transformer.ln_f.weight", "model.norm.weight"):
+                weight.mul_(25.0)
     return model
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from dialoeval.generation.engines.fast.network import Attend, Network
 
+_ALIGNMENT = 64  # CUDA's attention kernels want aligned rows of the bias
+
 
 class Cache:
     """Slots of `rows` rows with room for `capacity` positions each."""
@@ -24,10 +26,12 @@ class Cache:
 
         shape, dtype, device = network.shape, network.dtype, network.device
         self.rows = rows
+        capacity = -(-capacity // _ALIGNMENT) * _ALIGNMENT
         size = (slots, shape.kv_heads, capacity, shape.head_dim)
         self.keys = [_zeros(size, dtype, device) for _ in range(shape.layers)]
         self.values = [_zeros(size, dtype, device) for _ in range(shape.layers)]
         self.bias = torch.full((slots, rows, capacity), float("-inf"), dtype=dtype, device=device)
+        self.bias[:, :, 0] = 0.0  # a row that looks at nothing would be not-a-number, and leave that behind as keys
 
     def prefill(self, first: int, lengths: torch.Tensor, width: int) -> Attend:
         """Attention of prompts right-padded to `width`, kept in the slots from `first` on.

@@ -36,6 +36,11 @@ def width(decoding: DecodingConfig) -> int:
     return decoding.num_candidates if decoding.strategy == Strategy.sample else 1
 
 
+def spread(decoding: DecodingConfig) -> int:
+    """Slots for each that the planned rows fill: samples of a context end one by one, so that slots run half empty."""
+    return 2 if decoding.strategy == Strategy.sample and decoding.num_candidates > 1 else 1
+
+
 def limit(request: TokenRequest, decoding: DecodingConfig, window: int) -> int:
     """Tokens that a reply to this request may have, the end token counted: the window holds prompt and reply.
 
@@ -68,9 +73,7 @@ class Decoder:
         self.network, self.decoding, self.plan, self.accounts = network, decoding, plan, accounts
         self.window = window
         rows = width(decoding)
-        # Samples of a context end one by one: twice the slots keep as many rows busy.
-        spread = 2 if decoding.strategy == Strategy.sample and rows > 1 else 1
-        self.slots = max(1, plan.rows // rows) * spread
+        self.slots = max(1, plan.rows // rows) * spread(decoding)
         capacity = longest_prompt + rows * decoding.max_new_tokens
         self.cache = Cache(network, self.slots, rows, capacity)
         self.picker: Picker

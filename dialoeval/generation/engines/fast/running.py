@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dialoeval.config import EngineConfig
+from dialoeval.errors import UserError
 from dialoeval.generation.engines.fast import decode, memory, scoring
 from dialoeval.generation.types import TokenReply, TokenRequest
 
@@ -53,7 +54,7 @@ def generate(
     """
     rows = decode.width(job.decoding)
     capacity = job.longest_prompt + rows * job.decoding.max_new_tokens
-    plan = memory.plan(network, settings.engine, rows, capacity, job.processes)
+    plan = memory.plan(network, settings.engine, rows, capacity * decode.spread(job.decoding), job.processes)
     plan = replace(plan, rows=max(rows, min(plan.rows, job.share * rows)))
     unanswered: dict[str, TokenRequest] = {}
     again: deque[TokenRequest] = deque()
@@ -96,8 +97,10 @@ def score(network: Network, pairs: Sequence[scoring.Pair], accounts: Accounts) -
     try:
         return scoring.score(network, pairs, accounts)
     except (RuntimeError, MemoryError) as error:
-        if not memory.is_out_of_memory(error) or len(pairs) == 1:
+        if not memory.is_out_of_memory(error):
             raise
+        if len(pairs) == 1:
+            raise UserError("out of memory while scoring a single pair: take a smaller model or bf16") from error
     _recover(network, accounts)
     middle = len(pairs) // 2
     return score(network, pairs[:middle], accounts) + score(network, pairs[middle:], accounts)
