@@ -218,6 +218,16 @@ def test_fine_tuning_a_checkpoint(talks, tmp_path):
     assert (tmp_path / "out" / "model.safetensors").stat().st_size < 0.6 * (start / "model.safetensors").stat().st_size
 
 
+def test_an_encoder_decoder_model_is_refused(talks, tmp_path):
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    shape = T5Config(vocab_size=300, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
+    T5ForConditionalGeneration(shape).save_pretrained(tmp_path / "t5")
+    train_tokenizer(TEXTS, 300, 64).save_pretrained(tmp_path / "t5")
+    with pytest.raises(UserError, match="is an encoder-decoder model"):
+        training.train(settings(talks, tmp_path / "o", "training.from_scratch=false", f"model.path={tmp_path}/t5"))
+
+
 def test_another_configuration_does_not_go_on_in_the_same_folder(talks, trained):
     with pytest.raises(UserError, match=r"another configuration \(differs in: seed\)"):
         training.train(settings(talks, trained[0], "seed=1"))
@@ -230,6 +240,7 @@ def test_another_configuration_does_not_go_on_in_the_same_folder(talks, trained)
         ("training.precision=fp64", r"training.precision must be fp32 or bf16"),
         ("training.save_dtype=int8", r"training.save_dtype must be fp32 or fp16"),
         ("training.max_steps=0", r"training.max_steps must be at least 1"),
+        ("training.architecture.heads=3", r"width=32 is not a multiple of heads=3"),
         ("training.block_size=65", r"block_size=65 is longer than the model's window of 64"),
         ("device=tpu", r"device must be auto, cpu or cuda"),
         ("dataset.path=/none.jsonl", r"there is no file /none.jsonl"),

@@ -49,7 +49,7 @@ def gather(config: DatasetConfig, examples: Iterable[tuple[str, Example]], skipp
     """A dataset of the first `config.limit` of ``(where, example)`` pairs. Ids met before are errors, or skipped."""
     kept: list[Example] = []
     first_met: dict[str, str] = {}
-    for where, example in examples if config.limit is None or config.limit > 0 else ():
+    for where, example in examples:
         if example.id in first_met:
             message = f"the id {example.id!r} was met before ({first_met[example.id]}); ids must be unique"
             if not config.skip_bad:

@@ -15,7 +15,7 @@ def make_model(config: TrainConfig) -> tuple[Any, Any]:
     """Return (model, tokenizer) on the CPU, in float32 and training mode.
 
     Raises:
-        UserError: the model or tokenizer cannot be loaded, or has no end-of-text token.
+        UserError: the model or tokenizer cannot be loaded, is no causal language model, or has no end-of-text token.
     """
     options = config.training
     if options.from_scratch:
@@ -25,6 +25,8 @@ def make_model(config: TrainConfig) -> tuple[Any, Any]:
         from dialoeval.generation.models import load_for_training
 
         model, tokenizer = load_for_training(config.model)
+        if getattr(model.config, "is_encoder_decoder", False):
+            raise UserError(f"{config.model.path} is an encoder-decoder model; only causal language models are trained")
         _set_dropout(model, options.dropout)
     if tokenizer.eos_token_id is None:
         raise UserError(f"the tokenizer of {config.model.path} has no end-of-text token, which ends every turn")
@@ -49,6 +51,8 @@ def _tokenizer(config: TrainConfig) -> Any:
 def _gpt2(shape: ArchitectureConfig, tokenizer: Any, dropout: float) -> Any:
     from transformers import GPT2Config, GPT2LMHeadModel
 
+    if shape.width % shape.heads:
+        raise UserError(f"training.architecture: width={shape.width} is not a multiple of heads={shape.heads}")
     config = GPT2Config(
         vocab_size=len(tokenizer),
         n_positions=shape.window,
