@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -70,12 +71,16 @@ def diversity_scatter(rows: Rows) -> dict[str, Any]:
     if not pairs:
         return {"title": "Relevance and diversity", "svg": Markup("<p>No references, so no relevance figures.</p>")}
     to_x, to_y = _scales(pairs)
-    marks = "".join(
-        f'<circle cx="{to_x(x):.1f}" cy="{to_y(y):.1f}" r="4" class="dot"><title>{html.escape(name)}</title></circle>'
-        f'<text x="{to_x(x) + 7:.1f}" y="{to_y(y) - 5:.1f}">{html.escape(_short(name, 22))}</text>'
-        for x, y, name in points
-    )
-    return {"title": "Relevance and diversity", "svg": _svg(marks, pairs, "NIST-4", "Dist-2")}
+    marks = []
+    for x, y, name in points:
+        px, py = to_x(x), to_y(y)
+        # names of points in the right half stand on their left, so that none is cut off
+        side, anchor = (7, "start") if px < (LEFT + WIDTH - RIGHT) / 2 else (-7, "end")
+        marks.append(
+            f'<circle cx="{px:.1f}" cy="{py:.1f}" r="4" class="dot"><title>{html.escape(name)}</title></circle>'
+            f'<text x="{px + side:.1f}" y="{py - 5:.1f}" text-anchor="{anchor}">{html.escape(_short(name, 26))}</text>'
+        )
+    return {"title": "Relevance and diversity", "svg": _svg("".join(marks), pairs, "NIST-4", "Dist-2")}
 
 
 def length_plot(names: Sequence[str], replies: Sequence[Sequence[str]], longest: int = 40) -> dict[str, Any]:
@@ -141,7 +146,8 @@ def _svg(marks: str, pairs: Sequence[tuple[float, float]], x_label: str, y_label
     to_x, to_y = _scales(pairs, zero)
     xs, ys = sorted({x for x, _ in pairs}), [y for _, y in pairs]
     ticks = []
-    for x in xs if len(xs) <= 8 else (xs[0], xs[len(xs) // 2], xs[-1]):
+    apart = min((to_x(b) - to_x(a) for a, b in itertools.pairwise(xs)), default=WIDTH)
+    for x in xs if apart >= 30 else dict.fromkeys((xs[0], (xs[0] + xs[-1]) / 2, xs[-1])):
         ticks.append(f'<text x="{to_x(x):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{x:.4g}</text>')
     for y in (min(ys), (min(ys) + max(ys)) / 2, max(ys)):
         ticks.append(
