@@ -1,29 +1,34 @@
-"""A comparison as Markdown and as JSON."""
+"""A comparison as tables, Markdown and JSON."""
 
 from __future__ import annotations
 
+import html
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
-from dialoeval.reports.compare import COMPARED, Comparison
-from dialoeval.reports.tables import PAPER_COLUMNS, Table
+from dialoeval.reports.compare import Comparison, Settings
+from dialoeval.reports.tables import Cell, Table, column
+from dialoeval.reports.why import Bucket, Extreme
 
-_COLUMNS = {column.name: column for column in PAPER_COLUMNS}
-
-
-def to_markdown(comparisons: list[Comparison], correction: str) -> str:
-    """All comparisons with the first run: tests, then why."""
-    return "\n".join(_one(comparison, correction) for comparison in comparisons)
+LEVEL = 0.05
+BUCKET_FIGURES = ("nist4", "bleu2", "meteor", "distinct2", "avg_len")
+MOST_WORDS = 40  # of a text in the lists of single replies
 
 
-def to_json(comparisons: list[Comparison], correction: str) -> dict[str, Any]:
-    """The same as plain values."""
+def to_json(comparisons: Sequence[Comparison], settings: Settings) -> dict[str, Any]:
+    """All of it as plain values; figures are fractions, as in scores.json."""
     return {
         "schema": 1,
-        "correction": correction,
+        "settings": asdict(settings) | {"metrics": list(settings.metrics)},
         "comparisons": [
             {
-                "a": c.a.name,
-                "b": c.b.name,
+                "a": {"run": c.a.name, "name": c.names[0]},
+                "b": {"run": c.b.name, "name": c.names[1]},
+                "examples": len(c.a.ids),
+                "identical_replies": c.identical,
+                "repeated_share": list(c.repeated),
+                "commonest_replies": [[list(pair) for pair in replies] for replies in c.commonest],
                 "figures": {
                     name: {
                         "a": result.a,
@@ -32,80 +37,141 @@ def to_json(comparisons: list[Comparison], correction: str) -> dict[str, Any]:
                         "interval": [result.low, result.high],
                         "p_bootstrap": result.p_value,
                         "p_randomization": c.randomization[name].p_value,
-                        "p_adjusted": c.adjusted.get(name),
+                        "p_adjusted": c.adjusted[name],
                     }
                     for name, result in c.bootstrap.items()
                 },
-                "identical_replies": c.identical,
-                "examples": len(c.a.ids),
-                "buckets": c.buckets,
-                "ngrams": c.ngrams,
-                "extremes": c.extremes,
+                "buckets": {what: [asdict(b) for b in rows] for what, rows in c.buckets.items()},
+                "ngrams": {what: [asdict(g) for g in rows] for what, rows in c.ngrams.items()},
+                "extremes": {metric: [asdict(e) for e in rows] for metric, rows in c.extremes.items()},
             }
             for c in comparisons
         ],
     }
 
 
-def tests_table(comparison: Comparison) -> Table:
+def verdict(c: Comparison) -> str:
+    """One sentence: on which figures the second run is higher, lower, or not told apart from the first."""
+    sides: dict[str, list[str]] = {"higher": [], "lower": [], "not told apart": []}
+    for name, result in c.bootstrap.items():
+        told = c.adjusted[name] <= LEVEL
+        side = "not told apart" if not told else "higher" if result.difference > 0 else "lower"
+        sides[side].append(column(name).heading)
+    parts = [f"{side} on {', '.join(names)}" for side, names in sides.items() if names]
+    return f"B against A: {'; '.join(parts)} (adjusted p at most {LEVEL:g}: told apart)." if parts else ""
+
+
+def tests_table(c: Comparison) -> Table:
     """One row a figure: both values, the difference with its interval, the p-values."""
     rows = []
-    for name in COMPARED:
-        if name not in comparison.bootstrap:
-            continue
-        column, result = _COLUMNS[name], comparison.bootstrap[name]
-
-        def shown(value: float, column=column) -> str:
-            return f"{value * column.factor:.{column.decimals}f}{column.suffix}"
-
-        rows.append(
-            (
-                column.heading,
-                shown(result.a),
-                shown(result.b),
-                f"{result.difference * column.factor:+.{column.decimals}f}",
-                f"[{result.low * column.factor:+.{column.decimals}f}, {result.high * column.factor:+.{column.decimals}f}]",
-                f"{result.p_value:.3f}",
-                f"{comparison.randomization[name].p_value:.3f}",
-                f"{comparison.adjusted[name]:.3f}",
-            )
-        )
+    for name, result in c.bootstrap.items():
+        of = column(name)
+        difference = of.cell(result.difference, signed=True)
+        low, high = (of.cell(edge, signed=True).figure for edge in (result.low, result.high))
+        p_values = (result.p_value, c.randomization[name].p_value, c.adjusted[name])
+        values = (of.cell(result.a), of.cell(result.b), difference)
+        rows.append((of.heading, *values, f"[{low}, {high}]", *map(p_text, p_values)))
     headings = ("Figure", "A", "B", "B - A", "95% interval", "p (bootstrap)", "p (randomization)", "p (adjusted)")
     return Table(headings, tuple(rows))
 
 
-def _one(c: Comparison, correction: str) -> str:
-    n = len(c.a.ids)
-    parts = [
-        f"# A = {c.a.name}\n# B = {c.b.name}\n",
-        tests_table(c).to_markdown(),
-        f"{n} examples; {c.identical} replies ({c.identical / n:.1%}) are the same in both. Adjusted p-values: "
-        f"randomization, correction {correction} over all figures of all comparisons.\n",
+def p_text(p: float) -> str:
+    """Three decimals, since a resampled p-value has no more; "<0.001" below them."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def buckets_table(what: str, rows: Sequence[Bucket]) -> Table:
+    """One row a part of the examples: figures of A and of B."""
+    names = [name for name in BUCKET_FIGURES if all(name in row.a and name in row.b for row in rows)]
+    headings = [what.capitalize(), "Examples"]
+    for name in names:
+        headings += [f"{column(name).heading} A", f"{column(name).heading} B"]
+    lines = []
+    for row in rows:
+        pairs = [column(name).cell(side[name]) for name in names for side in (row.a, row.b)]
+        lines.append((row.label, str(row.examples), *pairs))
+    return Table(tuple(headings), tuple(lines))
+
+
+def ngrams_table(c: Comparison, what: str) -> Table:
+    """N-grams that one run says more, with their counts."""
+    rows = tuple((g.text, str(g.a), str(g.b), Cell(g.z, 1, signed=True)) for g in c.ngrams[what])
+    return Table((what.capitalize(), "A", "B", "z"), rows)
+
+
+def commonest_table(c: Comparison) -> Table:
+    """The most frequent repeated replies of both runs."""
+    rows = [
+        (which, shortened(text), str(count))
+        for which, replies in zip("AB", c.commonest, strict=True)
+        for text, count in replies
     ]
+    return Table(("Run", "Reply given more than once", "Times"), tuple(rows))
+
+
+def to_markdown(comparisons: Sequence[Comparison], settings: Settings) -> str:
+    """All comparisons: tests, then why."""
+    tested = len(comparisons) * len(comparisons[0].bootstrap)
+    how = (
+        f"Paired bootstrap ({settings.resamples} resamples) and approximate randomization ({settings.trials} trials) "
+        f"over the replies, seed {settings.seed}. Adjusted: randomization p-values, correction {settings.correction}, "
+        f"over {tested} tests.\n"
+    )
+    return "\n".join([*map(_one, comparisons), how])
+
+
+def _one(c: Comparison) -> str:
+    parts = [
+        f"# {c.names[1]} against {c.names[0]}\n",
+        f"- A: {c.names[0]} ({c.a.name})\n- B: {c.names[1]} ({c.b.name})\n",
+        tests_table(c).to_markdown(),
+        f"{verdict(c)}\n",
+        f"{summary(c)}\n",
+    ]
+    if any(c.commonest):
+        parts.append(commonest_table(c).to_markdown())
     for what, rows in c.buckets.items():
-        if rows:
-            table = Table(
-                (what, "examples", "A", "B"),
-                tuple((r["range"], str(r["n"]), f"{r['a']:.4f}", f"{r['b']:.4f}") for r in rows),
-            )
-            parts += [f"## Mean segment {rows[0]['metric']} by {what}\n", table.to_markdown()]
+        if len(rows) > 1:
+            parts += [f"## By {what}\n", buckets_table(what, rows).to_markdown()]
     for what, rows in c.ngrams.items():
-        table = Table((what, "A", "B"), tuple((gram, str(a), str(b)) for gram, a, b in rows))
-        parts += [f"## {what.capitalize()} that one says more\n", table.to_markdown()]
+        if rows:
+            parts += [f"## {what.capitalize()} that one says more\n", ngrams_table(c, what).to_markdown()]
     for metric, rows in c.extremes.items():
         if rows:
-            parts += [f"## Where they differ most by {metric}\n", *map(_extreme, rows)]
+            parts += [f"## Replies that differ most by {column_name(metric)}\n", "\n".join(map(_extreme, rows))]
     return "\n".join(parts)
 
 
-def _extreme(row: dict[str, Any]) -> str:
-    context = row["context"][-1] if row["context"] else "(no context)"
-    reference = row["references"][0] if row["references"] else "(none)"
+def summary(c: Comparison) -> str:
+    """How alike the replies are."""
+    n = len(c.a.ids)
     return (
-        f"- {row['difference']:+.4f} ({row['id']})\n  - context: {_line(context)}\n  - A: {_line(row['a'])}\n"
-        f"  - B: {_line(row['b'])}\n  - reference: {_line(reference)}\n"
+        f"{n} examples; {c.identical} replies ({c.identical / n:.1%}) are the same in both. Replies that another "
+        f"example got too: A {c.repeated[0]:.1%}, B {c.repeated[1]:.1%}."
     )
 
 
-def _line(text: str) -> str:
-    return " ".join(text.split()).replace("<", "&lt;") or "(empty)"
+def column_name(metric: str) -> str:
+    """A segment score's name in headings."""
+    return {"nist": "NIST-5", "bleu": "BLEU-4", "meteor": "METEOR"}[metric]
+
+
+def shortened(text: str, most: int = MOST_WORDS) -> str:
+    """The text on one line, cut after `most` words."""
+    words = text.split()
+    return " ".join(words[:most]) + (" …" if len(words) > most else "") if words else "(empty)"
+
+
+def _extreme(e: Extreme) -> str:
+    context = e.context[-1] if e.context else "(no context)"
+    reference = e.references[0] if e.references else "(none)"
+    lines = {"context": context, "A": e.a, "B": e.b, "reference": reference}
+    listed = "".join(f"  - {name}: {_plain(shortened(text))}\n" for name, text in lines.items())
+    return f"- {e.difference:+.4f} ({_plain(e.id)})\n{listed}"
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    for character in "\\`*_[]#|":
+        text = text.replace(character, "\\" + character)
+    return html.escape(text, quote=False)

@@ -1,4 +1,8 @@
-"""One self-contained HTML page of runs: opens from the disk, asks no network for anything."""
+"""One self-contained HTML page: opens from the disk, asks no network for anything.
+
+Everything that a model or a dataset wrote is escaped: it is shown, never run. The page's own policy (a meta element)
+forbids whatever is not written in it.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
+from dialoeval import __version__
 from dialoeval.errors import UserError
-from dialoeval.files import read_json, write_text
-from dialoeval.paths import assets_dir
-from dialoeval.reports.compare import LoadedRun, load_run
-from dialoeval.reports.plots import diversity_scatter, intervals_plot, length_plot, setting_plots
-from dialoeval.reports.tables import PAPER_COLUMNS, Column, Table, figure, paper_table
+from dialoeval.files import write_text
+from dialoeval.reports.compare import Comparison, Settings
+from dialoeval.reports.paper import PAPER, table_of
+from dialoeval.reports.plots import colour, diversity_scatter, interval_strips, length_plot, setting_plots
+from dialoeval.reports.read import SEGMENT_FIGURES, LoadedRun, flat, load_run, short_names
+from dialoeval.reports.tables import Table, paper_table
 from dialoeval.runs.folder import RunFolder
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -22,153 +30,219 @@ _TEMPLATES = Path(__file__).with_name("templates")
 def write_html(
     run_dirs: Sequence[str | os.PathLike[str]], out_path: str | os.PathLike[str], title: str | None = None
 ) -> None:
-    """Write the page for complete runs, and its main table beside it as .md, .csv and .tex.
-
-    Everything that a model or a dataset wrote is escaped: it is shown, never run.
+    """Write the page of complete runs, and its main table beside it as .md, .csv and .tex.
 
     Raises:
         UserError: a folder is not a complete run, or the page cannot be written.
     """
-    from jinja2 import Environment, FileSystemLoader
-
     if not run_dirs:
         raise UserError("a report needs at least one run")
     runs = [load_run(RunFolder(path)) for path in run_dirs]
-    configs = [_config(Path(path)) for path in run_dirs]
-    names = _short_names(configs, [run.name for run in runs])
-    rows = list(zip(names, [run.scores for run in runs], strict=True))
-    table = paper_table(rows, intervals=True)
-    plain = paper_table(rows)
-    page = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    text = page.get_template("report.html").render(
-        title=title or (names[0] if len(names) == 1 else f"{len(names)} runs"),
-        table=table,
-        exports={"Markdown": plain.to_markdown(), "LaTeX": plain.to_latex(), "CSV": plain.to_csv()},
-        paper=_paper_rows(configs),
-        plots=[
-            *setting_plots(rows, configs),
-            intervals_plot(rows),
-            diversity_scatter(rows),
-            length_plot(names, [run.replies for run in runs]),
-        ],
-        settings=_settings(names, configs),
-        environments=_environments(names, [Path(path) for path in run_dirs]),
-        signatures=[(name, run.scores["signatures"]) for name, run in zip(names, runs, strict=True)],
-        counts=[
-            (name, {k: v for k, v in run.scores["counts"].items() if v}) for name, run in zip(names, runs, strict=True)
-        ],
-        data=_embedded(names, runs),
-        version=runs[0].scores["version"],
-    )
+    table = _scores_table(runs)
+    _write_page(out_path, "report.html", _report(runs, table, title))
+    write_tables(out_path, table)
+
+
+def write_comparison(comparisons: Sequence[Comparison], settings: Settings, out_path: str | os.PathLike[str]) -> None:
+    """Write the page of the runs compared, the tests and their reasons first.
+
+    Raises:
+        UserError: the page cannot be written.
+    """
+    runs = list({run.name: run for c in comparisons for run in (c.a, c.b)}.values())
+    shown = [_comparison_section(c) for c in comparisons]
+    values = _report(runs, _scores_table(runs), f"Comparison of {len(runs)} runs")
+    _write_page(out_path, "report.html", values | {"comparisons": shown, "settings_of_tests": settings})
+
+
+def write_plain(
+    out_path: str | os.PathLike[str], title: str, meta: str, sections: Sequence[tuple[str, str, Table]]
+) -> None:
+    """Write a page of tables alone.
+
+    Args:
+        meta: a line below the title; sections: (heading, remark, table).
+    """
+    tables = [(heading, remark, Markup(table.to_html())) for heading, remark, table in sections]
+    _write_page(out_path, "plain.html", {"title": title, "meta": meta, "sections": tables})
+
+
+def write_tables(out_path: str | os.PathLike[str], table: Table) -> None:
+    """Write a table beside a page, as .md, .csv and .tex."""
     out = Path(out_path)
-    write_text(out, text.encode("utf-8", "replace").decode("utf-8"))
-    for suffix, content in ((".md", plain.to_markdown()), (".csv", plain.to_csv()), (".tex", plain.to_latex())):
-        write_text(out.with_suffix(suffix), content)
+    for suffix, content in ((".md", table.to_markdown()), (".csv", table.to_csv()), (".tex", table.to_latex())):
+        write_text(out.with_suffix(suffix), _encodable(content))
 
 
-def _embedded(names: list[str], runs: Sequence[LoadedRun]) -> str:
-    """The replies as compact JSON for the page's table, safe inside a script element."""
-    first = runs[0]
-    known: dict[str, int] = {name: i for i, name in enumerate(first.ids)}
-    for run in runs[1:]:
-        for name in run.ids:
-            known.setdefault(name, len(known))
-    examples: list[list[Any]] = [[name, [], []] for name in known]
-    columns = []
-    for run in runs:
-        replies: list[Any] = [None] * len(known)
-        for i, name in enumerate(run.ids):
-            segment = run.segments.get(name, {})
-            scores = [segment.get(metric) for metric in ("meteor", "nist", "bleu")]
-            replies[known[name]] = [run.replies[i], *(None if s is None else round(s, 4) for s in scores)]
-            examples[known[name]][1:] = [run.contexts[i], run.references[i]]
-        columns.append(replies)
-    text = json.dumps(
-        {"runs": names, "examples": examples, "replies": columns}, ensure_ascii=True, separators=(",", ":")
+def _write_page(out_path: str | os.PathLike[str], template: str, values: dict[str, Any]) -> None:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    page = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
     )
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    text = page.get_template(template).render(version=__version__, **values)
+    write_text(out_path, _encodable(text))
 
 
-def _config(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        return yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"cannot read {path / 'config.yaml'}: {error}") from error
+def _encodable(text: str) -> str:
+    """Lone surrogates, which no UTF-8 file can hold, become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _short_names(configs: list[dict[str, Any]], folders: list[str]) -> list[str]:
-    """``model decoding``, with what else tells two runs apart: the settings that differ, else the folder's hash."""
-    names = [f"{_model(c)} {c['decoding']['name']}" for c in configs]
-    flat = [_flat(c) for c in configs]
-    result = []
-    for i, name in enumerate(names):
-        twins = [j for j, other in enumerate(names) if other == name]
-        if len(twins) > 1:
-            keys = [k for k in flat[i] if k.startswith(("decoding.", "seed", "dataset.", "engine.dtype"))]
-            differing = [k for k in keys if len({str(flat[j].get(k)) for j in twins}) > 1]
-            shown = [f"{k.rsplit('.', 1)[-1]}={flat[i][k]}" for k in differing[:3]]
-            name = f"{name} {' '.join(shown) or folders[i][-12:]}"
-        result.append(name)
-    return result
+def _scores_table(runs: Sequence[LoadedRun]) -> Table:
+    names = short_names(runs)
+    return paper_table([(name, run.scores) for name, run in zip(names, runs, strict=True)], intervals=True)
 
 
-def _model(config: dict[str, Any]) -> str:
-    name, path = config["model"]["name"], config["model"]["path"]
-    return path.rstrip("/").rsplit("/", 1)[-1] if name == "custom" or (name == "tiny" and path != "tiny") else name
-
-
-def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
-
-
-def _settings(names: list[str], configs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Settings that differ between the runs, and those that all share."""
-    flat = [_flat(config) for config in configs]
-    keys = list(dict.fromkeys(key for one in flat for key in one))
-    values = {key: [str(one.get(key, "")) for one in flat] for key in keys}
+def _report(runs: list[LoadedRun], table: Table, title: str | None) -> dict[str, Any]:
+    names = short_names(runs)
+    coloured = [f'class="{colour(i)}"' for i in range(len(runs))]
+    plots = [*setting_plots(names, runs), diversity_scatter(names, runs), length_plot(names, runs)]
+    datasets = list(dict.fromkeys(run.dataset for run in runs))
     return {
+        "title": title or (names[0] if len(names) == 1 else f"{len(names)} runs"),
+        "meta": _meta(runs),
         "names": names,
-        "differing": [(key, row) for key, row in values.items() if len(set(row)) > 1],
-        "shared": [(key, row[0]) for key, row in values.items() if len(set(row)) == 1],
+        "colours": [colour(i) for i in range(len(runs))],
+        "several_datasets": len(datasets) > 1,
+        "table": Markup(table.to_html(css_class="figures sortable", row_attributes=coloured)),
+        "notes": table.notes,
+        "exports": _exports(table),
+        "extra": _extra(names, runs),
+        "paper": _paper(runs),
+        "strips": interval_strips(runs),
+        "plots": [plot for plot in plots if plot],
+        "settings": _matrix([_shown_settings(run.config) for run in runs]),
+        "environment": _matrix([flat(run.environment) for run in runs]),
+        "signatures": [(name, run.scores["signatures"]) for name, run in zip(names, runs, strict=True)],
+        "folders": [(name, run.name) for name, run in zip(names, runs, strict=True)],
+        "counts": _counts(names, runs),
+        "data": Markup(embedded(names, runs)),
+        "comparisons": [],
+        "settings_of_tests": None,
     }
 
 
-def _environments(names: list[str], paths: list[Path]) -> list[tuple[str, dict[str, Any]]]:
-    made = []
-    for name, path in zip(names, paths, strict=True):
-        file = path / "environment.json"
-        values = _flat(read_json(file)) if file.is_file() else {}
-        made.append((name, {key: value for key, value in values.items() if value not in (None, [], {})}))
-    return made
+def _meta(runs: Sequence[LoadedRun]) -> str:
+    """Of how many runs, on which data and under which protocol the page is."""
+
+    def several(values: Sequence[Any]) -> str:
+        return ", ".join(dict.fromkeys(map(str, values)))
+
+    number = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+    sizes = several([f"{len(run.ids):,}" for run in runs])
+    names = several([run.config["dataset"].get("name") for run in runs])
+    protocols = several([(run.scores.get("protocol") or {}).get("name") for run in runs])
+    return f"{number} on {names}, {sizes} examples, protocol {protocols}"
 
 
-def _paper_rows(configs: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The paper's rows of the runs' protocol, and whether the data is the paper's too."""
-    protocols = {config["protocol"]["name"] for config in configs}
-    name = protocols.pop() if len(protocols) == 1 else None
-    tables = read_json(assets_dir() / "paper" / "tables.json")["tables"]
-    if name not in tables:
-        name, same = "reddit6k", False
-    else:
-        same = all(config["dataset"]["kind"] == name for config in configs)
-    headings = ("System", *(column.heading for column in PAPER_COLUMNS))
-    rows = tuple(
-        (system, *(_printed(values.get(column.name), column) for column in PAPER_COLUMNS))
-        for system, values in tables[name]["rows"].items()
-    )
-    return {"title": tables[name]["title"], "table": Table(headings, rows), "same_data": same}
+def _exports(table: Table) -> dict[str, str]:
+    return {"Markdown": table.to_markdown(), "LaTeX": table.to_latex(), "CSV": table.to_csv()}
 
 
-def _printed(value: float | None, column: Column) -> str:
-    return "–" if value is None else f"{value:.{column.decimals}f}{column.suffix}"
+def _extra(names: Sequence[str], runs: Sequence[LoadedRun]) -> list[tuple[str, str, str, str]]:
+    """(run, metric, score, signature) of the metrics beyond the paper's."""
+    return [
+        (name, metric, _number(result.get("score")), str(result.get("signature", "")))
+        for name, run in zip(names, runs, strict=True)
+        for metric, result in run.scores["extra"].items()
+        if isinstance(result, dict)
+    ]
 
 
-__all__ = ["figure", "write_html"]
+def _number(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _counts(names: Sequence[str], runs: Sequence[LoadedRun]) -> list[tuple[str, str]]:
+    """Degenerate input of each run in words, where there was any."""
+    found = []
+    for name, run in zip(names, runs, strict=True):
+        parts = [f"{count:,} {key.replace('_', ' ')}" for key, count in run.scores["counts"].items() if count]
+        if parts:
+            found.append((name, ", ".join(parts)))
+    return found
+
+
+def _paper(runs: Sequence[LoadedRun]) -> dict[str, Any]:
+    """The paper's rows of the runs' own test set, or else of the Reddit one, marked as other data."""
+    kinds = {run.config["dataset"].get("kind") for run in runs}
+    kind = kinds.pop() if len(kinds) == 1 else None
+    protocols = {(run.scores.get("protocol") or {}).get("name") for run in runs}
+    name = kind if kind in PAPER else "reddit6k"
+    title, table = table_of(name)
+    return {"title": title, "table": Markup(table.to_html()), "same_data": kind == name and protocols == {name}}
+
+
+def _shown_settings(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in flat(config).items() if key not in ("reports_dir", "tracker")}
+
+
+def _matrix(columns: Sequence[dict[str, Any]]) -> dict[str, list[tuple[str, list[str]]]]:
+    """Keys with the values of all runs: those that differ, and those that all share."""
+    keys = list(dict.fromkeys(key for values in columns for key in values))
+    rows = [(key, [_shown(values.get(key)) for values in columns]) for key in keys]
+    return {
+        "differing": [row for row in rows if len(set(row[1])) > 1],
+        "shared": [row for row in rows if len(set(row[1])) == 1],
+    }
+
+
+def _shown(value: Any) -> str:
+    return "–" if value is None or value == [] or value == {} else str(value)
+
+
+def _comparison_section(c: Comparison) -> dict[str, Any]:
+    from dialoeval.reports import compare_text as text
+
+    buckets = [
+        (what, Markup(text.buckets_table(what, rows).to_html())) for what, rows in c.buckets.items() if len(rows) > 1
+    ]
+    return {
+        "names": c.names,
+        "tests": Markup(text.tests_table(c).to_html()),
+        "exports": _exports(text.tests_table(c)),
+        "verdict": text.verdict(c),
+        "summary": text.summary(c),
+        "commonest": Markup(text.commonest_table(c).to_html()) if any(c.commonest) else None,
+        "buckets": buckets,
+        "ngrams": [(what, Markup(text.ngrams_table(c, what).to_html())) for what, rows in c.ngrams.items() if rows],
+        "extremes": [(text.column_name(metric), rows) for metric, rows in c.extremes.items() if rows],
+    }
+
+
+def embedded(names: Sequence[str], runs: Sequence[LoadedRun]) -> str:
+    """The replies as compact JSON for the page's script, safe inside a script element.
+
+    ``{"runs": names, "datasets": names, "examples": [[id, context, references, dataset], ...], "replies": [run][i]}``
+    with null or ``[text, meteor, nist, bleu, words, cut]`` as a reply. One id on different data is two examples.
+    """
+    places: dict[tuple[str, str], int] = {}
+    datasets = {run.dataset: i for i, run in reversed(list(enumerate(runs)))}
+    known = sorted(datasets, key=datasets.__getitem__)
+    examples: list[list[Any]] = []
+    for run in runs:
+        for i, name in enumerate(run.ids):
+            if (run.dataset, name) not in places:
+                places[run.dataset, name] = len(examples)
+                examples.append([name, run.contexts[i], run.references[i], known.index(run.dataset)])
+    columns = []
+    for run in runs:
+        replies: list[Any] = [None] * len(examples)
+        for i, name in enumerate(run.ids):
+            scores = [_rounded(run.segments[i][figure]) for figure in SEGMENT_FIGURES]
+            words = len(run.replies[i].split())
+            replies[places[run.dataset, name]] = [run.replies[i], *scores, words, int(run.finish[i] == "length")]
+        columns.append(replies)
+    labels = [str(runs[datasets[key]].config["dataset"].get("name")) for key in known]
+    values = {"runs": names, "datasets": labels, "examples": examples, "replies": columns}
+    text = json.dumps(values, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

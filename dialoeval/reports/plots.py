@@ -1,174 +1,292 @@
-"""Plots as inline SVG: small, without a library, coloured by the page's own variables."""
+"""Plots as inline SVG: small, without a library, coloured by the page's own variables.
+
+A run has the same colour everywhere: class ``k0`` .. ``k9`` by its place.
+"""
 
 from __future__ import annotations
 
 import html
-import itertools
-from collections.abc import Sequence
-from typing import Any
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from dialoeval.reports.tables import PAPER_COLUMNS, figure
+from dialoeval.reports.read import LoadedRun, flat
+from dialoeval.reports.tables import PAPER_COLUMNS, Cell, Column, column, score_cell
 
-WIDTH, HEIGHT = 520, 260
-LEFT, RIGHT, TOP, BOTTOM = 56, 16, 18, 40
-KNOBS = ("num_beams", "top_k", "top_p", "temperature", "typical_p", "min_p", "length_penalty", "repetition_penalty")
+COLOURS = 10
+SETTING_FIGURES = ("nist4", "bleu4", "meteor", "entropy4", "distinct2", "avg_len")
+LONGEST = 40  # words; longer replies are counted in the last bar
+LEFT, RIGHT, TOP, BOTTOM = 46, 14, 12, 34
 
-Rows = Sequence[tuple[str, dict[str, Any]]]
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure of the page: its title, a remark below it, and its markup."""
+
+    title: str
+    note: str
+    svg: Markup
+    wide: bool = False
 
 
-def setting_plots(rows: Rows, configs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A figure against each numeric decoding setting that takes three or more values over the runs."""
+def colour(place: int) -> str:
+    """The class that gives a run its colour."""
+    return f"k{place % COLOURS}"
+
+
+def ticks(low: float, high: float, most: int = 4) -> list[float]:
+    """At most `most` + 1 round numbers (1, 2 or 5 times a power of ten apart) from `low` to `high`."""
+    span = high - low
+    if not span > 0:
+        return [low]
+    step = 10 ** math.floor(math.log10(span / most))
+    step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= most)
+    first = math.ceil(low / step - 1e-9)
+    return [round(i * step, 12) for i in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def setting_plots(names: Sequence[str], runs: Sequence[LoadedRun]) -> list[Plot]:
+    """Figures against every numeric decoding setting that varies among runs that are otherwise the same.
+
+    Runs that differ in that setting alone are joined by a line; its values stand at equal distances.
+    """
     plots = []
-    for knob in KNOBS:
-        points = [(float(c["decoding"][knob]), scores) for (_, scores), c in zip(rows, configs, strict=True)]
-        if len({x for x, _ in points}) < 3:
-            continue
-        for name in ("nist4", "distinct2"):
-            pairs = sorted((x, figure(scores, name)) for x, scores in points if figure(scores, name) is not None)
-            if pairs:
-                label = _heading(name)
-                plots.append({"title": f"{label} by {knob}", "svg": _svg(_line_marks(pairs), pairs, knob, label)})
+    for knob, lines in _series(runs).items():
+        values = sorted({x for line in lines for x, _ in line})
+        for name in SETTING_FIGURES:
+            of = column(name)
+            drawn = [[(values.index(x), score_cell(runs[i].scores, of), i) for x, i in line] for line in lines]
+            drawn = [[point for point in line if point[1].value is not None] for line in drawn]
+            if any(drawn):
+                svg = _setting_panel(drawn, [f"{v:g}" for v in values], knob, of, names)
+                plots.append(Plot(f"{of.heading} by {knob.replace('_', ' ')}", "", svg))
     return plots
 
 
-def intervals_plot(rows: Rows) -> dict[str, Any]:
-    """Every paper figure of every run with its 95% interval, each on its own scale."""
-    row_height, label_width = 18, 190
-    groups = [column for column in PAPER_COLUMNS if any(figure(s, column.name) is not None for _, s in rows)]
-    height = TOP + len(groups) * (len(rows) * row_height + 26)
-    marks, y = [], TOP
-    for column in groups:
-        marks.append(f'<text x="0" y="{y + 4}" class="head">{column.heading}</text>')
-        y += 18
-        spans = [_span(scores, column.name) for _, scores in rows]
-        low = min((s[0] for s in spans if s), default=0.0)
-        high = max((s[2] for s in spans if s), default=1.0)
-        scale = (WIDTH - label_width - 70) / ((high - low) or 1.0)
-        for (name, _), span in zip(rows, spans, strict=True):
-            marks.append(f'<text x="8" y="{y + 4}">{html.escape(_short(name, 30))}</text>')
-            if span:
-                a, m, b = (label_width + (value - low) * scale for value in span)
-                value = f"{span[1] * column.factor:.{column.decimals}f}"
-                marks.append(
-                    f'<line x1="{a:.1f}" x2="{b:.1f}" y1="{y}" y2="{y}" class="line"/>'
-                    f'<circle cx="{m:.1f}" cy="{y}" r="3.5" class="dot"/>'
-                    f'<text x="{WIDTH - 4}" y="{y + 4}" text-anchor="end">{value}</text>'
-                )
-            y += row_height
-        y += 8
-    return {
-        "title": "Figures with 95% intervals",
-        "svg": _frame("".join(marks), WIDTH, height, "intervals of each figure"),
-    }
-
-
-def diversity_scatter(rows: Rows) -> dict[str, Any]:
-    """Relevance (NIST-4) against diversity (Dist-2): what decoding trades."""
-    points = [(figure(s, "nist4"), figure(s, "distinct2"), name) for name, s in rows if figure(s, "nist4") is not None]
-    pairs = [(x, y) for x, y, _ in points]
-    if not pairs:
-        return {"title": "Relevance and diversity", "svg": Markup("<p>No references, so no relevance figures.</p>")}
-    to_x, to_y = _scales(pairs)
-    marks = []
-    for x, y, name in points:
-        px, py = to_x(x), to_y(y)
-        # names of points in the right half stand on their left, so that none is cut off
-        side, anchor = (7, "start") if px < (LEFT + WIDTH - RIGHT) / 2 else (-7, "end")
-        marks.append(
-            f'<circle cx="{px:.1f}" cy="{py:.1f}" r="4" class="dot"><title>{html.escape(name)}</title></circle>'
-            f'<text x="{px + side:.1f}" y="{py - 5:.1f}" text-anchor="{anchor}">{html.escape(_short(name, 26))}</text>'
-        )
-    return {"title": "Relevance and diversity", "svg": _svg("".join(marks), pairs, "NIST-4", "Dist-2")}
-
-
-def length_plot(names: Sequence[str], replies: Sequence[Sequence[str]], longest: int = 40) -> dict[str, Any]:
-    """Share of replies by length in words; longer ones than `longest` stand at the end."""
-    lines, pairs = [], [(0.0, 0.0), (float(longest), 0.01)]
-    for some in replies:
-        counts = [0] * (longest + 1)
-        for reply in some:
-            counts[min(len(reply.split()), longest)] += 1
-        line = [(float(words), count / max(1, len(some))) for words, count in enumerate(counts)]
-        lines.append(line)
-        pairs += line
-    to_x, to_y = _scales(pairs, zero=True)
-    marks = []
-    for i, (name, line) in enumerate(zip(names, lines, strict=True)):
-        points = " ".join(f"{to_x(x):.1f},{to_y(y):.1f}" for x, y in line)
-        marks.append(
-            f'<polyline points="{points}" class="curve c{i % 6}"><title>{html.escape(name)}</title></polyline>'
-        )
-        if i < 10:
-            marks.append(
-                f'<text x="{WIDTH - RIGHT}" y="{TOP + 14 * i + 8}" text-anchor="end" class="t{i % 6}">'
-                f"{html.escape(_short(name, 30))}</text>"
-            )
-    return {
-        "title": "Reply length",
-        "svg": _svg("".join(marks), pairs, f"words ({longest}: and more)", "share", zero=True),
-    }
-
-
-def _span(scores: dict[str, Any], name: str) -> tuple[float, float, float] | None:
-    value = figure(scores, name)
-    if value is None:
-        return None
-    low, high = scores["intervals"].get(name, (value, value))
-    return min(low, value), value, max(high, value)
-
-
-def _line_marks(pairs: Sequence[tuple[float, float]]) -> str:
-    to_x, to_y = _scales(pairs)
-    points = " ".join(f"{to_x(x):.1f},{to_y(y):.1f}" for x, y in pairs)
-    dots = "".join(f'<circle cx="{to_x(x):.1f}" cy="{to_y(y):.1f}" r="3.5" class="dot"/>' for x, y in pairs)
-    return f'<polyline points="{points}" class="curve c0"/>{dots}'
-
-
-def _scales(pairs: Sequence[tuple[float, float]], zero: bool = False) -> tuple[Any, Any]:
-    xs, ys = [x for x, _ in pairs], [y for _, y in pairs]
-    x0, x1 = min(xs), max(xs)
-    y0, y1 = (0.0 if zero else min(ys)), max(ys)
-    pad_x, pad_y = (0, 0) if zero else ((x1 - x0) * 0.08 or 0.5, (y1 - y0) * 0.12 or 0.05)
-    x0, x1, y0, y1 = x0 - pad_x, x1 + pad_x, y0 - pad_y, y1 + pad_y
-
-    def to_x(x: float) -> float:
-        return LEFT + (x - x0) / ((x1 - x0) or 1) * (WIDTH - LEFT - RIGHT)
-
-    def to_y(y: float) -> float:
-        return HEIGHT - BOTTOM - (y - y0) / ((y1 - y0) or 1) * (HEIGHT - TOP - BOTTOM)
-
-    return to_x, to_y
-
-
-def _svg(marks: str, pairs: Sequence[tuple[float, float]], x_label: str, y_label: str, zero: bool = False) -> Markup:
-    to_x, to_y = _scales(pairs, zero)
-    xs, ys = sorted({x for x, _ in pairs}), [y for _, y in pairs]
-    ticks = []
-    apart = min((to_x(b) - to_x(a) for a, b in itertools.pairwise(xs)), default=WIDTH)
-    for x in xs if apart >= 30 else dict.fromkeys((xs[0], (xs[0] + xs[-1]) / 2, xs[-1])):
-        ticks.append(f'<text x="{to_x(x):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{x:.4g}</text>')
-    for y in (min(ys), (min(ys) + max(ys)) / 2, max(ys)):
-        ticks.append(
-            f'<text x="{LEFT - 8}" y="{to_y(y) + 4:.1f}" text-anchor="end">{y:.3g}</text>'
-            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{to_y(y):.1f}" y2="{to_y(y):.1f}" class="grid"/>'
-        )
-    labels = (
-        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{html.escape(x_label)}</text>'
-        f'<text x="4" y="12">{html.escape(y_label)}</text>'
+def _series(runs: Sequence[LoadedRun]) -> dict[str, list[list[tuple[float, int]]]]:
+    """{setting: lines of (value, place of the run)}; a line's runs differ in nothing else that decides replies."""
+    knobs = dict.fromkeys(
+        key
+        for run in runs
+        for key, value in run.config["decoding"].items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
     )
-    return _frame("".join(ticks) + labels + marks, WIDTH, HEIGHT, f"{y_label} against {x_label}")
+    found = {}
+    for knob in knobs:
+        groups: dict[str, dict[float, int]] = {}
+        for i, run in enumerate(runs):
+            value = run.config["decoding"].get(knob)
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                rest = {k: v for k, v in run.config["decoding"].items() if k not in (knob, "name")}
+                same = flat({"decoding": rest, **{k: run.config[k] for k in ("model", "dataset", "protocol")}})
+                groups.setdefault(repr((sorted(same.items(), key=str), run.config.get("seed"))), {})[float(value)] = i
+        lines = [sorted(group.items()) for group in groups.values() if len(group) > 1]
+        if lines:
+            found[knob] = lines
+    return found
+
+
+def _setting_panel(
+    lines: Sequence[Sequence[tuple[int, Cell, int]]], labels: Sequence[str], knob: str, of: Column, names: Sequence[str]
+) -> Markup:
+    width, height = 300, 190
+    cells = [cell for line in lines for _, cell, _ in line]
+    to_y, grid = _vertical(_extent(cells), of, width, height)
+    step = (width - LEFT - RIGHT) / len(labels)
+
+    def to_x(place: int) -> float:
+        return LEFT + (place + 0.5) * step
+
+    marks = [grid]
+    for place, label in enumerate(labels):
+        marks.append(_text(to_x(place), height - BOTTOM + 16, label, "middle"))
+    for line in lines:
+        key = colour(line[0][2]) if line else ""
+        points = " ".join(f"{to_x(place):.1f},{to_y(cell.value):.1f}" for place, cell, _ in line)
+        marks.append(f'<polyline class="curve {key}" points="{points}"/>')
+        for place, cell, run in line:
+            if cell.bounds:
+                x = f"{to_x(place):.1f}"
+                ends = f'y1="{to_y(cell.low):.1f}" y2="{to_y(cell.high):.1f}"'
+                marks.append(f'<line class="whisker {key}" x1="{x}" x2="{x}" {ends}/>')
+            title = f"{names[run]}: {cell.figure} {cell.margin}"
+            marks.append(_dot(to_x(place), to_y(cell.value), key, title))
+    marks.append(_text((LEFT + width - RIGHT) / 2, height - 4, knob.replace("_", " "), "middle", "axis"))
+    return _frame("".join(marks), width, height, f"{of.heading} by {knob}")
+
+
+def interval_strips(runs: Sequence[LoadedRun]) -> list[dict[str, object]]:
+    """One column a figure of the paper: heading, the ends of its scale, and a strip a run with its 95% interval."""
+    strips = []
+    for of in PAPER_COLUMNS:
+        cells = [score_cell(run.scores, of) for run in runs]
+        low, high = _extent([cell for cell in cells if cell.value is not None])
+        if any(cell.value is not None for cell in cells):
+            ends = tuple(of.cell(edge / of.factor).figure for edge in (low, high))
+            strips.append(
+                {
+                    "heading": of.heading,
+                    "ends": ends,
+                    "strips": [_strip(cell, low, high, colour(i)) for i, cell in enumerate(cells)],
+                }
+            )
+    return strips
+
+
+def _strip(cell: Cell, low: float, high: float, key: str) -> Markup:
+    width, height = 96, 22
+
+    def to_x(value: float) -> float:
+        return 6 + (value - low) / ((high - low) or 1) * (width - 12)
+
+    marks = [f'<line class="grid" x1="0" x2="{width}" y1="{height / 2}" y2="{height / 2}"/>']
+    if cell.value is None:
+        return _frame("".join(marks), width, height, f"missing: {cell.why}")
+    if cell.bounds:
+        ends = f'x1="{to_x(cell.low):.1f}" x2="{to_x(cell.high):.1f}"'
+        marks.append(f'<line class="whisker {key}" {ends} y1="{height / 2}" y2="{height / 2}"/>')
+    marks.append(_dot(to_x(cell.value), height / 2, key, ""))
+    label = cell.figure + (f", 95% interval {cell.bounds}" if cell.bounds else "")
+    return _frame("".join(marks), width, height, label)
+
+
+def diversity_scatter(names: Sequence[str], runs: Sequence[LoadedRun]) -> Plot | None:
+    """Relevance (NIST-4) against diversity (Dist-2), with both intervals: what decoding trades. None without NIST."""
+    across, up = column("nist4"), column("distinct2")
+    points = [(i, score_cell(run.scores, across), score_cell(run.scores, up)) for i, run in enumerate(runs)]
+    points = [point for point in points if point[1].value is not None and point[2].value is not None]
+    if not points:
+        return None
+    width, height = 460, 300
+    to_y, grid = _vertical(_extent([y for _, _, y in points]), up, width, height)
+    to_x, scale = _horizontal(_extent([x for _, x, _ in points]), across, width, height)
+    marks, labels = [grid, scale], []
+    for i, x, y in points:
+        px, py, key = to_x(x.value), to_y(y.value), colour(i)
+        if x.bounds:
+            ends = f'x1="{to_x(x.low):.1f}" x2="{to_x(x.high):.1f}"'
+            marks.append(f'<line class="whisker thin {key}" {ends} y1="{py:.1f}" y2="{py:.1f}"/>')
+        if y.bounds:
+            ends = f'y1="{to_y(y.low):.1f}" y2="{to_y(y.high):.1f}"'
+            marks.append(f'<line class="whisker thin {key}" x1="{px:.1f}" x2="{px:.1f}" {ends}/>')
+        marks.append(_dot(px, py, key, f"{names[i]}: NIST-4 {x}, Dist-2 {y}"))
+        labels.append((px, py, names[i]))
+    marks += _apart(labels, width)
+    marks.append(_text((LEFT + width - RIGHT) / 2, height - 4, "NIST-4", "middle", "axis"))
+    svg = _frame("".join(marks), width, height, "Dist-2 against NIST-4")
+    return Plot("Relevance and diversity", "Dist-2 (upwards) against NIST-4, with 95% intervals.", svg)
+
+
+def _apart(labels: Sequence[tuple[float, float, str]], width: int) -> list[str]:
+    """Labels beside their points, pushed down where they would overlap; none where there are too many to read."""
+    if len(labels) > 12:
+        return []
+    placed: list[tuple[float, float, float]] = []  # (left, right, baseline) of those that stand already
+    marks = []
+    for x, y, name in sorted(labels, key=lambda label: label[1]):
+        text = shortened(name, 28)
+        length = 5.6 * len(text)
+        left = x + 8 if x + 8 + length < width else x - 8 - length
+        base = y - 7
+        while any(left < r and l < left + length and abs(base - b) < 12 for l, r, b in placed):  # noqa: E741
+            base += 2
+        placed.append((left, left + length, base))
+        marks.append(_text(left, base, text, "start"))
+    return marks
+
+
+def length_plot(names: Sequence[str], runs: Sequence[LoadedRun]) -> Plot:
+    """A histogram of reply lengths a run, before the lengths of the first run's references in grey."""
+    human = _shares([len(text.split()) for texts in runs[0].references for text in texts])
+    shares = [_shares([len(reply.split()) for reply in run.replies]) for run in runs]
+    width, row = 460, 46
+    height = TOP + len(runs) * row + BOTTOM
+    top = max([*human, *(share for one in shares for share in one)], default=0) or 1
+    bar = (width - 2 * RIGHT) / (LONGEST + 1)
+    marks = []
+    for i, (name, share) in enumerate(zip(names, shares, strict=True)):
+        floor = TOP + (i + 1) * row
+        bars = [(human, "human", 0.0), (share, f"bar {colour(i)}", bar * 0.22)]
+        for values, css, inset in bars:
+            for words, value in enumerate(values):
+                if value > 0:
+                    x, tall = RIGHT + words * bar + inset, value / top * (row - 18)
+                    size = f'width="{max(0.8, bar - 2 * inset):.2f}" height="{tall:.2f}"'
+                    marks.append(f'<rect class="{css}" x="{x:.2f}" y="{floor - tall:.2f}" {size}/>')
+        marks.append(f'<line class="grid" x1="{RIGHT}" x2="{width - RIGHT}" y1="{floor}" y2="{floor}"/>')
+        mean = sum(len(reply.split()) for reply in runs[i].replies) / max(1, len(runs[i].replies))
+        marks.append(_text(width - RIGHT, floor - row + 26, f"{shortened(name, 40)}  mean {mean:.1f}", "end"))
+    for words in range(0, LONGEST + 1, 10):
+        label = f"{words}+" if words == LONGEST else str(words)
+        marks.append(_text(RIGHT + (words + 0.5) * bar, height - BOTTOM + 16, label, "middle"))
+    marks.append(_text(width / 2, height - 4, "words in a reply", "middle", "axis"))
+    note = "Share of replies by length; the references' in grey." if any(human) else "Share of replies by length."
+    return Plot("Reply length", note, _frame("".join(marks), width, height, "histograms of reply lengths"))
+
+
+def _shares(lengths: Sequence[int]) -> list[float]:
+    counts = [0] * (LONGEST + 1)
+    for length in lengths:
+        counts[min(length, LONGEST)] += 1
+    return [count / max(1, len(lengths)) for count in counts]
+
+
+def shortened(name: str, most: int) -> str:
+    """The name, its middle left out where it is longer than `most`: the end tells runs apart."""
+    half = (most - 1) // 2
+    return name if len(name) <= most else f"{name[: most - 1 - half]}…{name[-half:]}"
+
+
+def _extent(cells: Sequence[Cell]) -> tuple[float, float]:
+    """What an axis must show: all figures and their intervals, and some room around them."""
+    lows = [cell.value if cell.low is None else min(cell.low, cell.value) for cell in cells if cell.value is not None]
+    highs = [
+        cell.value if cell.high is None else max(cell.high, cell.value) for cell in cells if cell.value is not None
+    ]
+    low, high = min(lows, default=0.0), max(highs, default=1.0)
+    room = (high - low) * 0.06 or abs(high) * 0.05 or 0.5
+    return low - room, high + room
+
+
+def _vertical(extent: tuple[float, float], of: Column, width: int, height: int) -> tuple[Callable[[float], float], str]:
+    low, high = extent
+
+    def to_y(value: float) -> float:
+        return height - BOTTOM - (value - low) / (high - low) * (height - TOP - BOTTOM)
+
+    marks = [_text(LEFT - 8, to_y(t) + 4, f"{t:g}{of.suffix}", "end") + _grid(to_y(t), width) for t in ticks(low, high)]
+    return to_y, "".join(marks)
+
+
+def _grid(y: float, width: int) -> str:
+    return f'<line class="grid" x1="{LEFT}" x2="{width - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+
+
+def _horizontal(
+    extent: tuple[float, float], of: Column, width: int, height: int
+) -> tuple[Callable[[float], float], str]:
+    low, high = extent
+
+    def to_x(value: float) -> float:
+        return LEFT + (value - low) / (high - low) * (width - LEFT - RIGHT)
+
+    marks = [_text(to_x(t), height - BOTTOM + 16, f"{t:g}{of.suffix}", "middle") for t in ticks(low, high, 6)]
+    return to_x, "".join(marks)
+
+
+def _dot(x: float, y: float, key: str, title: str) -> str:
+    inside = f"<title>{html.escape(title)}</title>" if title else ""
+    return f'<circle class="dot {key}" cx="{x:.1f}" cy="{y:.1f}" r="3.6">{inside}</circle>'
+
+
+def _text(x: float, y: float, text: str, anchor: str, css: str = "") -> str:
+    attributes = f' class="{css}"' if css else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{attributes}>{html.escape(text)}</text>'
 
 
 def _frame(content: str, width: int, height: int, label: str) -> Markup:
     # every piece of text in `content` was escaped where it was put in
-    return Markup(f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{html.escape(label)}">{content}</svg>')
-
-
-def _heading(name: str) -> str:
-    return next(column.heading for column in PAPER_COLUMNS if column.name == name)
-
-
-def _short(name: str, most: int) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"
+    size = f'viewBox="0 0 {width} {height}" style="max-width:{width * 1.25:g}px"'
+    return Markup(f'<svg {size} role="img" aria-label="{html.escape(label)}">{content}</svg>')

@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import html
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+MISSING = "–"
 
 
 @dataclass(frozen=True)
@@ -20,69 +23,162 @@ class Column:
     decimals: int
     suffix: str = ""
 
+    def cell(
+        self, value: float | None, interval: Sequence[float] | None = None, *, why: str = "", signed: bool = False
+    ) -> Cell:
+        """A cell of this column for a figure as scores.json holds it (a fraction where the paper prints percent)."""
+        low, high = (None, None) if value is None or interval is None else (self.factor * edge for edge in interval)
+        scaled = None if value is None else self.factor * value
+        return Cell(scaled, self.decimals, "" if signed else self.suffix, low, high, why, signed)
 
-# The column order of the paper's tables 2 and 3. BLEU, METEOR and distinct are printed in percent.
-PAPER_COLUMNS = (
-    Column("NIST-2", "nist2", 1, 2),
-    Column("NIST-4", "nist4", 1, 2),
-    Column("BLEU-2", "bleu2", 100, 2, "%"),
-    Column("BLEU-4", "bleu4", 100, 2, "%"),
-    Column("METEOR", "meteor", 100, 2, "%"),
-    Column("Entropy-4", "entropy4", 1, 2),
-    Column("Dist-1", "distinct1", 100, 2, "%"),
-    Column("Dist-2", "distinct2", 100, 2, "%"),
-    Column("Avg Len", "avg_len", 1, 1),
+
+def column(name: str) -> Column:
+    """The column of a figure by its flat name; BLEU, METEOR and distinct are printed in percent, as in the paper."""
+    if name == "avg_len":
+        return Column("Avg Len", name, 1, 1)
+    if name == "meteor":
+        return Column("METEOR", name, 100, 2, "%")
+    family, order = name[:-1], name[-1]
+    if family in ("bleu", "distinct"):
+        return Column(f"{'BLEU' if family == 'bleu' else 'Dist'}-{order}", name, 100, 2, "%")
+    return Column(f"{'NIST' if family == 'nist' else family.capitalize()}-{order}", name, 1, 2)
+
+
+# The column order of the paper's tables 2 and 3.
+PAPER_COLUMNS = tuple(
+    map(column, ("nist2", "nist4", "bleu2", "bleu4", "meteor", "entropy4", "distinct1", "distinct2", "avg_len"))
 )
-MISSING = "–"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure of a table.
+
+    Attributes:
+        value: in the unit it is printed in; None where there is none, and `why` says why.
+        low, high: bounds of its 95% interval, where there is one.
+        signed: a difference, printed with its sign.
+    """
+
+    value: float | None
+    decimals: int = 2
+    suffix: str = ""
+    low: float | None = None
+    high: float | None = None
+    why: str = ""
+    signed: bool = False
+
+    @property
+    def figure(self) -> str:
+        """The figure as printed, without its interval."""
+        if self.value is None:
+            return MISSING
+        return f"{self.value:{'+' if self.signed else ''}z.{self.decimals}f}{self.suffix}"
+
+    @property
+    def margin(self) -> str:
+        """``±`` and half the width of the interval; empty where there is none."""
+        if self.value is None or self.low is None or self.high is None:
+            return ""
+        return f"±{(self.high - self.low) / 2:.{self.decimals}f}"
+
+    @property
+    def bounds(self) -> str:
+        """``low to high`` of the interval; empty where there is none."""
+        if self.value is None or self.low is None or self.high is None:
+            return ""
+        return f"{self.low:.{self.decimals}f} to {self.high:.{self.decimals}f}"
+
+    def __str__(self) -> str:
+        return f"{self.figure} {self.margin}".rstrip()
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under headings; the first column names the row, the others hold figures."""
+    """Rows under headings; the first column names the row. A cell is text, or a figure that knows its interval."""
 
     headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[str | Cell, ...], ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Why figures are missing, each reason once, with the columns it holds for."""
+        reasons: dict[str, list[str]] = {}
+        for row in self.rows:
+            for heading, cell in zip(self.headings, row, strict=True):
+                if isinstance(cell, Cell) and cell.value is None and cell.why:
+                    found = reasons.setdefault(cell.why, [])
+                    if heading not in found:
+                        found.append(heading)
+        return tuple(f"{MISSING} {', '.join(columns)}: {why}" for why, columns in reasons.items())
 
     def to_markdown(self) -> str:
-        """A pipe table, padded so that it reads well as plain text."""
-        cells = [[_markdown(cell) for cell in row] for row in (self.headings, *self.rows)]
-        widths = [max(len(row[i]) for row in cells) for i in range(len(self.headings))]
+        """A pipe table, padded so that it reads well as plain text; reasons for missing figures stand below it."""
+        cells = [[_markdown(str(cell)) for cell in row] for row in (self.headings, *self.rows)]
+        widths = [max(3, *(len(row[i]) for row in cells)) for i in range(len(self.headings))]
+        left = self._text_columns()
 
         def line(row: Sequence[str]) -> str:
-            first, *rest = (
-                cell.ljust(width) if i == 0 else cell.rjust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
-            return "| " + " | ".join([first, *rest]) + " |\n"
+            padded = (cell.ljust(widths[i]) if i in left else cell.rjust(widths[i]) for i, cell in enumerate(row))
+            return "| " + " | ".join(padded) + " |\n"
 
-        rule = "|" + "|".join(
-            "-" * (width + 2) if i == 0 else "-" * (width + 1) + ":" for i, width in enumerate(widths)
-        )
-        return line(cells[0]) + rule + "|\n" + "".join(map(line, cells[1:]))
+        rule = "".join("|" + "-" * (w + 2) if i in left else "|" + "-" * (w + 1) + ":" for i, w in enumerate(widths))
+        notes = "".join(f"\n{_markdown(note)}\n" for note in self.notes)
+        return line(cells[0]) + rule + "|\n" + "".join(map(line, cells[1:])) + notes
 
     def to_csv(self) -> str:
-        """Comma-separated, quoted where needed."""
+        """Comma-separated, for programs: figures to six decimals without units, in columns named with their unit;
+        intervals in columns of their own; a missing figure is an empty field."""
+        places = range(len(self.headings))
+        columns = [[cell for row in self.rows if isinstance(cell := row[i], Cell)] for i in places]
+        with_interval = [any(cell.low is not None for cell in cells) for cells in columns]
+        headings: list[str] = []
+        for heading, cells, interval in zip(self.headings, columns, with_interval, strict=True):
+            unit = " (%)" if any(cell.suffix == "%" for cell in cells) else ""
+            headings += [heading + unit, *([f"{heading} low{unit}", f"{heading} high{unit}"] if interval else [])]
         stream = io.StringIO()
-        csv.writer(stream, lineterminator="\n").writerows([self.headings, *self.rows])
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(headings)
+        for row in self.rows:
+            fields: list[Any] = []
+            for cell, interval in zip(row, with_interval, strict=True):
+                values = (cell.value, cell.low, cell.high) if isinstance(cell, Cell) else (cell, None, None)
+                fields += [_plain(value) for value in (values if interval else values[:1])]
+            writer.writerow(fields)
         return stream.getvalue()
 
     def to_latex(self) -> str:
-        """A booktabs tabular."""
-        lines = [" & ".join(map(_latex, row)) + r" \\" for row in (self.headings, *self.rows)]
-        body = "\n".join(lines[1:])
-        columns = "l" + "r" * (len(self.headings) - 1)
-        return f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{lines[0]}\n\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"
+        """A booktabs tabular; reasons for missing figures are comments."""
+        left = self._text_columns()
+        columns = "".join("l" if i in left else "r" for i in range(len(self.headings)))
+        lines = [" & ".join(_latex(str(cell)) for cell in row) + r" \\" for row in (self.headings, *self.rows)]
+        rows = ["\\toprule", lines[0], "\\midrule", *lines[1:], "\\bottomrule"]
+        notes = "".join(f"% {' '.join(note.split())}\n" for note in self.notes)
+        return f"{notes}\\begin{{tabular}}{{{columns}}}\n" + "\n".join(rows) + "\n\\end{tabular}\n"
 
-    def to_html(self) -> str:
-        """A table element; every cell is escaped."""
-        head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in self.headings)
-        body = "".join(
-            f'<tr><th scope="row">{html.escape(first)}</th>'
-            + "".join(f"<td>{html.escape(cell)}</td>" for cell in rest)
-            + "</tr>"
-            for first, *rest in self.rows
+    def to_html(self, *, css_class: str = "figures", row_attributes: Sequence[str] = ()) -> str:
+        """A table element, everything in it escaped.
+
+        Args:
+            row_attributes: markup to put into each row's ``tr``, trusted as it is.
+        """
+        left = self._text_columns()
+        kinds = ['class="text"' if i in left else 'class="number"' for i in range(len(self.headings))]
+        head = "".join(
+            f'<th scope="col" {kind}>{html.escape(cell)}</th>' for kind, cell in zip(kinds, self.headings, strict=True)
         )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        rows = []
+        for i, (first, *rest) in enumerate(self.rows):
+            attributes = f" {row_attributes[i]}" if i < len(row_attributes) else ""
+            cells = "".join(_html(cell, kind) for cell, kind in zip(rest, kinds[1:], strict=True))
+            rows.append(f'<tr{attributes}><th scope="row">{html.escape(str(first))}</th>{cells}</tr>')
+        head, body = f"<thead><tr>{head}</tr></thead>", "<tbody>" + "\n".join(rows) + "</tbody>"
+        return f'<table class="{html.escape(css_class)}">{head}{body}</table>'
+
+    def _text_columns(self) -> set[int]:
+        """Columns aligned to the left: the first, and those that hold words."""
+        words = {i for row in self.rows for i, cell in enumerate(row) if isinstance(cell, str) and _has_words(cell)}
+        return {0} | words
 
 
 def figure(scores: dict[str, Any], name: str) -> float | None:
@@ -94,40 +190,75 @@ def figure(scores: dict[str, Any], name: str) -> float | None:
     return values[order - 1] if len(values) >= order else None
 
 
-def paper_table(rows: Sequence[tuple[str, dict[str, Any]]], *, intervals: bool = False) -> Table:
+def paper_table(
+    rows: Iterable[tuple[str, dict[str, Any]]], *, intervals: bool = False, columns: Sequence[Column] = PAPER_COLUMNS
+) -> Table:
     """The paper's columns for named scores; with `intervals`, half the width of the 95% interval behind each figure.
 
     Args:
-        rows: (name, scores as in scores.json).
+        rows: (name, scores in the layout of scores.json).
+        columns: which figures; default the paper's, in its order.
     """
-    headings = ("System", *(column.heading for column in PAPER_COLUMNS))
-    return Table(
-        headings, tuple((name, *(_cell(scores, c, intervals) for c in PAPER_COLUMNS)) for name, scores in rows)
-    )
+    headings = ("System", *(column.heading for column in columns))
+    return Table(headings, tuple((name, *(score_cell(scores, c, intervals) for c in columns)) for name, scores in rows))
 
 
-def _cell(scores: dict[str, Any], column: Column, intervals: bool) -> str:
-    value = figure(scores, column.name)
-    if value is None:
-        return MISSING
-    text = f"{value * column.factor:.{column.decimals}f}{column.suffix}"
+def score_cell(scores: dict[str, Any], column: Column, intervals: bool = True) -> Cell:
+    """A figure of scores.json as a cell, with its interval, or with the reason why there is none."""
     interval = scores.get("intervals", {}).get(column.name) if intervals else None
-    if interval:
-        text += f" ±{(interval[1] - interval[0]) / 2 * column.factor:.{column.decimals}f}"
-    return text
+    return column.cell(figure(scores, column.name), interval, why=_why_missing(scores, column.name))
 
 
-def _markdown(cell: str) -> str:
-    return cell.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+def _why_missing(scores: dict[str, Any], name: str) -> str:
+    if name == "meteor" and figure(scores, "nist1") is not None:
+        return "not computed (scoring.meteor=false)"
+    if name in ("meteor", *(f"{family}{n}" for family in ("nist", "bleu") for n in range(1, 6))):
+        return "no reply has a reference"
+    return "no replies"
 
 
-def _latex(cell: str) -> str:
-    special = {
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "±": r"$\pm$",
-        "–": "--",
-    }
-    special |= {character: "\\" + character for character in "&%$#_{}"}
-    return "".join(special.get(character, character) for character in cell)
+def _has_words(text: str) -> bool:
+    return any(map(str.isalpha, re.sub(r"\de[+-]?\d", "", text)))  # 3e-05 is no word
+
+
+def _plain(value: float | str | None) -> str | float:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return float(f"{value:.6f}")
+
+
+def _markdown(text: str) -> str:
+    text = re.sub(r"[\\|*`]|(?<![^\W_])_|_(?![^\W_])|\](?=\()", r"\\\g<0>", text)  # snake_case needs no escape
+    text = re.sub(r"&(?=#?\w+;)", "&amp;", text).replace("<", "&lt;")
+    return " ".join(text.split())
+
+
+# What LaTeX would take for something else. A bracket after `\\` would be read as its optional argument, and the angle
+# brackets and bar come out as other characters in the OT1 encoding.
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "[": "{[}",
+    "±": r"$\pm$",
+    "–": "--",
+    "…": r"\ldots{}",
+    **{character: "\\" + character for character in "&%$#_{}"},
+}
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
+
+
+def _html(cell: str | Cell, kind: str) -> str:
+    if not isinstance(cell, Cell):
+        return f"<td {kind}>{html.escape(cell)}</td>"
+    if cell.value is None:
+        return f'<td {kind} title="{html.escape(cell.why)}"><span class="missing">{MISSING}</span></td>'
+    margin = f' <span class="margin">{cell.margin}</span>' if cell.margin else ""
+    title = f' title="95% interval {cell.bounds}"' if cell.bounds else ""
+    return f'<td {kind} data-value="{cell.value:.9g}"{title}>{html.escape(cell.figure)}{margin}</td>'
