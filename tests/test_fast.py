@@ -31,7 +31,7 @@ def gpt2(seed: int = 0, end: float = 0.0, **config):
 
 
 def llama(seed: int = 0, end: float = 0.0, **config):
-    """A random Llama; without biases, `end` makes the end token's output vector so much longer."""
+    """A random Llama; without biases, `end` lengthens the end token's output vector."""
     torch.manual_seed(seed)
     settings = {
         "vocab_size": VOCABULARY, "max_position_embeddings": WINDOW, "hidden_size": 32, "intermediate_size": 48,
@@ -39,7 +39,7 @@ def llama(seed: int = 0, end: float = 0.0, **config):
     }  # fmt: skip
     model = lively(LlamaForCausalLM(LlamaConfig(**settings, bos_token_id=EOS, eos_token_id=EOS)).eval())
     with torch.no_grad():
-        model.lm_head.weight[EOS].mul_(1 + end)
+        model.lm_head.weight[EOS].mul_(1 + end / 3)
     return model
 
 
@@ -117,7 +117,7 @@ PENALTIES = {"repetition_penalty": 1.4, "no_repeat_ngram_size": 2, "min_new_toke
 @pytest.mark.parametrize("penalties", [{}, PENALTIES], ids=["plain", "penalties"])
 @pytest.mark.parametrize("make", [gpt2, llama])
 def test_greedy_is_generates(make, penalties):
-    model, work = make(end=3.0), requests(30)
+    model, work = make(end=8.0), requests(30)
     assert replies(engine(model, slots=7), work, decoding(**penalties)) == by_generate(
         model, work, decoding(**penalties)
     )
@@ -127,7 +127,7 @@ def test_greedy_is_generates(make, penalties):
 @pytest.mark.parametrize("early_stopping", [False, True, "never"])
 @pytest.mark.parametrize("length_penalty", [1.0, 0.0, -0.5, 2.0])
 def test_beam_is_generates(early_stopping, length_penalty):
-    model, work = gpt2(1, end=4.0), requests(16, seed=2)
+    model, work = gpt2(1, end=10.0), requests(16, seed=2)
     how = decoding("beam", num_beams=4, early_stopping=early_stopping, length_penalty=length_penalty)
     expected = by_generate(model, work, how)
     assert replies(engine(model, slots=12), work, how) == expected
@@ -137,7 +137,7 @@ def test_beam_is_generates(early_stopping, length_penalty):
 @pytest.mark.oracle
 @pytest.mark.parametrize("make", [gpt2, llama])
 def test_wide_beams_with_penalties_are_generates(make):
-    model, work = make(2, end=4.0), requests(12, seed=3)
+    model, work = make(2, end=8.0), requests(12, seed=3)
     how = decoding("beam", num_beams=10, **PENALTIES)
     assert replies(engine(model), work, how) == by_generate(model, work, how)
 
@@ -221,7 +221,7 @@ HOW = {
 @pytest.mark.parametrize("how", HOW.values(), ids=HOW)
 @pytest.mark.parametrize("make", [gpt2, llama])
 def test_no_batch_order_or_slots_change_a_reply(make, how):
-    model, work = make(6, end=3.0), requests(24, seed=6)
+    model, work = make(6, end=8.0), requests(24, seed=6)
     together = replies(engine(model), work, how, seed=9)
     shuffled = random.Random(0).sample(work, len(work))
     for slots, tokens in ((1, 1), (5, 30), (16, 4096)):
@@ -265,7 +265,7 @@ def test_draws_follow_the_distribution_of_transformers_processors():
 @pytest.mark.parametrize("make", [gpt2, llama])
 @pytest.mark.parametrize("how", HOW.values(), ids=HOW)
 def test_logprob_is_the_models_own(make, how):
-    model, work = make(8, end=3.0), requests(8, seed=8)
+    model, work = make(8, end=8.0), requests(8, seed=8)
     prompts = {request.example_id: request.token_ids for request in work}
     for reply in engine(model).generate(work, how, 0):
         target = [*reply.token_ids, EOS] if reply.finish == "stop" else list(reply.token_ids)
@@ -331,7 +331,7 @@ def test_a_saved_model_with_a_tokenizer(tmp_path):
 
 
 def test_accounting_adds_up():
-    fast, work = engine(gpt2(end=3.0), slots=4), requests(10)
+    fast, work = engine(gpt2(end=8.0), slots=4), requests(10)
     total = sum(len(tokens) for tokens, _ in replies(fast, work, decoding()).values())
     fast.score([((1, 2), (3,))])
     account = fast.accounting()

@@ -22,7 +22,7 @@ from dialoeval.generation.engines.fast.network import Network
 @pytest.fixture(scope="module")
 def pair():
     """One engine with two workers and one without, of the same model."""
-    model = gpt2(10, end=3.0)
+    model = gpt2(10, end=8.0)
     several, one = engine(model, workers=2), engine(model)
     yield several, one
     several.close()
@@ -146,7 +146,7 @@ def test_no_room_for_shared_weights_is_said(monkeypatch):
 
 @pytest.mark.parametrize("name", ["greedy", "beam", "candidates"])
 def test_out_of_memory_halves_the_work_and_changes_no_reply(monkeypatch, name):
-    model, work = gpt2(11, end=3.0), requests(30, seed=11)
+    model, work = gpt2(11, end=8.0), requests(30, seed=11)
     expected = replies(engine(model), work, HOW[name])
     calls = {"n": 0}
     advance, logits = Decoder._advance, Network.logits
