@@ -36,12 +36,13 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _options(group: str) -> dict[str, str]:
-    """{option: the remark in its first line}."""
+    """{option: the remark in its first line; Hydra's own ``@package`` header is passed over}."""
     from dialoeval.paths import conf_dir
 
     found = {}
     for path in sorted((conf_dir() / group).glob("*.yaml")):
-        first = path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if "@package" not in line]
+        first = next(iter(lines), "").lstrip("# ")
         _, _, remark = first.partition("        ")
         found[path.stem] = (remark or first).strip("() ")
     return found

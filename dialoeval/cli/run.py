@@ -10,21 +10,26 @@ from dialoeval.errors import UserError
 
 def main(arguments: Sequence[str]) -> int:
     """Run one configuration, or with -m every combination of the values given."""
-    arguments = list(arguments)
+    arguments = _with_search_path(list(arguments))
     if {"-h", "--help"} & set(arguments):
         print(_help(), end="")
         return 0
-    if {"-m", "--multirun"} & set(arguments):
+    multirun = bool({"-m", "--multirun"} & set(arguments))
+    overrides = [argument for argument in arguments if argument not in ("-m", "--multirun")]
+    if flags := [argument for argument in overrides if argument.startswith("-")]:
+        if multirun and "--cfg" not in flags and "-c" not in flags:
+            raise UserError(f"{flags[0]} does not go with -m (a sweep takes key=value and group=option only)")
+        return _hydra(overrides)
+    from dialoeval.config.compose import compose, is_sweep
+
+    if multirun or is_sweep(overrides):
         from dialoeval.runs.sweep import sweep
 
-        return sweep([argument for argument in arguments if argument not in ("-m", "--multirun")])
-    if any(argument.startswith("-") for argument in arguments):
-        return _hydra(arguments)
-    from dialoeval.config.compose import compose
+        return sweep(overrides)
     from dialoeval.reports.tables import paper_table
     from dialoeval.runs.runner import run
 
-    outcome = run(compose("config", arguments))
+    outcome = run(compose("config", overrides))
     print(paper_table([(outcome.name, outcome.scores)], intervals=True).to_markdown(), end="")
     if not outcome.generated:
         print("\nnothing to generate: these replies were there already")
@@ -32,8 +37,26 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _with_search_path(arguments: list[str]) -> list[str]:
+    """``--config-dir DIR`` as Hydra's override of its search path, which runs, sweeps and --cfg all understand."""
+    import os
+
+    for i, argument in enumerate(arguments):
+        flag, _, value = argument.partition("=")
+        if flag in ("--config-dir", "-cd"):
+            rest = arguments[i + 1 :]
+            if not value:
+                if not rest:
+                    raise UserError("--config-dir needs a folder")
+                value, *rest = rest
+            if not os.path.isdir(value):
+                raise UserError(f"--config-dir: there is no folder {value}")
+            return [*arguments[:i], *rest, f"hydra.searchpath=['file://{os.path.abspath(value)}']"]
+    return arguments
+
+
 def _hydra(arguments: list[str]) -> int:
-    """Hydra's own flags (--cfg job, --info, --hydra-help, --config-dir ...), by Hydra itself."""
+    """Hydra's own flags (--cfg job, --info, --hydra-help ...), by Hydra itself."""
     import hydra
 
     from dialoeval.config.compose import explained, register
@@ -82,7 +105,8 @@ def _help() -> str:
         + "\n\n"
         "  dialoeval run                                      the embedded model on 100 contexts, greedy\n"
         "  dialoeval run model=dialogpt-medium decoding=beam dataset=file dataset.path=my.jsonl\n"
-        "  dialoeval run -m decoding=greedy,beam,topk         a sweep: every combination\n\n"
+        "  dialoeval run -m decoding=greedy,beam,topk         a sweep: every combination\n"
+        "  dialoeval run experiment=beam_width                a shipped sweep\n\n"
         "  --cfg job     print the whole configuration and stop\n"
         "  -m            several values a key, separated by commas: one job each\n"
         "  --hydra-help  Hydra's own flags\n"

@@ -47,21 +47,35 @@ def compose(config_name: str, overrides: Sequence[str]) -> Any:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         try:
-            config = hydra_compose(config_name, overrides=list(overrides))
+            config = hydra_compose(config_name, overrides=plain_overrides(overrides))
         except Exception as error:
             raise explained(error, config_name) from error
     return to_typed(config, config_name)
+
+
+def plain_overrides(overrides: Sequence[str]) -> list[str]:
+    """Overrides with ``+experiment=`` as ``experiment=``: many Hydra applications want the plus, this one does not."""
+    return [override.removeprefix("+") if override.startswith("+experiment=") else override for override in overrides]
+
+
+def is_sweep(overrides: Sequence[str]) -> bool:
+    """Whether these overrides make a sweep without -m: an experiment sets ``hydra.mode`` to it."""
+    names = [o.partition("=")[2] for o in plain_overrides(overrides) if o.startswith("experiment=")]
+    files = [conf_dir() / "experiment" / f"{name}.yaml" for name in names]
+    mode = re.compile(r"^\s*mode: MULTIRUN", re.MULTILINE)
+    return any(file.is_file() and mode.search(file.read_text(encoding="utf-8")) for file in files)
 
 
 def to_typed(config: Any, config_name: str) -> Any:
     """A composed configuration as plain dataclasses.
 
     Raises:
-        UserError: a mandatory value is missing.
+        UserError: a mandatory value is missing, or a key was added that no schema has.
     """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    _check_keys(config, set(known_keys(config_name)), "")
     try:
         fields = {key: config[key] for key in config if key not in ("hydra", "experiment")}
         plain = OmegaConf.merge(OmegaConf.structured(ROOTS[config_name]), fields)
@@ -73,9 +87,24 @@ def to_typed(config: Any, config_name: str) -> Any:
         raise explained(error, config_name) from error
 
 
+def _check_keys(node: Any, known: set[str], prefix: str) -> None:
+    """Refuse what ``+key=value`` or a user's file added beside the schema: it would be ignored silently."""
+    for key in node:
+        name = f"{prefix}{key}"
+        if name in ("hydra", "experiment"):
+            continue
+        if name not in known:
+            raise UserError(f"unknown setting {name!r}{nearest(name, known)} (`--cfg job` shows all)")
+        if any(other.startswith(f"{name}.") for other in known):
+            _check_keys(node[key], known, f"{name}.")
+
+
 def explained(error: Exception, config_name: str) -> UserError:
     """Hydra's or OmegaConf's exception as one sentence that says what to write instead."""
     text = "\n".join(str(e) for e in _chain(error))
+    if override := getattr(error, "override", None):
+        first = next(iter(str(error).splitlines()), "")
+        return UserError(f"cannot read {override!r} as key=value: {first} (quote values with special characters)")
     # Group option that does not exist: "In 'config': Could not find 'decoding/beem'"
     if match := re.search(r"Could not find '(\w+)/([^']+)'", text):
         group, option = match.groups()

@@ -63,6 +63,7 @@ class ModelConfig:
     max_turns: int = 0  # keep only the last N turns of the context; 0 keeps all that fit the window
     backward: str | None = None  # model that scores context given reply, for rerank=mmi
     backward_revision: str | None = None
+    backward_weights: str | None = None  # a state-dict file over `backward`'s, as `weights` is over `path`'s
     classifier: str | None = None  # sequence classifier, for rerank=classifier
     classifier_revision: str | None = None
 

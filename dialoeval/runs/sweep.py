@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from dialoeval.config.compose import compose, explained, register
+from dialoeval.config.compose import compose, explained, plain_overrides, register
 from dialoeval.errors import UserError
 from dialoeval.files import read_json, sha256_json, write_json, write_text
 from dialoeval.paths import conf_dir
@@ -16,7 +17,7 @@ from dialoeval.paths import conf_dir
 SCHEMA = 1
 
 
-def sweep(arguments: Sequence[str]) -> int:
+def sweep(overrides: Sequence[str]) -> int:
     """Run all jobs; write the sweep folder. Returns 0, or 1 where a job failed.
 
     A failed job is recorded with its reason and stops nothing; run again, the same call does only what is missing.
@@ -25,37 +26,49 @@ def sweep(arguments: Sequence[str]) -> int:
     Raises:
         UserError: the overrides do not compose, or the sweep folder cannot be written.
     """
-    flags = [argument for argument in arguments if argument.startswith("-")]
-    if flags:
-        raise UserError(f"{flags[0]} does not go with -m (a sweep takes key=value and group=option only)")
-    jobs = plan(arguments)
-    folder = Path(compose("config", jobs[0]).reports_dir) / "sweeps" / sha256_json(jobs)[:12]
+    overrides = plain_overrides(overrides)
+    jobs = plan(overrides)
+    folder = (
+        Path(compose("config", [*_search_path(overrides), *jobs[0]]).reports_dir) / "sweeps" / sha256_json(jobs)[:12]
+    )
+    if not (folder / "sweep.json").exists():
+        _record(folder, jobs, [{"status": "pending", "run": None, "name": None, "error": None}] * len(jobs))
     os.environ["DIALOEVAL_SWEEP_JOBS"] = str(len(jobs))  # for the jobs' own progress lines, in other processes too
-    return finish(folder, jobs, _launch(list(arguments), folder))
+    return finish(folder, jobs, _launch(list(overrides), folder))
 
 
 def plan(overrides: Sequence[str]) -> list[list[str]]:
     """The overrides of each job, in order; each is composed once, so that a typing error stops before the first job.
 
+    What an experiment sweeps over (``hydra.sweeper.params``) comes first; the command line wins over it.
+
     Raises:
-        UserError: as `compose`.
+        UserError: as `compose`; or another sweeper than Hydra's basic one is asked for.
     """
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
+    from hydra.types import RunMode
 
-    plain = [
-        override for override in overrides if not override.startswith("hydra/") and not override.startswith("hydra.")
-    ]
+    with _hydra_errors(), _application() as application:
+        sweeper = application.compose_config("config", list(overrides), run_mode=RunMode.MULTIRUN).hydra.sweeper
+    if not sweeper._target_.endswith(".BasicSweeper"):
+        raise UserError("a sweep runs every combination of the values given: hydra/sweeper must be basic")
+    swept = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
+    own = [override for override in overrides if not override.startswith(("hydra/", "hydra."))]
     try:
-        parsed = OverridesParser.create().parse_overrides(plain)
+        parsed = OverridesParser.create().parse_overrides([*swept, *own])
         batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
     except HydraException as error:
         raise explained(error, "config") from error
     jobs = [list(job) for batch in batches for job in batch]
     for job in jobs:
-        compose("config", job)
+        compose("config", [*_search_path(overrides), *job])
     return jobs
+
+
+def _search_path(overrides: Sequence[str]) -> list[str]:
+    return [override for override in overrides if override.startswith("hydra.searchpath=")]
 
 
 def job(config: Any) -> dict[str, Any]:
@@ -70,7 +83,7 @@ def job(config: Any) -> dict[str, Any]:
     print(f"job {hydra.job.num + 1} of {total}: {hydra.job.override_dirname}", file=sys.stderr)
     try:
         outcome = run(to_typed(config, "config"))
-        return {"status": "complete", "run": str(outcome.folder.path), "name": outcome.name, "error": None}
+        return {"status": "complete", "run": outcome.folder.path.name, "name": outcome.name, "error": None}
     except UserError as error:
         return {"status": "failed", "run": None, "name": None, "error": str(error)}
     except MemoryError:
@@ -81,21 +94,22 @@ def job(config: Any) -> dict[str, Any]:
 
 def finish(folder: Path, jobs: list[list[str]], outcomes: list[dict[str, Any]]) -> int:
     """Write sweep.json, the leaderboard and the report of a sweep; say which jobs failed."""
-    from dialoeval.reports.tables import paper_table
+    from dialoeval.reports.tables import figure, paper_table
     from dialoeval.runs.folder import RunFolder
 
-    recorded = [{"overrides": list(o), **outcome} for o, outcome in zip(jobs, outcomes, strict=True)]
-    write_json(folder / "sweep.json", {"schema": SCHEMA, "jobs": recorded})
+    recorded = _record(folder, jobs, outcomes)
     complete = [entry for entry in recorded if entry["status"] == "complete"]
-    rows = [(_label(entry), RunFolder(entry["run"]).scores()) for entry in complete]
-    rows.sort(key=lambda row: row[1]["nist"][3] or 0.0, reverse=True)
+    runs = [RunFolder(folder.parent.parent / entry["run"]) for entry in complete]
+    labels = _labels(jobs, recorded)
+    rows = [(labels[i], scores) for i, run in zip(_complete(recorded), runs, strict=True) if (scores := run.scores())]
+    rows.sort(key=lambda row: figure(row[1], "nist4") or 0.0, reverse=True)
     table = paper_table(rows, intervals=True)
     write_text(folder / "leaderboard.md", table.to_markdown())
     write_text(folder / "leaderboard.csv", paper_table(rows).to_csv())
-    if complete:
+    if runs:
         from dialoeval.reports import write_html
 
-        write_html(list(dict.fromkeys(entry["run"] for entry in complete)), folder / "report.html")
+        write_html(list(dict.fromkeys(run.path for run in runs)), folder / "report.html")
     print(table.to_markdown(), end="")
     for entry in recorded:
         if entry["status"] != "complete":
@@ -104,27 +118,55 @@ def finish(folder: Path, jobs: list[list[str]], outcomes: list[dict[str, Any]]) 
     return 0 if len(complete) == len(recorded) else 1
 
 
-def _label(entry: dict[str, Any]) -> str:
-    return " ".join(override.removeprefix("decoding.") for override in entry["overrides"]) or entry["name"]
+def _record(folder: Path, jobs: list[list[str]], outcomes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    recorded = [{"overrides": list(job), **outcome} for job, outcome in zip(jobs, outcomes, strict=True)]
+    write_json(folder / "sweep.json", {"schema": SCHEMA, "jobs": recorded})
+    return recorded
 
 
-def _launch(overrides: list[str], folder: Path) -> list[dict[str, Any]]:
-    """Hand the jobs to Hydra's sweeper and launcher; returns what each job returned, in order."""
+def _complete(recorded: list[dict[str, Any]]) -> list[int]:
+    return [i for i, entry in enumerate(recorded) if entry["status"] == "complete"]
+
+
+def _labels(jobs: list[list[str]], recorded: list[dict[str, Any]]) -> list[str]:
+    """A job's run name and whatever else differs between the jobs."""
+    common = set.intersection(*map(set, jobs))
+    told = ("model=", "decoding=")  # the run's name says these
+    labels = []
+    for job, entry in zip(jobs, recorded, strict=True):
+        rest = [o.removeprefix("decoding.") for o in job if o not in common and not o.startswith(told)]
+        labels.append(" ".join([entry["name"] or "", *rest]).strip())
+    return labels
+
+
+@contextlib.contextmanager
+def _application() -> Iterator[Any]:
     from hydra._internal.hydra import Hydra
     from hydra._internal.utils import create_config_search_path
     from hydra.core.global_hydra import GlobalHydra
 
     register()
     GlobalHydra.instance().clear()
-    application = Hydra.create_main_hydra2("dialoeval", create_config_search_path(str(conf_dir())))
     try:
-        batches = application.multirun("config", job, [*overrides, f"hydra.sweep.dir={_quoted(folder)}"])
+        yield Hydra.create_main_hydra2("dialoeval", create_config_search_path(str(conf_dir())))
+    finally:
+        GlobalHydra.instance().clear()
+
+
+@contextlib.contextmanager
+def _hydra_errors() -> Iterator[None]:
+    try:
+        yield
     except Exception as error:
         if type(error).__module__.startswith(("hydra", "omegaconf")):
             raise explained(error, "config") from error
         raise
-    finally:
-        GlobalHydra.instance().clear()
+
+
+def _launch(overrides: list[str], folder: Path) -> list[dict[str, Any]]:
+    """Hand the jobs to Hydra's sweeper and launcher; returns what each job returned, in order."""
+    with _hydra_errors(), _application() as application:
+        batches = application.multirun("config", job, [*overrides, f"hydra.sweep.dir={_quoted(folder)}"])
     return [returned.return_value for batch in batches for returned in batch]
 
 
@@ -144,9 +186,8 @@ def read_sweep(folder: Path) -> list[Path] | None:
     recorded = read_json(file)
     if not isinstance(recorded, dict) or recorded.get("schema") != SCHEMA or not isinstance(recorded.get("jobs"), list):
         raise UserError(f"{file} is not a sweep of schema {SCHEMA}: run the sweep again")
-    runs = [Path(entry["run"]) for entry in recorded["jobs"] if isinstance(entry, dict) and entry.get("run")]
-    # a sweep folder that was moved with its runs is still found: they lie beside sweeps/
-    runs = [run if run.exists() else folder.parent.parent / run.name for run in runs]
+    names = [entry.get("run") for entry in recorded["jobs"] if isinstance(entry, dict)]
+    runs = [folder.parent.parent / name for name in names if isinstance(name, str) and name]
     if not runs:
         raise UserError(f"{folder}: no job of this sweep is complete")
     return runs

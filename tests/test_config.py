@@ -1,0 +1,120 @@
+"""conf/: every option composes and fits its schema; mistakes are named."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from omegaconf import OmegaConf
+
+from dialoeval.config import RunConfig, TrainConfig
+from dialoeval.config.compose import GROUPS, compose, group, group_options, is_sweep
+from dialoeval.errors import UserError
+from dialoeval.paths import conf_dir
+from dialoeval.runs.sweep import plan
+
+NEEDED = {"custom": ["model.path=x"], "file": ["dataset.path=x"], "hub": ["dataset.path=x"],
+          "dstc7": ["dataset.path=x"], "reddit6k": ["dataset.path=x"], "conversations": ["dataset.path=x"]}  # fmt: skip
+EVERY = [(name, option) for name in GROUPS if name != "training" for option in group_options(name)]
+
+
+@pytest.mark.parametrize(("name", "option"), EVERY)
+def test_every_option_composes(name, option):
+    needed = [] if name == "protocol" else NEEDED.get(option, [])
+    config = compose("config", [f"{name}={option}", *needed])
+    assert isinstance(config, RunConfig) and isinstance(getattr(config, name), GROUPS[name])
+    first = (conf_dir() / name / f"{option}.yaml").read_text().splitlines()[0]
+    assert first.startswith("# dialoeval ") and option in first, "each file is headed by the command that uses it"
+
+
+@pytest.mark.parametrize("option", group_options("training"))
+def test_every_training_composes(option):
+    assert isinstance(compose("train", [f"training={option}", "training.output_dir=x", "dataset.path=x"]), TrainConfig)
+
+
+@pytest.mark.parametrize("option", group_options("decoding"))
+def test_decodings_write_every_parameter(option):
+    written = set(OmegaConf.load(conf_dir() / "decoding" / f"{option}.yaml")) - {"defaults"}
+    assert written == {field.name for field in dataclasses.fields(GROUPS["decoding"])}
+    assert group("decoding", option).name == option
+
+
+@pytest.mark.parametrize("name", group_options("experiment"))
+def test_every_experiment_composes(name):
+    overrides = [f"experiment={name}"]
+    if not is_sweep(overrides):
+        config = compose("config", [*overrides, "dataset.path=x"])
+        assert config.protocol.name == config.dataset.name == name.split("_")[1]
+        assert config.model.path == "microsoft/DialoGPT-medium"
+        return
+    jobs = plan(overrides)
+    assert len(jobs) == len({tuple(job) for job in jobs}) >= 4
+
+
+def test_experiments_sweep_what_they_say():
+    assert [job[0] for job in plan(["experiment=decodings"])] == [
+        f"decoding={name}" for name in ("greedy", "beam", "topk", "nucleus", "temperature")
+    ]
+    widths = [compose("config", job).decoding.num_beams for job in plan(["experiment=beam_width"])]
+    assert widths == [1, 2, 5, 10]
+    warmth = [compose("config", job).decoding.temperature for job in plan(["experiment=temperature"])]
+    assert warmth == [0.4, 0.6, 0.8, 1.0, 1.2]
+    assert len(plan(["experiment=decoding_grid"])) == 12
+
+
+def test_the_command_line_wins_over_an_experiment():
+    jobs = plan(["experiment=beam_width", "decoding.num_beams=3,4", "dataset.limit=7"])
+    assert [compose("config", job).decoding.num_beams for job in jobs] == [3, 4]
+    assert all(compose("config", job).dataset.limit == 7 for job in jobs)
+
+
+def test_the_plus_of_other_hydra_applications_is_taken():
+    assert is_sweep(["+experiment=beam_width"])
+    config = compose("config", ["+experiment=paper_dstc7_beam", "dataset.path=x"])
+    assert config.decoding.name == "beam"
+
+
+def test_ranges_and_choices():
+    jobs = plan(["decoding=beam,greedy", "decoding.num_beams=range(1,4)", "seed=choice(3,5)"])
+    assert len(jobs) == 12 and jobs[0] == ["decoding=beam", "decoding.num_beams=1", "seed=3"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["decodin=beam"], ["decodin", "decoding"]),
+        (["decoding=beem"], ["unknown decoding 'beem'", "did you mean 'beam'", "greedy"]),
+        (["model=dialogpt-medum"], ["dialogpt-medium"]),
+        (["experiment=beam_widht"], ["beam_width"]),
+        (["decoding.num_beam=3"], ["num_beam", "num_beams"]),
+        (["decoding.num_beams=three"], ["decoding.num_beams", "three"]),
+        (["decoding.temperature=hot"], ["decoding.temperature", "hot"]),
+        (["decoding.strategy=beams"], ["decoding.strategy", "beams"]),
+        (["dataset.limit=1.5"], ["dataset.limit", "1.5"]),
+        (["engine.name=vlm"], ["engine.name", "vlm"]),
+        (["sed=1"], ["sed", "seed"]),
+        (["model=custom"], ["model.path must be set"]),
+        (["+decoding.colour=red"], ["decoding.colour"]),
+        (["+colour=red"], ["colour"]),
+        (["decoding.num_beams="], ["decoding.num_beams"]),
+        (["decoding"], ["decoding"]),
+        (["decoding.num_beams=[1"], ["num_beams"]),
+    ],
+)
+def test_mistakes_are_named(overrides, words):
+    with pytest.raises(UserError) as caught:
+        compose("config", overrides)
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize(
+    ("overrides", "word"),
+    [(["decoding=greedy,beem"], "beam"), (["decoding.num_beam=1,2"], "num_beams"), (["seed=1,x"], "seed"),
+     (["hydra/sweeper=nothing"], "sweeper")],
+)  # fmt: skip
+def test_mistakes_in_sweeps_stop_before_the_first_job(overrides, word):
+    with pytest.raises(UserError, match=word):
+        plan(overrides)
