@@ -201,7 +201,7 @@ def test_encoder_decoder_models(family, tmp_path):
         made, prompt = BlenderbotForConditionalGeneration(config), "blenderbot"
     made.eval().save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    generator = open_generator(model(str(tmp_path), prompt=prompt), EngineConfig(device="cpu"), GREEDY)
+    generator = open_generator(model(str(tmp_path), prompt=prompt, instruction="Reply."), EngineConfig(device="cpu"), GREEDY)
     assert generator.describe()["engine"] == "hf"
     replies = texts(generator, GREEDY, EXAMPLES[:4])
     alone = {n: r for e in EXAMPLES[:4] for n, r in texts(generator, GREEDY, [e]).items()}

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError
-from dialoeval.generation.models import LoadedModel, load
+from dialoeval.generation.models import LoadedModel, choose_device, load
 from dialoeval.generation.prompts import Prompter
+from dialoeval.generation.rerank import open_reranker
 from dialoeval.generation.types import Candidate, Reply, TokenEngine, TokenReply, TokenRequest
-
-DTYPES = ("fp32", "bf16", "fp16")
 
 
 class LocalGenerator:
@@ -50,7 +50,7 @@ class LocalGenerator:
             "device": self.loaded.device,
             "dtype": self.config.dtype,
             "model": self.loaded.identity,
-            "parameters": sum(p.numel() for p in self.loaded.model.parameters()),
+            "parameters": self.loaded.model.num_parameters(),
             "window": self.loaded.window,
             "accounting": self.engine.accounting(),
         }
@@ -67,23 +67,21 @@ class LocalGenerator:
         """Yield one reply an example, in any order."""
         prompts = {example.id: self.prompter.build(example.context, self._limit(decoding)) for example in examples}
         requests = [TokenRequest(name, prompt.token_ids) for name, prompt in prompts.items()]
-        by_id = {example.id: example for example in examples}
         waiting: dict[str, list[TokenReply]] = {}
         for reply in self.engine.generate(requests, decoding, seed):
-            candidates = waiting.setdefault(reply.example_id, [])
-            candidates.append(reply)
-            if len(candidates) == decoding.num_candidates and self.reranker is None:
+            waiting.setdefault(reply.example_id, []).append(reply)
+            if self.reranker is None:
                 candidate = self._candidate(waiting.pop(reply.example_id)[0])
-                yield _reply(reply.example_id, candidate, (), prompts[reply.example_id].dropped_turns)
+                yield reply_of(reply.example_id, candidate, (), prompts[reply.example_id].dropped_turns)
         if self.reranker is not None:
-            ranked = {
-                name: [self._candidate(reply) for reply in sorted(replies, key=lambda reply: reply.sample)]
-                for name, replies in waiting.items()
-            }
-            scored = self.reranker.score([by_id[name] for name in ranked], list(ranked.values()), decoding)
-            for name, candidates in zip(ranked, scored, strict=True):
-                best = max(candidates, key=lambda candidate: candidate.score)  # the first of equals
-                yield _reply(name, best, tuple(candidates), prompts[name].dropped_turns)
+            candidates = [
+                [self._candidate(reply) for reply in sorted(waiting[example.id], key=lambda reply: reply.sample)]
+                for example in examples
+            ]
+            for example, (best, scored) in zip(
+                examples, self.reranker.choose(examples, candidates, decoding), strict=True
+            ):
+                yield reply_of(example.id, best, scored, prompts[example.id].dropped_turns)
 
     def close(self) -> None:
         """Stop the engine's worker processes."""
@@ -101,6 +99,11 @@ class LocalGenerator:
         return limit
 
     def _candidate(self, reply: TokenReply) -> Candidate:
+        if not math.isfinite(reply.logprob):
+            raise UserError(
+                f"{self.loaded.name} gives probabilities that are no numbers (engine.dtype={self.config.dtype}): its "
+                "weights are broken, or too large for this precision (try engine.dtype=fp32)"
+            )
         text = self.loaded.tokenizer.decode(reply.token_ids, skip_special_tokens=True)
         return Candidate(" ".join(text.split()), len(reply.token_ids), round(reply.logprob, 4), reply.finish)
 
@@ -111,54 +114,60 @@ def open_local(model: ModelConfig, engine: EngineConfig, decoding: DecodingConfi
     Raises:
         UserError: the model cannot be had, or the engine that was named cannot run it.
     """
-    if engine.dtype not in DTYPES:
-        raise UserError(f"engine.dtype must be one of {', '.join(DTYPES)}, not {engine.dtype!r}")
-    loaded = _cached_load(model, engine)
-    if engine.dtype == "fp16" and loaded.device == "cpu":
+    if engine.dtype == "fp16" and choose_device(engine.device) == "cpu":
         raise UserError("engine.dtype=fp16 needs a GPU: use fp32 (exact) or bf16 on the CPU")
-    token_engine, why = _choose(loaded, engine, decoding)
-    reranker = None
-    if decoding.rerank != "none":
-        from dialoeval.generation.rerank import open_reranker
-
-        reranker = open_reranker(model, engine, decoding, token_engine, loaded)
+    loaded = cached_load("forward", model.path, model.revision, model.weights, engine)
+    token_engine, why = choose_engine("forward", loaded, engine, decoding)
+    reranker = open_reranker(model, engine, decoding)
     return LocalGenerator(loaded, Prompter(model, loaded.tokenizer), token_engine, why, reranker, engine)
 
 
-_CACHE: dict[tuple, LoadedModel] = {}
+# role -> (what was asked for, the model): a sweep loads each model once, and holds one model a role
+_CACHE: dict[str, tuple[tuple, LoadedModel]] = {}
 
 
-def _cached_load(model: ModelConfig, engine: EngineConfig) -> LoadedModel:
-    key = (model.path, model.revision, model.weights, engine.device)
-    if key not in _CACHE:
-        _CACHE.clear()  # one model at a time: the one before is freed first
-        _CACHE[key] = load(model.path, revision=model.revision, weights=model.weights, engine=engine)
-    return _CACHE[key]
+def cached_load(
+    role: str, path: str, revision: str | None, weights: str | None, engine: EngineConfig, kind: str = "lm"
+) -> LoadedModel:
+    """`models.load`, or what the last call for `role` (forward, backward, classifier) gave where it asked the same."""
+    key = (path, revision, weights, engine.device, kind)
+    if role in _CACHE and _CACHE[role][0] != key:
+        del _CACHE[role]  # freed before the next one is read
+    if role not in _CACHE:
+        _CACHE[role] = (key, load(path, revision=revision, weights=weights, engine=engine, kind=kind))
+    return _CACHE[role][1]
 
 
-def make_engine(name: str, loaded: LoadedModel, engine: EngineConfig) -> TokenEngine:
-    """A token engine by name over a loaded model."""
-    if name == "fast":
-        from dialoeval.generation.engines.fast import FastEngine
+def choose_engine(
+    role: str, loaded: LoadedModel, engine: EngineConfig, decoding: DecodingConfig
+) -> tuple[TokenEngine, str]:
+    """(token engine, why this one) for a model from `cached_load`.
 
-        placed = dataclasses.replace(engine, device=loaded.device)
-        return FastEngine(loaded.model, placed, eos_id=loaded.eos_id, window=loaded.window)
-    from dialoeval.generation.engines.hf import HfEngine
-
-    return HfEngine(loaded, engine)
-
-
-def _choose(loaded: LoadedModel, engine: EngineConfig, decoding: DecodingConfig) -> tuple[TokenEngine, str]:
+    Raises:
+        UserError: ``engine.name=fast``, and it cannot run this.
+    """
     if str(engine.name) == "hf":
-        return make_engine("hf", loaded, engine), "asked for"
+        return _hf(role, loaded, engine), "asked for"
     from dialoeval.generation.engines import fast
 
     reason = fast.supports(loaded.model.config, decoding)
+    if reason is None and len(loaded.eos_ids) > 1:
+        reason = f"{loaded.name} ends replies with {len(loaded.eos_ids)} tokens"
     if reason is None:
-        return make_engine("fast", loaded, engine), "supports this model and decoding"
+        placed = dataclasses.replace(engine, device=loaded.device)
+        made = fast.FastEngine(loaded.model, placed, eos_id=loaded.eos_id, window=loaded.window)
+        return made, "supports this model and decoding"
     if str(engine.name) == "fast":
         raise UserError(f"engine=fast cannot run this: {reason} (engine=auto takes hf for it)")
-    return make_engine("hf", loaded, engine), f"fast cannot: {reason}"
+    return _hf(role, loaded, engine), f"fast cannot: {reason}"
+
+
+def _hf(role: str, loaded: LoadedModel, engine: EngineConfig) -> TokenEngine:
+    from dialoeval.generation.engines.hf import HfEngine
+
+    if engine.dtype != "fp32":
+        _CACHE.pop(role, None)  # the engine rounds the weights in place: no later run may take them for float32
+    return HfEngine(loaded, engine)
 
 
 def _version(engine: TokenEngine) -> int:
@@ -167,5 +176,6 @@ def _version(engine: TokenEngine) -> int:
     return importlib.import_module(f"dialoeval.generation.engines.{engine.name}").VERSION
 
 
-def _reply(name: str, chosen: Candidate, candidates: tuple[Candidate, ...], dropped: int) -> Reply:
+def reply_of(name: str, chosen: Candidate, candidates: tuple[Candidate, ...], dropped: int) -> Reply:
+    """The reply that a chosen candidate makes."""
     return Reply(name, chosen.text, chosen.tokens, chosen.logprob, chosen.finish, dropped, candidates)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +11,9 @@ from typing import Any
 
 from dialoeval.config import EngineConfig, ModelConfig
 from dialoeval.errors import UserError
-from dialoeval.files import sha256_file
+from dialoeval.files import sha256_file, sha256_json
+from dialoeval.generation.hub import explained, hub_answers, quiet
+from dialoeval.generation.release import load_release_weights
 from dialoeval.paths import assets_dir, cache_dir
 
 EMBEDDED = ("tiny", "tiny-backward")
@@ -24,24 +24,32 @@ class LoadedModel:
     """A model in memory, in float32, in evaluation mode, on its device.
 
     Attributes:
-        eos_id: the token that ends a reply. window: positions there are (prompt and reply together; the decoder's,
-            for an encoder-decoder model). identity: what tells these weights and this tokenizer from all others.
+        model: None where only its tokenizer and limits are wanted (another program runs it).
+        eos_ids: the tokens that end a reply; most models have one.
+        window: positions there are (prompt and reply together; each apart, for an encoder-decoder model).
+        identity: what tells these weights and this tokenizer from all others.
     """
 
     model: Any
     tokenizer: Any
     name: str
-    eos_id: int
+    eos_ids: tuple[int, ...]
     window: int
     device: str
     encoder_decoder: bool
     identity: dict[str, Any]
 
+    @property
+    def eos_id(self) -> int:
+        """The tokenizer's own end token."""
+        return self.eos_ids[0]
+
 
 def load(
     path: str, *, revision: str | None, weights: str | None, engine: EngineConfig, kind: str = "lm"
 ) -> LoadedModel:
-    """Load a language model (`kind="lm"`) or sequence classifier (`kind="classifier"`).
+    """Load a language model (`kind="lm"`), a sequence classifier (`kind="classifier"`), or what another program that
+    runs the model needs to know of it (`kind="described"`: no weights are read into memory).
 
     Safetensors are preferred, no remote code is run, and pickled weights are read with ``weights_only=True``.
 
@@ -49,31 +57,34 @@ def load(
         UserError: not found, gated, no network, not a model folder, broken.
     """
     place = resolve(path)
-    device = choose_device(engine.device)
-    with _explained(path):
-        model, commit = _load_weights(place, revision, kind)
-        tokenizer = load_tokenizer(path, revision)
+    device = choose_device(engine.device) if kind != "described" else engine.device
+    with explained(path, place):
+        if kind == "described":
+            model, config = None, _load_config(place, revision)
+        else:
+            model = _load_weights(place, revision, kind)
+            config = model.config
+    tokenizer = load_tokenizer(path, revision)
+    if tokenizer.eos_token_id is None:
+        raise UserError(f"the tokenizer of {path} has no end-of-text token, which ends a reply")
+    _check_vocabulary(path, model, tokenizer)
     if weights:
         load_release_weights(model, weights)
-    eos_id = tokenizer.eos_token_id
-    if eos_id is None:
-        raise UserError(f"the tokenizer of {path} has no end-of-text token, which ends a reply")
-    config = model.config
+    eos_ids = _end_tokens(model, tokenizer)
+    if weights:
+        of_weights = f"sha256:{sha256_file(weights)} over {_config_hash(config)}"
+    else:
+        of_weights = _weights_identity(place, getattr(config, "_commit_hash", None))
     identity = {
         "path": path,
-        "weights": sha256_file(weights) if weights else _weights_identity(place, commit),
+        "weights": of_weights,
         "tokenizer": _tokenizer_identity(tokenizer),
+        "end_tokens": list(eos_ids),
     }
-    return LoadedModel(
-        model.eval().to(device),
-        tokenizer,
-        path,
-        eos_id,
-        _window(config),
-        device,
-        bool(getattr(config, "is_encoder_decoder", False)),
-        identity,
-    )
+    if model is not None:
+        model = model.eval().to(device)
+    encoder_decoder = bool(getattr(config, "is_encoder_decoder", False))
+    return LoadedModel(model, tokenizer, path, eos_ids, _window(config), device, encoder_decoder, identity)
 
 
 def resolve(path: str) -> str:
@@ -125,8 +136,8 @@ def load_tokenizer(path: str, revision: str | None = None) -> Any:
     from transformers import AutoTokenizer
 
     place = resolve(path)
-    with _explained(path):
-        return AutoTokenizer.from_pretrained(place, revision=revision, trust_remote_code=False)
+    with explained(path, place), quiet():
+        return AutoTokenizer.from_pretrained(place, **_source(place, revision))
 
 
 def load_for_training(model: ModelConfig) -> tuple[Any, Any]:
@@ -135,126 +146,69 @@ def load_for_training(model: ModelConfig) -> tuple[Any, Any]:
     Raises:
         UserError: as `load`.
     """
-    with _explained(model.path):
-        loaded, _ = _load_weights(resolve(model.path), model.revision, "lm")
+    place = resolve(model.path)
+    with explained(model.path, place):
+        loaded = _load_weights(place, model.revision, "lm")
     if model.weights:
         load_release_weights(loaded, model.weights)
     return loaded, load_tokenizer(model.path, model.revision)
 
 
-def load_release_weights(model: Any, path: str) -> None:
-    """Load a state-dict file into a model: the DialoGPT release's ``.pkl`` (half precision, output head under
-    ``lm_head.decoder.weight``, names with or without ``transformer.``), ``.bin``, ``.pt`` or ``.safetensors``.
+def _source(place: str, revision: str | None) -> dict[str, Any]:
+    """Arguments of every ``from_pretrained``. Without a network the hub's cache is asked at once, not after retries."""
+    local = Path(place).is_dir()
+    if local and revision is not None:
+        raise UserError(f"revision {revision!r} is for models of the hub: {place} is a folder")
+    offline = {} if local or hub_answers() else {"local_files_only": True}
+    return {"revision": revision, "trust_remote_code": False, **offline}
 
-    Raises:
-        UserError: missing, not a state dict of tensors, or of another architecture or size.
-    """
-    import pickle
 
+def _load_config(place: str, revision: str | None) -> Any:
+    from transformers import AutoConfig
+
+    with quiet():
+        return AutoConfig.from_pretrained(place, **_source(place, revision))
+
+
+def _load_weights(place: str, revision: str | None, kind: str) -> Any:
     import torch
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoModelForSequenceClassification
 
-    if not Path(path).is_file():
-        raise UserError(f"there is no weights file {path}")
-    try:
-        if path.endswith(".safetensors"):
-            from safetensors.torch import load_file
-
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise UserError(f"{path} is not a plain file of weights: {str(error).splitlines()[0]}") from error
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise UserError(f"{path} is not a state dict: expected a dictionary of tensors")
-    ours = model.state_dict()
-    renamed = {_release_name(name, ours): tensor for name, tensor in state.items()}
-    renamed = {name: tensor for name, tensor in renamed.items() if not name.endswith((".attn.bias", ".masked_bias"))}
-    unknown = sorted(set(renamed) - set(ours))
-    tied = "lm_head.weight" if model.config.tie_word_embeddings else None
-    missing = sorted(set(ours) - set(renamed) - {tied})
-    if unknown or missing:
-        what = f"does not know {unknown[0]!r}" if unknown else f"misses {missing[0]!r}"
-        raise UserError(
-            f"{path} does not fit the model: it {what} ({len(unknown)} unknown, {len(missing)} missing names)"
-        )
-    for name, tensor in renamed.items():
-        if tensor.shape != ours[name].shape:
-            raise UserError(
-                f"{path} does not fit the model: {name} is {tuple(tensor.shape)}, the model's {tuple(ours[name].shape)}"
-            )
-    model.load_state_dict({name: tensor.to(ours[name].dtype) for name, tensor in renamed.items()}, strict=False)
-
-
-def _release_name(name: str, ours: dict[str, Any]) -> str:
-    name = name.removeprefix("module.")
-    if name == "lm_head.decoder.weight":
-        return "lm_head.weight"
-    return name if name in ours or f"transformer.{name}" not in ours else f"transformer.{name}"
-
-
-def _load_weights(place: str, revision: str | None, kind: str) -> tuple[Any, str | None]:
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoModelForSequenceClassification
-
-    common = {"revision": revision, "trust_remote_code": False}
-    config = AutoConfig.from_pretrained(place, **common)
+    config = _load_config(place, revision)
     if kind == "classifier":
         family = AutoModelForSequenceClassification
     else:
         family = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    with _silent():
-        model = family.from_pretrained(place, config=config, dtype=torch.float32, **common)
-    return model, getattr(config, "_commit_hash", None)
+    with quiet():
+        model, report = family.from_pretrained(
+            place, config=config, dtype=torch.float32, output_loading_info=True, **_source(place, revision)
+        )
+    if missing := sorted(report["missing_keys"]):
+        # transformers would fill these with random numbers
+        raise ValueError(f"its weights lack {missing[0]} ({len(missing)} names): not a {kind} checkpoint")
+    return model
 
 
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """No loading bars or hints: the run has its own progress."""
-    from transformers.utils import logging
-
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-
-
-@contextlib.contextmanager
-def _explained(path: str) -> Iterator[None]:
-    """Turn what can go wrong with a model into one sentence that says what to do."""
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
-
-    try:
-        yield
-    except UserError:
-        raise
-    except GatedRepoError as error:
-        raise UserError(f"{path} is gated: accept its terms on the hub, then set HF_TOKEN") from error
-    except RevisionNotFoundError as error:
-        raise UserError(f"{path} has no such revision on the hub: check model.revision") from error
-    except RepositoryNotFoundError as error:
-        raise UserError(f"the hub has no model {path} (or it is private: set HF_TOKEN)") from error
-    except (OSError, ConnectionError) as error:
+def _check_vocabulary(path: str, model: Any, tokenizer: Any) -> None:
+    if model is None:
+        return
+    rows = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > rows:
         raise UserError(
-            f"cannot load the model {path}: not found here, and the hub cannot be reached or has no such model "
-            f"({_first_line(error)}). Models that need no hub: tiny, smollm2, or a folder (model.path=FOLDER)"
-        ) from error
-    except (ValueError, KeyError, RuntimeError, ImportError) as error:
-        raise UserError(f"{path} is not a model that can be loaded: {_first_line(error)}") from error
-    except Exception as error:
-        if type(error).__module__.startswith(("safetensors", "huggingface_hub", "tokenizers")):
-            raise UserError(f"{path} is not a model that can be loaded: {_first_line(error)}") from error
-        raise
+            f"{path} is not a model that can be loaded: its tokenizer has {len(tokenizer)} tokens, its embedding {rows}"
+        )
 
 
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
+def _end_tokens(model: Any, tokenizer: Any) -> tuple[int, ...]:
+    """The tokenizer's end token, then those that the checkpoint's generation settings name beside it."""
+    saved = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    saved = saved if isinstance(saved, list) else []
+    return (tokenizer.eos_token_id, *(token for token in saved if token != tokenizer.eos_token_id))
 
 
 def _window(config: Any) -> int:
-    for name in ("n_positions", "max_position_embeddings"):
+    config = config.get_text_config()
+    for name in ("n_positions", "max_position_embeddings", "max_seq_len", "seq_length"):
         if isinstance(value := getattr(config, name, None), int):
             return value
     return 1_000_000  # relative positions (T5): no limit of the architecture
@@ -275,6 +229,14 @@ def _weights_identity(place: str, commit: str | None) -> str:
 @lru_cache(maxsize=256)
 def _file_hash(path: str, size: int, modified: int) -> str:
     return sha256_file(path)
+
+
+def _config_hash(config: Any) -> str:
+    """Of the settings that shape the computation: no names, versions or places."""
+    settings = config.to_diff_dict()
+    for name in ("_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype"):
+        settings.pop(name, None)
+    return sha256_json(json.loads(json.dumps(settings, default=str, sort_keys=True)))[:16]
 
 
 def _tokenizer_identity(tokenizer: Any) -> str:

@@ -2,52 +2,91 @@
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
+from dialoeval.config.schema import EngineName, Rerank
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError
-from dialoeval.generation.models import LoadedModel, load
+from dialoeval.generation.models import LoadedModel
 from dialoeval.generation.types import Candidate, TokenEngine
 
 
-def open_reranker(
-    model: ModelConfig, engine: EngineConfig, decoding: DecodingConfig, forward: TokenEngine, loaded: LoadedModel
-) -> Any:
-    """The reranker that `decoding.rerank` names.
+def open_reranker(model: ModelConfig, engine: EngineConfig, decoding: DecodingConfig) -> Reranker | None:
+    """The reranker that `decoding.rerank` names; None for ``none``. Its model runs here, whatever makes the candidates.
 
     Raises:
         UserError: its model is not named or cannot be loaded.
     """
-    if decoding.rerank == "mmi":
+    from dialoeval.generation.local import cached_load, choose_engine
+
+    if decoding.rerank == Rerank.none:
+        return None
+    if str(engine.name) not in ("auto", "fast", "hf"):
+        engine = replace(engine, name=EngineName.auto, dtype="fp32")  # another program makes the candidates
+    if decoding.rerank == Rerank.mmi:
         if not model.backward:
             raise UserError("decoding.rerank=mmi needs a backward model: model.backward=NAME or FOLDER")
-        from dialoeval.generation.local import make_engine
-
-        backward = load(model.backward, revision=model.backward_revision, weights=None, engine=engine)
-        return MaximumMutualInformation(backward, make_engine(forward.name, backward, engine))
+        backward = cached_load("backward", model.backward, model.backward_revision, model.backward_weights, engine)
+        if backward.encoder_decoder:
+            raise UserError(f"model.backward={model.backward} must be a causal language model, not an encoder-decoder")
+        token_engine, _ = choose_engine("backward", backward, engine, decoding)
+        return MaximumMutualInformation(backward, token_engine)
     if not model.classifier:
         raise UserError("decoding.rerank=classifier needs a sequence classifier: model.classifier=NAME or FOLDER")
-    classifier = load(
-        model.classifier, revision=model.classifier_revision, weights=None, engine=engine, kind="classifier"
+    return Classifier(
+        cached_load("classifier", model.classifier, model.classifier_revision, None, engine, kind="classifier")
     )
-    return Classifier(classifier)
 
 
-class MaximumMutualInformation:
+class Reranker(ABC):
+    """Scores candidates and chooses among them."""
+
+    loaded: LoadedModel
+
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """What tells this reranker's scores from others'."""
+
+    @abstractmethod
+    def score(
+        self, examples: Sequence[Example], candidates: Sequence[list[Candidate]], decoding: DecodingConfig
+    ) -> list[list[Candidate]]:
+        """The candidates of each example with their scores filled in."""
+
+    def choose(
+        self, examples: Sequence[Example], candidates: Sequence[list[Candidate]], decoding: DecodingConfig
+    ) -> list[tuple[Candidate, tuple[Candidate, ...]]]:
+        """(the candidate of the highest score, all candidates with their scores) of each example; the first of equals.
+
+        Scores are compared as they are written to files: what rounding makes equal is equal.
+        """
+        ranked = self.score(examples, candidates, decoding)
+        if not all(math.isfinite(candidate.score) for some in ranked for candidate in some):
+            raise UserError(f"{self.loaded.name} gives scores that are no numbers: its weights are broken")
+        return [(max(some, key=lambda candidate: candidate.score), tuple(some)) for some in ranked]
+
+    def _identity(self, kind: str) -> dict[str, Any]:
+        return {"kind": kind, **{key: value for key, value in self.loaded.identity.items() if key != "path"}}
+
+
+class MaximumMutualInformation(Reranker):
     """P(source | hypothesis) under a backward model (DialoGPT, section 3.2).
 
     The backward model has seen dialogues with their turns in reverse order: it is given the candidate and scores the
-    turns of the context, the last one first, each with its end token.
+    turns of the context, the last one first, each with its end token. An empty context tells candidates apart by
+    nothing: the first is taken.
     """
 
     def __init__(self, loaded: LoadedModel, engine: TokenEngine) -> None:
         self.loaded, self.engine = loaded, engine
 
     def identity(self) -> dict[str, Any]:
-        return {"kind": "mmi", **{key: value for key, value in self.loaded.identity.items() if key != "path"}}
+        return self._identity("mmi") | {"engine": self.engine.name}
 
     def score(
         self, examples: Sequence[Example], candidates: Sequence[list[Candidate]], decoding: DecodingConfig
@@ -70,7 +109,7 @@ class MaximumMutualInformation:
                 backward = values[i, candidate.text]
                 tokens = len(pairs[i, candidate.text][1])
                 forward_tokens = candidate.tokens + (candidate.finish == "stop")
-                score = _mix(backward, tokens, candidate.logprob or 0.0, forward_tokens, decoding)
+                score = _mix(backward, tokens, candidate.logprob, forward_tokens, decoding)
                 scored.append(replace(candidate, backward_logprob=round(backward, 4), score=round(score, 4)))
             ranked.append(scored)
         return ranked
@@ -87,16 +126,22 @@ class MaximumMutualInformation:
         return reply, source[: self.loaded.window - len(reply)]
 
 
-class Classifier:
+class Classifier(Reranker):
     """A sequence classifier over context and reply, such as DialogRPT: the probability that people like the reply."""
 
     _BATCH = 32
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
+        labels = loaded.model.config.num_labels
+        if labels != 1 or not hasattr(loaded.model, "score"):
+            raise UserError(
+                f"{loaded.name} is no reranker: it takes a sequence classifier of the GPT-2 kind with one label, "
+                f"such as microsoft/DialogRPT-updown (this one has {labels})"
+            )
 
     def identity(self) -> dict[str, Any]:
-        return {"kind": "classifier", **{key: value for key, value in self.loaded.identity.items() if key != "path"}}
+        return self._identity("classifier")
 
     def score(
         self, examples: Sequence[Example], candidates: Sequence[list[Candidate]], decoding: DecodingConfig
@@ -143,7 +188,11 @@ class Classifier:
         return values
 
 
-def _mix(backward: float, tokens: int, forward: float, forward_tokens: int, decoding: DecodingConfig) -> float:
+def _mix(backward: float, tokens: int, forward: float | None, forward_tokens: int, decoding: DecodingConfig) -> float:
+    if forward is None:
+        if decoding.mmi_lambda != 1:
+            raise UserError("decoding.mmi_lambda below 1 needs forward log-probabilities: this engine has none")
+        forward = 0.0
     if decoding.mmi_length_normalised:
         backward, forward = backward / max(1, tokens), forward / max(1, forward_tokens)
     return decoding.mmi_lambda * backward + (1 - decoding.mmi_lambda) * forward

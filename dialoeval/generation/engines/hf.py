@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,14 +10,15 @@ from typing import Any
 
 from dialoeval.config import DecodingConfig, EngineConfig
 from dialoeval.generation import noise, processors
+from dialoeval.generation.hub import quiet
 from dialoeval.generation.models import LoadedModel
 from dialoeval.generation.types import TokenReply, TokenRequest
 
 VERSION = 1
-_BATCH_TOKENS = {
-    "cpu": 4096,
-    "cuda": 65536,
-}  # padded prompt tokens times beams a batch, unless engine.batch_tokens says
+
+# padded prompt tokens times beams a batch, unless engine.batch_tokens says
+_BATCH_TOKENS = {"cpu": 4096, "cuda": 65536}
+_ROW_TOKENS = 32  # a row counts as at least so many: its reply needs room too
 
 
 class HfEngine:
@@ -32,17 +34,17 @@ class HfEngine:
         import torch
 
         self.loaded = model
-        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[engine.dtype]
-        self.model = model.model if dtype == torch.float32 else model.model.to(dtype)
+        self.model = model.model if engine.dtype == "fp32" else _rounded(model.model, engine.dtype)
+        torch.set_float32_matmul_precision("highest")  # no TF32 in float32
         self.device = torch.device(model.device)
         self.budget = engine.batch_tokens or _BATCH_TOKENS[self.device.type]
         self.counters: Counter[str] = Counter()
+        self._keeps_logits = "logits_to_keep" in inspect.signature(self.model.forward).parameters
 
     def generate(self, requests: Sequence[TokenRequest], decoding: DecodingConfig, seed: int) -> Iterator[TokenReply]:
         """Yield num_candidates replies a request, in order of prompt length."""
         jobs = [(request, sample) for request in requests for sample in range(decoding.num_candidates)]
         jobs.sort(key=lambda job: len(job[0].token_ids))
-        # rows that may generate another number of tokens before the window ends are batched apart
         start = 0
         while start < len(jobs):
             limit = self._new_tokens(jobs[start][0], decoding)
@@ -52,12 +54,15 @@ class HfEngine:
 
     def score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
         """Sum of log P(target | context) of each pair, in nats, by forward passes of right-padded batches."""
-        order = sorted(range(len(pairs)), key=lambda i: len(pairs[i][0]) + len(pairs[i][1]))
+        order = sorted(range(len(pairs)), key=lambda i: (len(pairs[i][0]), len(pairs[i][1])))
         scores = [0.0] * len(pairs)
         start = 0
         while start < len(order):
-            rows = 1
-            while start + rows < len(order) and (rows + 1) * sum(map(len, pairs[order[start + rows]])) <= self.budget:
+            rows, width = 0, 0
+            for i in order[start:]:
+                width = max(width, _ROW_TOKENS, sum(map(len, pairs[i])))
+                if rows and (rows + 1) * width > self.budget // 4:  # logits of many positions need more room
+                    break
                 rows += 1
             indices = order[start : start + rows]
             values = self._halving(lambda part: self._score_batch([pairs[i] for i in part]), indices)
@@ -82,13 +87,21 @@ class HfEngine:
         return max(1, min(decoding.max_new_tokens, room))
 
     def _rows(self, jobs: list, start: int, limit: int, decoding: DecodingConfig) -> int:
+        """How many jobs from `start` on make one batch.
+
+        Rows that may generate another number of tokens before the window ends are batched apart. So are prompts of
+        another length where decoding looks back at the tokens: transformers' processors take padding for text.
+        """
+        looks_back = decoding.repetition_penalty != 1 or decoding.no_repeat_ngram_size > 0
+        alike = looks_back and not self.loaded.encoder_decoder
+        length = len(jobs[start][0].token_ids)
         rows = 1
         while start + rows < len(jobs):
             request = jobs[start + rows][0]
-            tokens = (rows + 1) * decoding.num_beams * len(request.token_ids)
-            if tokens > self.budget or (rows + 1) * decoding.num_beams > self.budget // 32:
+            tokens = max(len(request.token_ids), _ROW_TOKENS)
+            if (rows + 1) * decoding.num_beams * tokens > self.budget:
                 break
-            if self._new_tokens(request, decoding) != limit:
+            if self._new_tokens(request, decoding) != limit or (alike and len(request.token_ids) != length):
                 break
             rows += 1
         return rows
@@ -102,10 +115,12 @@ class HfEngine:
 
         try:
             return work(items)
-        except torch.cuda.OutOfMemoryError:
-            if len(items) == 1:
+        except RuntimeError as error:
+            lacking = isinstance(error, torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)
+            if not lacking or len(items) == 1:
                 raise
-            torch.cuda.empty_cache()
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
             self.budget = max(1, self.budget // 2)
             self.counters["out_of_memory"] += 1
             middle = len(items) // 2
@@ -121,7 +136,7 @@ class HfEngine:
         if decoding.strategy == "sample":
             keys = [noise.key(seed, request.example_id) for request, _ in jobs]
             custom = [_KeyedDraw(decoding, keys, [sample for _, sample in jobs], ids.shape[1], self.loaded)]
-        with torch.inference_mode():
+        with torch.inference_mode(), quiet():
             out = self.model.generate(
                 input_ids=ids,
                 attention_mask=mask,
@@ -129,17 +144,17 @@ class HfEngine:
                 logits_processor=custom,
             )
         skip = 1 if self.loaded.encoder_decoder else ids.shape[1]
-        replies = [_ended(row[skip:].tolist(), self.loaded.eos_id, limit) for row in out]
+        replies = [_ended(row[skip:].tolist(), self.loaded.eos_ids, limit) for row in out]
         self.counters["prompt_tokens"] += int(mask.sum())
         self.counters["padded_tokens"] += mask.numel()
         self.counters["generated_tokens"] += sum(len(tokens) for tokens, _ in replies)
         self.counters["replies"] += len(replies)
         self.counters["generate_seconds"] += time.perf_counter() - started
-        targets = [[*tokens, self.loaded.eos_id] if done else tokens for tokens, done in replies]
+        targets = [tokens if end is None else [*tokens, end] for tokens, end in replies]
         logprobs = self.score(list(zip(prompts, targets, strict=True)))
         return [
-            TokenReply(request.example_id, sample, tuple(tokens), logprob, "stop" if done else "length")
-            for (request, sample), (tokens, done), logprob in zip(jobs, replies, logprobs, strict=True)
+            TokenReply(request.example_id, sample, tuple(tokens), logprob, "length" if end is None else "stop")
+            for (request, sample), (tokens, end), logprob in zip(jobs, replies, logprobs, strict=True)
         ]
 
     def _padded(self, prompts: list[tuple[int, ...]]) -> tuple[Any, Any]:
@@ -183,7 +198,7 @@ class HfEngine:
             **({"length_penalty": decoding.length_penalty, "early_stopping": early} if beams > 1 else {}),
             repetition_penalty=decoding.repetition_penalty,
             no_repeat_ngram_size=decoding.no_repeat_ngram_size,
-            eos_token_id=self.loaded.eos_id,
+            eos_token_id=list(self.loaded.eos_ids),
             pad_token_id=self._pad_id(),
             bos_token_id=None,
             decoder_start_token_id=self.model.generation_config.decoder_start_token_id,
@@ -194,35 +209,30 @@ class HfEngine:
         import torch
 
         rows = [_teacher_forced(self.loaded, self.model, context, target) for context, target in pairs]
-        width = max(len(row["inputs"]) for row in rows)
-        longest = max(len(target) for _, target in pairs)
-        inputs = torch.zeros(len(rows), width, dtype=torch.long)
-        where = torch.zeros(len(rows), longest, dtype=torch.long)
-        targets = torch.zeros(len(rows), longest, dtype=torch.long)
-        counted = torch.zeros(len(rows), longest, dtype=torch.bool)
+        inputs = torch.zeros(len(rows), max(len(row["inputs"]) for row in rows), dtype=torch.long)
         for i, row in enumerate(rows):
-            n = len(row["targets"])
             inputs[i, : len(row["inputs"])] = torch.tensor(row["inputs"])
-            where[i, :n] = torch.arange(row["first"], row["first"] + n)
-            targets[i, :n] = torch.tensor(row["targets"])
-            counted[i, :n] = True
-        device = self.device
+        first = min(row["first"] for row in rows)
         with torch.inference_mode():
-            logits = self._target_logits([row["source"] for row in rows], inputs.to(device), where.to(device)).float()
-            chosen = logits.log_softmax(-1).gather(-1, targets.to(device)[:, :, None])[:, :, 0]
-            return (chosen * counted.to(device)).double().sum(-1).tolist()
+            logits = self._logits([row["source"] for row in rows], inputs.to(self.device), first)  # (rows, width, V)
+            scores = []
+            for row, of_row in zip(rows, logits, strict=True):
+                targets = torch.tensor(row["targets"], dtype=torch.long, device=self.device)
+                of_targets = of_row[row["first"] - first :][: len(targets)].float()  # (targets, V)
+                chosen = of_targets.gather(1, targets[:, None])[:, 0] - of_targets.logsumexp(-1)
+                scores.append(chosen.double().sum().item())
+        return scores
 
-    def _target_logits(self, sources: list[Sequence[int] | None], inputs: Any, where: Any) -> Any:
-        """(rows, targets, V) logits at the positions `where` (rows, targets) of the decoder's `inputs`."""
+    def _logits(self, sources: list[Sequence[int] | None], inputs: Any, first: int) -> Any:
+        """(rows, positions, V) logits of the decoder's `inputs` from position `first` on."""
         if self.loaded.encoder_decoder:
             source, mask = self._padded([tuple(tokens) for tokens in sources])
             out = self.model(input_ids=source, attention_mask=mask, decoder_input_ids=inputs, use_cache=False)
-            return out.logits.gather(1, where[:, :, None].expand(-1, -1, out.logits.shape[-1]))
-        # right padding lies after every real token, where causal attention cannot see it; the head, which is most of
-        # the memory, sees the target positions alone
-        hidden = self.model.base_model(input_ids=inputs, use_cache=False).last_hidden_state
-        hidden = hidden.gather(1, where[:, :, None].expand(-1, -1, hidden.shape[-1]))
-        return self.model.get_output_embeddings()(hidden)
+            return out.logits[:, first:]
+        # right padding lies after every real token, where causal attention cannot see it
+        if self._keeps_logits:  # the head, which is most of the memory, need not see the context
+            return self.model(input_ids=inputs, use_cache=False, logits_to_keep=inputs.shape[1] - first).logits
+        return self.model(input_ids=inputs, use_cache=False).logits[:, first:]
 
 
 class _KeyedDraw:
@@ -244,10 +254,27 @@ class _KeyedDraw:
         return torch.full_like(scores, float("-inf")).scatter_(1, drawn[:, None].to(scores.device), 0.0)
 
 
-def _ended(tokens: list[int], eos_id: int, limit: int) -> tuple[list[int], bool]:
-    """(tokens before the end token, whether there is one)."""
-    tokens = tokens[:limit]
-    return (tokens[: tokens.index(eos_id)], True) if eos_id in tokens else (tokens, False)
+def _ended(tokens: list[int], eos_ids: tuple[int, ...], limit: int) -> tuple[list[int], int | None]:
+    """(tokens before the end token, the end token or None)."""
+    for i, token in enumerate(tokens[:limit]):
+        if token in eos_ids:
+            return tokens[:i], token
+    return tokens[:limit], None
+
+
+def _rounded(model: Any, dtype: str) -> Any:
+    """`model` with its weights rounded in place, but for its output head: logits rounded to 16 bits tie."""
+    import torch
+
+    head = model.get_output_embeddings()
+    whole = torch.nn.Linear(head.in_features, head.out_features, bias=head.bias is not None, device=head.weight.device)
+    with torch.no_grad():
+        for name, value in head.named_parameters():
+            getattr(whole, name).copy_(value)
+    model.to({"bf16": torch.bfloat16, "fp16": torch.float16}[dtype])
+    whole.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+    model.set_output_embeddings(whole)
+    return model
 
 
 def _teacher_forced(loaded: LoadedModel, model: Any, context: Sequence[int], target: Sequence[int]) -> dict[str, Any]:

@@ -1,0 +1,125 @@
+"""Talking to the model hub: quietly, without waiting where there is no network, with errors that say what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from functools import lru_cache
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+from dialoeval.errors import UserError
+
+_NO_HUB = "models that need no hub: tiny, smollm2 (dialoeval fetch smollm2), or a folder (model.path=FOLDER)"
+
+
+@lru_cache(maxsize=1)
+def hub_answers() -> bool:
+    """Whether the hub's name can be looked up; a proxy is trusted to do that.
+
+    transformers repeats a failed request for half a minute a file, which without a network is only waiting.
+    """
+    from huggingface_hub.constants import ENDPOINT, is_offline_mode
+
+    if is_offline_mode():
+        return False
+    if getproxies().keys() & {"https", "all"}:
+        return True
+    place = urlsplit(ENDPOINT)
+    try:
+        socket.getaddrinfo(place.hostname, place.port or 443)
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """No loading bars, hints or retry notices of transformers and huggingface_hub: a run has its own progress."""
+    import transformers.utils.logging as hf
+
+    hub = logging.getLogger("huggingface_hub")
+    level, hub_level, bars = hf.get_verbosity(), hub.level, hf.is_progress_bar_enabled()
+    hf.set_verbosity_error()
+    hub.setLevel(logging.ERROR)
+    hf.disable_progress_bar()
+    try:
+        yield
+    finally:
+        hf.set_verbosity(level)
+        hub.setLevel(hub_level)
+        if bars:
+            hf.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def explained(path: str, place: str) -> Iterator[None]:
+    """Turn what can go wrong with a model into one sentence that says what to do.
+
+    Args:
+        path: the model as the user named it.
+        place: its folder, or its name on the hub.
+
+    Raises:
+        UserError: in place of the exceptions of transformers, huggingface_hub, safetensors, tokenizers and the network.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if (sentence := _sentence(path, place, error)) is None:
+            raise
+        raise UserError(sentence) from error
+
+
+def _sentence(path: str, place: str, error: Exception) -> str | None:
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    chain = _chain(error)
+
+    def among(*kinds: type) -> bool:
+        return any(isinstance(link, kinds) for link in chain)
+
+    if isinstance(error, MemoryError) or "out of memory" in str(error):
+        return None
+    if os.path.isdir(place):
+        return f"{path} is not a model that can be loaded: {_first_line(error)}"
+    if among(GatedRepoError):
+        return f"{path} is gated: accept its terms on the hub, then set HF_TOKEN"
+    if among(RevisionNotFoundError):
+        return f"{path} has no such revision on the hub: check model.revision"
+    if among(RepositoryNotFoundError):
+        return f"the hub has no model {path}, or it is private (then set HF_TOKEN); check model.path"
+    if among(HFValidationError):
+        return f"{path} is neither a folder here nor a name that the hub could have"
+    if among(LocalEntryNotFoundError, ConnectionError) or any(
+        type(link).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2") for link in chain
+    ):
+        return f"cannot load the model {path}: it is not on this machine, and the hub cannot be reached. {_NO_HUB}"
+    if isinstance(error, OSError | ValueError | KeyError | RuntimeError | ImportError) or type(error).__module__.split(
+        "."
+    )[0] in ("safetensors", "huggingface_hub", "tokenizers", "safetensors_rust"):
+        return f"{path} is not a model that can be loaded: {_first_line(error)}"
+    return None
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        error = error.__cause__ or error.__context__
+    return chain
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
