@@ -11,8 +11,8 @@ def main(arguments: Sequence[str]) -> int:
     """Write the page, and its main table as Markdown, CSV and LaTeX beside it."""
     parser = argparse.ArgumentParser(
         prog="dialoeval report",
-        description="One HTML file of runs: scores with intervals, plots, searchable replies, settings. It opens from the "
-        "disk and needs no network. The main table is written beside it as .md, .csv and .tex.",
+        description="One HTML file of runs: scores with intervals, plots, searchable replies, settings. It opens from "
+        "the disk and needs no network. The main table is written beside it as .md, .csv and .tex.",
     )
     parser.add_argument("runs", nargs="+", metavar="RUN|SWEEP", help="run folders, names, or sweep folders")
     parser.add_argument("--out", default="report.html", metavar="FILE.html")

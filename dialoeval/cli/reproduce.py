@@ -6,43 +6,98 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-EPILOG = """  dialoeval reproduce reddit6k --data FOLDER    # with human.ref.6k.txt: the Human row's diversity figures
-  dialoeval reproduce dstc7 --data FOLDER       # with references.jsonl and replies.jsonl of the public release
+EPILOG = """  dialoeval reproduce reddit6k --data FOLDER    # with human.ref.6k.txt: the Human row's diversity and length
+  dialoeval reproduce dstc7 --data FOLDER       # a DSTC-7 release: references.jsonl and replies.jsonl,
+                                                # or test.refs.txt and <system>.convos.txt files
 To make the generated rows (weights from the hub, data rebuilt by the paper's scripts):
-  dialoeval run model=dialogpt-medium decoding=beam dataset=reddit6k dataset.path=FILE protocol=reddit6k
+  dialoeval run experiment=paper_reddit6k_beam dataset.path=FILE
 """
+ENDINGS = (".md", ".json", ".csv", ".tex", ".html")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print a table of the paper with ours and the difference below each row."""
     parser = argparse.ArgumentParser(
         prog="dialoeval reproduce",
-        description="Print one of the paper's tables beside what was measured here, with the difference in each cell.",
+        description="Print one of the paper's tables beside what was measured here, with the difference in each cell, "
+        "what each row was computed from, and why the others could not be.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("table", choices=("dstc7", "reddit6k"))
     parser.add_argument("--data", metavar="FOLDER", help="the published replies and references")
-    parser.add_argument("--reports-dir", default="reports", metavar="DIR", help="where complete runs are looked for")
-    parser.add_argument("--human", action="store_true", help="print the paper's human evaluation with intervals, too")
-    parser.add_argument("--out", metavar="FILE.md", help="write it too")
+    parser.add_argument("--runs", nargs="+", metavar="DIR", help="run folders, or folders that hold some [reports]")
+    parser.add_argument("--out", metavar="FILE", help=f"write it too: {', '.join(ENDINGS)}")
     options = parser.parse_args(arguments)
     from dialoeval.errors import UserError
-    from dialoeval.files import write_text
-    from dialoeval.reports.reproduce import human_evaluation, paper_tables, reproduce, to_table
-    from dialoeval.runs.folder import RunFolder
+    from dialoeval.reports.reproduce import reproduce, sources, to_table
 
+    if options.out and Path(options.out).suffix not in ENDINGS:
+        raise UserError(f"--out {options.out}: the name must end in one of {', '.join(ENDINGS)}")
     data = Path(options.data) if options.data else None
     if data is not None and not data.is_dir():
         raise UserError(f"there is no folder {options.data}")
-    runs = [RunFolder(path.parent) for path in sorted(Path(options.reports_dir).glob("*/manifest.json"))]
-    rows = reproduce(options.table, data, runs)
-    text = f"{to_table(rows).to_markdown()}\nBLEU, METEOR and distinct in percent. What each row was computed from:\n\n"
-    text += "".join(f"- {row.system}: {row.source}\n" for row in rows)
-    text += f"\nPublished figures: {paper_tables()['paper']}; {paper_tables()['source']}\n"
-    if options.human:
-        text += f"\n{human_evaluation().to_markdown()}"
+    rows = reproduce(options.table, data, _run_folders(options.runs), progress=True)
+    table, said = to_table(rows), sources(rows)
+    text = _text(options.table, table, said)
     print(text, end="")
     if options.out:
-        write_text(options.out, text)
+        _write(Path(options.out), options.table, rows, table, said, text)
+        print(f"\nwritten: {options.out}")
     return 0
+
+
+def _run_folders(given: list[str] | None) -> list:
+    from dialoeval.errors import UserError
+    from dialoeval.runs.folder import RunFolder
+
+    found = []
+    for name in given if given is not None else ["reports"]:
+        path = Path(name)
+        if given is not None and not path.is_dir():
+            raise UserError(f"there is no folder {name}")
+        files = [path / "manifest.json"] if (path / "manifest.json").is_file() else sorted(path.glob("*/manifest.json"))
+        found += [RunFolder(file.parent) for file in files]
+    return found
+
+
+def _text(name: str, table, said: list[str]) -> str:
+    from dialoeval.reports.paper import human_evaluation, published
+
+    parts = [
+        f"# {published()['tables'][name]['title']}\n",
+        table.to_markdown(),
+        "BLEU, METEOR and distinct in percent. What each row was computed from:\n",
+        "".join(f"- {line}\n" for line in said),
+        f"Published figures: {published()['paper']}; {published()['source']}\n",
+    ]
+    if note := published()["tables"][name].get("note"):
+        parts.append(f"{note}\n")
+    if name == "reddit6k":
+        parts += ["## Human evaluation\n", human_evaluation().to_markdown(), f"{HUMAN_NOTE}\n"]
+    return "\n".join(parts)
+
+
+HUMAN_NOTE = (
+    "Judgments of single replies as published; A preferred: share of the judgments that were not ties, with its exact "
+    "95% interval; p: exact two-sided sign test. Three judges saw each reply, so that judgments are not independent: "
+    "the true uncertainty is larger."
+)
+
+
+def _write(out: Path, name: str, rows, table, said: list[str], text: str) -> None:
+    from dialoeval.files import write_json, write_text
+    from dialoeval.reports.html import write_plain
+    from dialoeval.reports.paper import human_evaluation, published
+    from dialoeval.reports.reproduce import to_json
+
+    if out.suffix == ".json":
+        write_json(out, to_json(name, rows))
+    elif out.suffix == ".html":
+        title = published()["tables"][name]["title"]
+        sections = [("The paper's rows and ours", "BLEU, METEOR and distinct in percent.", table, said)]
+        if name == "reddit6k":
+            sections.append(("Human evaluation", HUMAN_NOTE, human_evaluation(), []))
+        write_plain(out, title, f"{published()['paper']}; {published()['source']}", sections)
+    else:
+        write_text(out, {".md": text, ".csv": table.to_csv(), ".tex": table.to_latex()}[out.suffix])

@@ -56,14 +56,14 @@ def write_comparison(comparisons: Sequence[Comparison], settings: Settings, out_
 
 
 def write_plain(
-    out_path: str | os.PathLike[str], title: str, meta: str, sections: Sequence[tuple[str, str, Table]]
+    out_path: str | os.PathLike[str], title: str, meta: str, sections: Sequence[tuple[str, str, Table, Sequence[str]]]
 ) -> None:
     """Write a page of tables alone.
 
     Args:
-        meta: a line below the title; sections: (heading, remark, table).
+        meta: a line below the title; sections: (heading, remark, table, lines of a list below it).
     """
-    tables = [(heading, remark, Markup(table.to_html())) for heading, remark, table in sections]
+    tables = [(heading, remark, Markup(table.to_html()), lines) for heading, remark, table, lines in sections]
     _write_page(out_path, "plain.html", {"title": title, "meta": meta, "sections": tables})
 
 
@@ -104,7 +104,7 @@ def _report(runs: list[LoadedRun], table: Table, title: str | None) -> dict[str,
     plots = [*setting_plots(names, runs), diversity_scatter(names, runs), length_plot(names, runs)]
     datasets = list(dict.fromkeys(run.dataset for run in runs))
     return {
-        "title": title or (names[0] if len(names) == 1 else f"{len(names)} runs"),
+        "title": title or (names[0] if len(names) == 1 else f"{len(names)} runs on {_several(_dataset_names(runs))}"),
         "meta": _meta(runs),
         "names": names,
         "colours": [colour(i) for i in range(len(runs))],
@@ -128,16 +128,18 @@ def _report(runs: list[LoadedRun], table: Table, title: str | None) -> dict[str,
 
 
 def _meta(runs: Sequence[LoadedRun]) -> str:
-    """Of how many runs, on which data and under which protocol the page is."""
+    """On which data and under which protocol the page is."""
+    sizes = _several([f"{len(run.ids):,}" for run in runs])
+    protocols = _several([(run.scores.get("protocol") or {}).get("name") for run in runs])
+    return f"{_several(_dataset_names(runs))}, {sizes} examples, protocol {protocols}"
 
-    def several(values: Sequence[Any]) -> str:
-        return ", ".join(dict.fromkeys(map(str, values)))
 
-    number = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
-    sizes = several([f"{len(run.ids):,}" for run in runs])
-    names = several([run.config["dataset"].get("name") for run in runs])
-    protocols = several([(run.scores.get("protocol") or {}).get("name") for run in runs])
-    return f"{number} on {names}, {sizes} examples, protocol {protocols}"
+def _dataset_names(runs: Sequence[LoadedRun]) -> list[str]:
+    return [str(run.config["dataset"].get("name")) for run in runs]
+
+
+def _several(values: Sequence[Any]) -> str:
+    return ", ".join(dict.fromkeys(map(str, values)))
 
 
 def _exports(table: Table) -> dict[str, str]:
@@ -238,7 +240,7 @@ def embedded(names: Sequence[str], runs: Sequence[LoadedRun]) -> str:
             words = len(run.replies[i].split())
             replies[places[run.dataset, name]] = [run.replies[i], *scores, words, int(run.finish[i] == "length")]
         columns.append(replies)
-    labels = [str(runs[datasets[key]].config["dataset"].get("name")) for key in known]
+    labels = _dataset_names([runs[datasets[key]] for key in known])
     values = {"runs": names, "datasets": labels, "examples": examples, "replies": columns}
     text = json.dumps(values, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

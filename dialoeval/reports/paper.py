@@ -53,9 +53,9 @@ def human_evaluation() -> Table:
                 str(wins),
                 str(entry["ties"]),
                 str(losses),
-                Cell(100 * wins / (wins + losses), 1, "%", low, high),
+                Cell(100 * wins / (wins + losses), 1, "%"),
                 f"[{low:.1f}, {high:.1f}]",
-                f"{p_value:.2g}",
+                f"{p_value:.2g}" if p_value >= 1e-300 else "<1e-300",
             )
         )
     return Table(("Question", "A wins", "Ties", "B wins", "A preferred", "95% interval", "p (sign test)"), tuple(rows))

@@ -124,7 +124,7 @@ def interval_strips(runs: Sequence[LoadedRun]) -> list[dict[str, object]]:
         cells = [score_cell(run.scores, of) for run in runs]
         low, high = _extent([cell for cell in cells if cell.value is not None])
         if any(cell.value is not None for cell in cells):
-            ends = tuple(of.cell(edge / of.factor).figure for edge in (low, high))
+            ends = (f"{low:.3g}", f"{high:.3g}")
             strips.append(
                 {
                     "heading": of.heading,
@@ -176,7 +176,7 @@ def diversity_scatter(names: Sequence[str], runs: Sequence[LoadedRun]) -> Plot |
     marks += _apart(labels, width)
     marks.append(_text((LEFT + width - RIGHT) / 2, height - 4, "NIST-4", "middle", "axis"))
     svg = _frame("".join(marks), width, height, "Dist-2 against NIST-4")
-    return Plot("Relevance and diversity", "Dist-2 (upwards) against NIST-4, with 95% intervals.", svg)
+    return Plot("Relevance and diversity", "Dist-2 (upwards) against NIST-4, with 95% intervals.", svg, wide=True)
 
 
 def _apart(labels: Sequence[tuple[float, float, str]], width: int) -> list[str]:
@@ -223,7 +223,7 @@ def length_plot(names: Sequence[str], runs: Sequence[LoadedRun]) -> Plot:
         marks.append(_text(RIGHT + (words + 0.5) * bar, height - BOTTOM + 16, label, "middle"))
     marks.append(_text(width / 2, height - 4, "words in a reply", "middle", "axis"))
     note = "Share of replies by length; the references' in grey." if any(human) else "Share of replies by length."
-    return Plot("Reply length", note, _frame("".join(marks), width, height, "histograms of reply lengths"))
+    return Plot("Reply length", note, _frame("".join(marks), width, height, "histograms of reply lengths"), wide=True)
 
 
 def _shares(lengths: Sequence[int]) -> list[float]:

@@ -10,148 +10,208 @@ from typing import Any
 from dialoeval.config import ScoringConfig
 from dialoeval.config.compose import group
 from dialoeval.errors import UserError
-from dialoeval.files import read_json, read_jsonl, read_lines
-from dialoeval.paths import assets_dir
-from dialoeval.reports.tables import PAPER_COLUMNS, Table, figure
+from dialoeval.files import read_json, read_lines
+from dialoeval.reports.paper import PAPER, printed_cell, published
+from dialoeval.reports.read import read_config
+from dialoeval.reports.release import System, read_systems
+from dialoeval.reports.tables import PAPER_COLUMNS, Cell, Table, score_cell
 from dialoeval.runs.folder import RunFolder
 
-TABLES = ("dstc7", "reddit6k")
-# Rows of the paper's tables and the runs that make them: the model's hub name and what its decoding must be.
+# Rows of the paper's tables, and the runs that make them: the model and its decoding.
 GENERATED = {
-    "DialoGPT 117M": ("microsoft/DialoGPT-small", "greedy", 1),
-    "DialoGPT 345M": ("microsoft/DialoGPT-medium", "greedy", 1),
-    "DialoGPT 762M": ("microsoft/DialoGPT-large", "greedy", 1),
-    "DialoGPT 345M beam": ("microsoft/DialoGPT-medium", "beam", 10),
-    "DialoGPT 345M MMI": ("microsoft/DialoGPT-medium", "mmi", 1),
+    "DialoGPT 117M": ("dialogpt-small", "greedy"),
+    "DialoGPT 345M": ("dialogpt-medium", "greedy"),
+    "DialoGPT 762M": ("dialogpt-large", "greedy"),
+    "DialoGPT 345M beam": ("dialogpt-medium", "beam 10"),
+    "DialoGPT 345M MMI": ("dialogpt-medium", "mmi"),
 }
-# The organisers' names of the systems whose replies were released, where they differ from the release's.
+# The organisers' names of systems that the release calls otherwise. "TeamX" is "TeamX-Primary" there.
 ORGANISERS = {
     "Constant": "Baseline (constant)",
     "Random": "Baseline (random)",
     "Baseline": "Baseline (seq2seq)",
-    "S2S": "Baseline (seq2seq)",
     "Human": "Human",
 }
 
 
 @dataclass(frozen=True)
-class Row:
-    """One row: the paper's (or organisers') figures, ours, and what ours were computed from, or why there are none."""
+class Line:
+    """Figures in the unit the paper prints, and where they come from.
 
-    system: str
-    published: dict[str, float]  # as printed: percent where the paper's table has percent
-    ours: dict[str, Any] | None  # as in scores.json
+    Attributes:
+        label: what the table's line is called.
+        cells: one a column of the paper.
+        source: where the figures are published, or what they were computed from.
+    """
+
+    label: str
+    cells: tuple[Cell, ...]
     source: str
 
 
-def paper_tables() -> dict[str, Any]:
-    """The paper's figures, which the package carries with their source."""
-    return read_json(assets_dir() / "paper" / "tables.json")
+@dataclass(frozen=True)
+class Row:
+    """A system: published figures (the first are those to compare with), ours, and why ours are missing."""
+
+    system: str
+    published: tuple[Line, ...] = ()
+    measured: tuple[Line, ...] = ()
+    missing: str = ""
 
 
-def reproduce(table: str, data: Path | None, runs: Iterable[RunFolder]) -> list[Row]:
-    """The rows of one of the paper's tables.
+def reproduce(table: str, data: Path | None, runs: Iterable[RunFolder], *, progress: bool = False) -> list[Row]:
+    """The rows of one of the paper's tables, then what else was found: released replies, other runs.
 
     Args:
-        data: a folder with the table's published replies: ``human.ref.6k.txt`` (reddit6k), or ``references.jsonl`` and
-            ``replies.jsonl`` of the DSTC7 human-evaluation release (dstc7).
-        runs: complete runs, of which those of the paper's models on this table's data are rows.
+        table: "dstc7" or "reddit6k".
+        data: a folder with the table's published replies: ``human.ref.6k.txt`` (reddit6k), or a DSTC-7 release
+            (`dialoeval.reports.release.read_systems`).
+        runs: run folders, of which the complete ones of DialoGPT models on this table's data are rows.
 
     Raises:
         UserError: unknown table, or a folder without the files.
     """
-    if table not in TABLES:
-        raise UserError(f"unknown table {table!r} (known: {', '.join(TABLES)})")
-    published = paper_tables()["tables"][table]["rows"]
-    found = _from_runs(table, runs)
-    if table == "reddit6k":
-        found |= _reddit6k_human(data) if data else {}
-    rows = [
-        Row(system, figures, *found.get(system, (None, _why_missing(table, system, data))))
-        for system, figures in published.items()
-    ]
-    return rows + (_dstc7_release(data) if table == "dstc7" and data else [])
+    if table not in PAPER:
+        raise UserError(f"unknown table {table!r} (known: {', '.join(PAPER)})")
+    made, unread = _from_runs(table, runs)
+    if table == "reddit6k" and data:
+        made.setdefault("Human", []).append(_reddit6k_human(data))
+    rows = []
+    for system, figures in published()["tables"][table]["rows"].items():
+        lines = tuple(made.pop(system, ()))
+        missing = "" if lines else _why_missing(table, system, data)
+        rows.append(Row(system, (_printed(figures, "the paper", published()["source"]),), lines, missing))
+    rows += [Row(system, (), tuple(lines)) for system, lines in made.items()]
+    rows += [Row(name, missing=f"it cannot be read: {why}") for name, why in unread.items()]
+    if table == "dstc7" and data:
+        official = _official(data)
+        rows += [_release_row(system, official, progress) for system in read_systems(data)]
+    return rows
 
 
-def to_table(rows: list[Row]) -> Table:
-    """Three lines a system: published, ours, difference."""
+def to_table(rows: Iterable[Row]) -> Table:
+    """The published figures of each system, ours below them, and the difference."""
     headings = ("System", *(column.heading for column in PAPER_COLUMNS))
-    lines: list[tuple[str, ...]] = []
+    lines: list[tuple[str | Cell, ...]] = []
     for row in rows:
-        lines.append((row.system, *(_shown(row.published.get(c.name), c.decimals) for c in PAPER_COLUMNS)))
-        if row.ours is None:
-            continue
-        ours = {c.name: _scaled(row.ours, c.name, c.factor) for c in PAPER_COLUMNS}
-        lines.append(("  measured here", *(_shown(ours[c.name], c.decimals) for c in PAPER_COLUMNS)))
-        differences = []
-        for column in PAPER_COLUMNS:
-            theirs, mine = row.published.get(column.name), ours[column.name]
-            both = theirs is not None and mine is not None
-            differences.append(f"{mine - theirs:+.{column.decimals}f}" if both else "–")
-        lines.append(("  difference", *differences))
+        first, *others = row.published or (None,)
+        if first:
+            lines.append((f"{row.system}, {first.label}", *first.cells))
+        for ours in row.measured:
+            lines.append((f"{row.system}, {ours.label}", *ours.cells))
+            if first:
+                lines.append((f"{row.system}, difference", *difference(ours, first)))
+        lines += [(f"{row.system}, {other.label}", *other.cells) for other in others if other]
     return Table(headings, tuple(lines))
 
 
-def human_evaluation() -> Table:
-    """The paper's pairwise human judgments with what they can bear: share of decided judgments, interval, sign test.
-
-    The interval is Wilson's, 95%; the p-value that of the two-sided sign test without ties. Three judges saw each
-    example, so that judgments are not independent: the true uncertainty is larger.
-    """
-    rows = []
-    for entry in paper_tables()["human_evaluation"]["rows"]:
-        wins, losses = entry["wins"], entry["losses"]
-        low, high = wilson(wins, wins + losses)
-        rows.append(
-            (
-                f"{entry['question']}: {entry['a']} vs {entry['b']}",
-                str(wins),
-                str(entry["ties"]),
-                str(losses),
-                f"{100 * wins / (wins + losses):.1f}% [{100 * low:.1f}, {100 * high:.1f}]",
-                f"{sign_test(wins, losses):.2g}",
-            )
-        )
-    return Table(("Question", "A wins", "ties", "B wins", "A preferred (95%)", "p"), tuple(rows))
+def difference(ours: Line, theirs: Line) -> tuple[Cell, ...]:
+    """Ours less theirs, a cell a column."""
+    cells = []
+    for column, a, b in zip(PAPER_COLUMNS, ours.cells, theirs.cells, strict=True):
+        value = None if a.value is None or b.value is None else a.value - b.value
+        cells.append(Cell(value, column.decimals, signed=True))
+    return tuple(cells)
 
 
-def wilson(successes: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson's score interval of a share (Wilson 1927)."""
-    share, z2 = successes / n, z * z
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = z / (1 + z2 / n) * (share * (1 - share) / n + z2 / (4 * n * n)) ** 0.5
-    return centre - half, centre + half
+def sources(rows: Iterable[Row]) -> list[str]:
+    """Of each row, what it was computed from, or why it could not be."""
+    said = []
+    for row in rows:
+        said += [f"{row.system}, {line.label}: {line.source}" for line in row.measured]
+        if row.missing:
+            said.append(f"{row.system}: not measured: {row.missing}")
+    return said
 
 
-def sign_test(wins: int, losses: int) -> float:
-    """Two-sided exact p-value of a fair coin: twice the smaller tail, at most 1."""
-    import math
+def to_json(table: str, rows: Iterable[Row]) -> dict[str, Any]:
+    """All of it as plain values, in the units of the paper's tables."""
 
-    n, k = wins + losses, min(wins, losses)
-    logs = [math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) - n * math.log(2) for i in range(k + 1)]
-    return min(1.0, 2 * math.fsum(map(math.exp, logs)))
+    def line(one: Line) -> dict[str, Any]:
+        return {"label": one.label, "source": one.source, "figures": figures(one.cells)}
+
+    def figures(cells: Iterable[Cell]) -> dict[str, float | None]:
+        return {column.name: cell.value for column, cell in zip(PAPER_COLUMNS, cells, strict=True)}
+
+    return {
+        "schema": 1,
+        "table": table,
+        "units": published()["units"],
+        "rows": [
+            {
+                "system": row.system,
+                "published": [line(one) for one in row.published],
+                "measured": [line(one) for one in row.measured],
+                "differences": [figures(difference(one, row.published[0])) for one in row.measured if row.published],
+                "missing": row.missing or None,
+            }
+            for row in rows
+        ],
+    }
 
 
-def _from_runs(table: str, runs: Iterable[RunFolder]) -> dict[str, tuple[dict[str, Any], str]]:
-    import yaml
+def _measured(label: str, scores: dict[str, Any], source: str, why: str = "") -> Line:
+    cells = (score_cell(scores, column, intervals=False) for column in PAPER_COLUMNS)
+    told = (Cell(None, cell.decimals, cell.suffix, why=why) if cell.value is None and why else cell for cell in cells)
+    return Line(label, tuple(told), source)
 
-    found = {}
+
+def _printed(figures: dict[str, float], label: str, source: str) -> Line:
+    return Line(label, tuple(printed_cell(figures.get(c.name), c) for c in PAPER_COLUMNS), source)
+
+
+def _as_printed(figures: dict[str, float]) -> dict[str, float]:
+    """Figures of the official tools (fractions, distinct called div) in the unit of the paper's tables."""
+    renamed = {name.replace("div", "distinct"): value for name, value in figures.items()}
+    return {c.name: renamed[c.name] * c.factor for c in PAPER_COLUMNS if c.name in renamed}
+
+
+def _from_runs(table: str, runs: Iterable[RunFolder]) -> tuple[dict[str, list[Line]], dict[str, str]]:
+    """({row of the paper, or a name of its own: lines}, {run: why it cannot be read}) of complete DialoGPT runs on the
+    table's data and protocol."""
+    found: dict[str, list[Line]] = {}
+    unread = {}
     for folder in runs:
-        scores = folder.scores() if folder.is_complete() else None
-        if scores is None or scores["protocol"]["name"] != table:
+        try:
+            scores = folder.scores() if folder.is_complete() else None
+            if scores is None or (scores.get("protocol") or {}).get("name") != table:
+                continue
+            config = read_config(folder)
+        except UserError as error:
+            unread[folder.path.name] = str(error)
             continue
-        config = yaml.safe_load((folder.path / "config.yaml").read_text(encoding="utf-8"))
-        if config["dataset"]["kind"] != table or config["dataset"]["limit"] is not None:
+        model = _model(config)
+        if config["dataset"].get("kind") != table or not model.startswith("dialogpt"):
             continue
-        decoding = config["decoding"]
-        what = "mmi" if decoding["rerank"] == "mmi" else decoding["strategy"]
-        for system, wanted in GENERATED.items():
-            if (config["model"]["path"], what, decoding["num_beams"]) == wanted:
-                found[system] = (scores, f"run {folder.path.name}")
-    return found
+        what = _decoding(config["decoding"])
+        system = next((row for row, wanted in GENERATED.items() if wanted == (model, what)), f"{model} {what}")
+        found.setdefault(system, []).append(_measured("measured here", scores, _run_source(folder, config, scores)))
+    return found, unread
 
 
-def _reddit6k_human(data: Path) -> dict[str, tuple[dict[str, Any], str]]:
+def _model(config: dict[str, Any]) -> str:
+    """``dialogpt-medium`` of a hub's or a folder's name; trained checkpoints keep names of their own."""
+    return str(config["model"].get("path", "")).rstrip("/").rsplit("/", 1)[-1].lower()
+
+
+def _decoding(decoding: dict[str, Any]) -> str:
+    if decoding.get("rerank") not in (None, "none"):
+        return str(decoding["rerank"])
+    strategy = str(decoding.get("strategy"))
+    return f"{strategy} {decoding.get('num_beams')}" if strategy == "beam" else strategy
+
+
+def _run_source(folder: RunFolder, config: dict[str, Any], scores: dict[str, Any]) -> str:
+    decoding = config["decoding"]
+    shown = ("length_penalty", "no_repeat_ngram_size", "min_new_tokens", "max_new_tokens", "num_candidates", "top_k")
+    settings = ", ".join(f"{key}={decoding.get(key)}" for key in shown)
+    limit = (
+        "" if config["dataset"].get("limit") is None else f" (limit {config['dataset']['limit']}: not the whole set)"
+    )
+    return f"run {folder.path}, {scores['n']} examples{limit}, {settings}"
+
+
+def _reddit6k_human(data: Path) -> Line:
     from dialoeval.metrics import score
 
     file = data / "human.ref.6k.txt"
@@ -160,66 +220,52 @@ def _reddit6k_human(data: Path) -> dict[str, tuple[dict[str, Any], str]]:
     replies = [line for _, line in read_lines(file)]
     scoring = ScoringConfig(meteor=False, resamples=0)
     scores = score(replies, [[] for _ in replies], group("protocol", "reddit6k"), scoring).to_json()
-    return {"Human": (scores, f"{file.name}: {len(replies)} replies; its references are not public")}
+    why = "the references of these replies are not public"
+    return _measured("measured here", scores, f"{file}: {len(replies)} replies; {why}", why)
 
 
-def _dstc7_release(data: Path) -> list[Row]:
-    """Rows of every system whose replies the folder has, beside the organisers' figures for the full test set."""
+def _official(data: Path) -> dict[str, dict[str, float]]:
+    """What the official tools print for the released replies: of the folder's official.json, else the package's own."""
+    file = data / "official.json"
+    ours = published()["dstc7_release"]["systems"]
+    given = read_json(file) if file.is_file() else {}
+    if not isinstance(given, dict) or not all(isinstance(figures, dict) for figures in given.values()):
+        raise UserError(f"{file} must hold one object of figures a system")
+    return ours | given
+
+
+def _release_row(system: System, official: dict[str, dict[str, float]], progress: bool) -> Row:
     from dialoeval.metrics import score
 
-    replies_file, references_file = data / "replies.jsonl", data / "references.jsonl"
-    for file in (replies_file, references_file):
-        if not file.is_file():
-            raise UserError(f"{data} has no {file.name}")
-    references = {row["id"]: row["references"] for _, row in read_jsonl(references_file)}
-    systems: dict[str, dict[str, str]] = {}
-    for number, row in read_jsonl(replies_file):
-        if not {"system", "id", "reply"} <= row.keys():
-            raise UserError(f'{replies_file}, line {number}: needs "system", "id" and "reply"')
-        systems.setdefault(row["system"], {})[row["id"]] = row["reply"]
-    official = paper_tables()["dstc7_organisers"]
-    same_text = read_json(data / "official.json") if (data / "official.json").is_file() else {}
-    rows = []
-    for system, replies in systems.items():
-        ids = sorted(name for name in replies if name in references)
-        scores = score(
-            [replies[name] for name in ids],
-            [references[name] for name in ids],
-            group("protocol", "dstc7"),
-            ScoringConfig(resamples=0),
-            progress=True,
-        ).to_json()
-        if system in same_text:
-            published, against = same_text[system], "official.json, the official tools on the same replies"
-        else:
-            published = official["systems"].get(_organisers_name(system), {})
-            against = f"the organisers' scores of all {official['contexts']} contexts"
-        note = f"{replies_file.name}, {len(ids)} contexts; published: {against}"
-        rows.append(Row(f"{system} (released replies)", _as_printed(published), scores, note))
-    return rows
-
-
-def _organisers_name(system: str) -> str:
-    return ORGANISERS.get(system, f"{system}-Primary")
-
-
-def _as_printed(figures: dict[str, float]) -> dict[str, float]:
-    renamed = {name.replace("div", "distinct"): value for name, value in figures.items()}
-    return {c.name: renamed[c.name] * c.factor for c in PAPER_COLUMNS if c.name in renamed}
+    protocol, scoring = group("protocol", "dstc7"), ScoringConfig(resamples=0)
+    scores = score(system.replies, system.references, protocol, scoring, progress=progress).to_json()
+    organisers = published()["dstc7_organisers"]
+    all_contexts = organisers["systems"].get(ORGANISERS.get(system.name, f"{system.name}-Primary"))
+    lines = []
+    same_size = published()["dstc7_release"]["contexts"] == len(system.ids)
+    if same_size and system.name in official:
+        label = f"official tools, {len(system.ids):,} contexts"
+        lines.append(_printed(_as_printed(official[system.name]), label, published()["dstc7_release"]["source"]))
+    if all_contexts:
+        label = f"organisers, {organisers['contexts']:,} contexts"
+        lines.append(_printed(_as_printed(all_contexts), label, organisers["source"]))
+    source = f"{system.source}, {len(system.ids):,} contexts"
+    if system.left_out:
+        source += f"; {system.left_out:,} replies without references left out"
+    if lines and len(system.ids) != organisers["contexts"] and not (same_size and system.name in official):
+        source += (
+            f"; the difference is to the organisers' {organisers['contexts']:,} contexts, of which these are a part"
+        )
+    label = f"measured here, {len(system.ids):,} contexts"
+    return Row(f"{system.name} (released replies)", tuple(lines), (_measured(label, scores, source),))
 
 
 def _why_missing(table: str, system: str, data: Path | None) -> str:
     if system in GENERATED:
-        return f"no complete run of {GENERATED[system][0]} ({GENERATED[system][1]}) on {table}: needs its weights and the data"
+        model, decoding = GENERATED[system]
+        return f"no complete run of {model} ({decoding}) on {table}: it needs the weights and the rebuilt data"
     if table == "reddit6k" and data is None:
         return "no --data folder with human.ref.6k.txt"
-    return "its replies to the whole test set are not public"
-
-
-def _scaled(scores: dict[str, Any], name: str, factor: float) -> float | None:
-    value = figure(scores, name)
-    return None if value is None else value * factor
-
-
-def _shown(value: float | None, decimals: int) -> str:
-    return "–" if value is None else f"{value:.{decimals}f}"
+    if table == "reddit6k":
+        return "its replies are not public"
+    return "its replies to all 2,208 contexts are not public; the released ones stand below, given --data"
