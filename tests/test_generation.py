@@ -201,7 +201,8 @@ def test_encoder_decoder_models(family, tmp_path):
         made, prompt = BlenderbotForConditionalGeneration(config), "blenderbot"
     made.eval().save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    generator = open_generator(model(str(tmp_path), prompt=prompt, instruction="Reply."), EngineConfig(device="cpu"), GREEDY)
+    settings = {"prompt": prompt, "instruction": "Reply."}
+    generator = open_generator(model(str(tmp_path), **settings), EngineConfig(device="cpu"), GREEDY)
     assert generator.describe()["engine"] == "hf"
     replies = texts(generator, GREEDY, EXAMPLES[:4])
     alone = {n: r for e in EXAMPLES[:4] for n, r in texts(generator, GREEDY, [e]).items()}
@@ -291,3 +292,23 @@ def test_context_and_window(folder):
     assert reply["long"].dropped_turns > 0 and reply["empty"].dropped_turns == 0
     with pytest.raises(UserError, match="leaves no room"):
         texts(generator, DecodingConfig(name="x", strategy="greedy", max_new_tokens=500))
+
+
+@pytest.mark.parametrize("strategy", ["greedy", "beam"])
+def test_decoding_that_looks_back_never_sees_padding(folder, strategy):
+    beams = 3 if strategy == "beam" else 1
+    decoding = DecodingConfig(
+        name="x", strategy=strategy, num_beams=beams, no_repeat_ngram_size=2, repetition_penalty=1.3, max_new_tokens=10
+    )
+    generator = open_generator(model(folder), HF, decoding)
+    examples = [*EXAMPLES, Example("empty", ())]
+    together = {name: reply.text for name, reply in texts(generator, decoding, examples).items()}
+    alone = {name: r.text for example in examples for name, r in texts(generator, decoding, [example]).items()}
+    assert together == alone
+
+
+def test_rounded_weights_never_reach_a_float32_run(folder):
+    first = texts(open_generator(model(folder), HF, GREEDY), GREEDY)
+    rounded = open_generator(model(folder), EngineConfig(name="hf", device="cpu", dtype="bf16"), GREEDY)
+    assert texts(rounded, GREEDY)["e0"].logprob != first["e0"].logprob
+    assert texts(open_generator(model(folder), HF, GREEDY), GREEDY) == first

@@ -34,7 +34,8 @@ class Handler(BaseHTTPRequestHandler):
             self.server.seen.append({"path": self.path, "key": self.headers.get("Authorization"), **body})
             failure = self.server.failures.pop(0) if self.server.failures else None
         text = body["messages"][-1]["content"].upper()
-        answer = {"choices": [{"message": {"content": text}, "finish_reason": "stop"}], "usage": {"completion_tokens": 2}}
+        choice = {"message": {"content": text}, "finish_reason": "stop"}
+        answer = {"choices": [choice], "usage": {"completion_tokens": 2}}
         status, headers, data = failure or (200, {}, json.dumps(answer).encode())
         self.send_response(status)
         for name, value in headers.items():
@@ -76,7 +77,8 @@ def test_replies_roles_and_key(server, monkeypatch):
 
 
 def test_failures_are_tried_again(server):
-    server.failures = [(429, {"Retry-After": "0"}, b"slow down"), (500, {"Retry-After": "0"}, b""), (200, {}, b"{not json")]
+    now = {"Retry-After": "0"}
+    server.failures = [(429, now, b"slow down"), (500, now, b""), (200, {}, b"{not json")]
     made = generator(server, concurrency=1)
     assert len(list(made.reply(EXAMPLES[:2], GREEDY, 0))) == 2
     assert made.describe()["accounting"] == {"requests": 5, "retried": 3}
@@ -94,6 +96,31 @@ def test_what_cannot_be_mended_is_one_clear_error(server, failure, message):
     server.failures = [failure]
     with pytest.raises(UserError, match=message):
         list(generator(server, concurrency=1).reply(EXAMPLES[:1], GREEDY, 0))
+
+
+def test_a_redirect_never_carries_the_key_away(server, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    server.failures = [(302, {"Location": f"http://127.0.0.1:{server.server_port}/elsewhere"}, b"moved, secret")]
+    with pytest.raises(UserError, match="HTTP 302") as raised:
+        list(generator(server, concurrency=1).reply(EXAMPLES[:1], GREEDY, 0))
+    assert "secret" not in str(raised.value) and [seen["path"] for seen in server.seen] == ["/v1/chat/completions"]
+    with pytest.raises(UserError, match="no password"):
+        generator(server, base_url="http://me:secret@127.0.0.1:9/v1")
+
+
+def test_broken_answers_are_tried_again(server):
+    short = {"Retry-After": "0"}
+    server.failures = [(200, short, b"\xff\xfe"), (502, short, b"")]
+    made = generator(server, concurrency=1)
+    assert len(list(made.reply(EXAMPLES[:1], GREEDY, 0))) == 1 and made.describe()["accounting"]["retried"] == 2
+
+
+def test_turns_left_out_are_counted(server):
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    model = ModelConfig(name="m", path="some-model", max_turns=1)
+    made = open_generator(model, EngineConfig(name="openai", base_url=url), GREEDY)
+    (reply,) = made.reply(EXAMPLES[:1], GREEDY, 0)
+    assert reply.dropped_turns == 1 and len(server.seen[0]["messages"]) == 1
 
 
 def test_a_server_that_is_not_there(server):

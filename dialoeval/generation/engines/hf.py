@@ -213,7 +213,7 @@ class HfEngine:
         for i, row in enumerate(rows):
             inputs[i, : len(row["inputs"])] = torch.tensor(row["inputs"])
         first = min(row["first"] for row in rows)
-        with torch.inference_mode():
+        with torch.inference_mode(), quiet():
             logits = self._logits([row["source"] for row in rows], inputs.to(self.device), first)  # (rows, width, V)
             scores = []
             for row, of_row in zip(rows, logits, strict=True):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import email.utils
+import http.client
 import json
 import os
 import random
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +20,7 @@ from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError
 from dialoeval.generation import noise
+from dialoeval.generation.prompts import chat_messages
 from dialoeval.generation.types import Reply
 
 VERSION = 1
@@ -32,6 +35,8 @@ def open(model: ModelConfig, engine: EngineConfig, decoding: DecodingConfig) -> 
     """
     if not engine.base_url:
         raise UserError("engine=openai needs engine.base_url=URL (such as http://localhost:8000/v1)")
+    if "@" in urllib.parse.urlsplit(engine.base_url).netloc:
+        raise UserError("engine.base_url must hold no password: it is written to files (see engine.api_key_env)")
     if not engine.base_url.startswith(("http://", "https://")):
         raise UserError(f"engine.base_url={engine.base_url} is not an http:// or https:// address")
     unknown = {
@@ -60,6 +65,7 @@ class OpenAiGenerator:
         self.model, self.engine = model, engine
         self.pace = _Pace(engine.requests_per_minute)
         self.requests = self.retried = 0
+        self.stopped = threading.Event()
         self.counting = threading.Lock()
 
     def identity(self) -> dict[str, Any]:
@@ -76,7 +82,7 @@ class OpenAiGenerator:
         return {**self.identity(), "accounting": {"requests": self.requests, "retried": self.retried}}
 
     def chunk_size(self) -> int:
-        return self.engine.chunk or max(1, self.engine.concurrency) * 4
+        return self.engine.chunk or self.engine.concurrency * 4
 
     def reply(self, examples: Sequence[Example], decoding: DecodingConfig, seed: int) -> Iterator[Reply]:
         """Yield one reply an example, as they come.
@@ -84,17 +90,24 @@ class OpenAiGenerator:
         Raises:
             UserError: the server refuses, cannot be reached after all retries, or answers what is not a completion.
         """
-        with ThreadPoolExecutor(max(1, self.engine.concurrency)) as pool:
+        pool = ThreadPoolExecutor(self.engine.concurrency)
+        try:
             yield from pool.map(lambda example: self._one(example, decoding, seed), examples)
+        finally:
+            self.stopped.set()  # after an error or Ctrl-C nobody waits for retries, and nothing new is sent
+            pool.shutdown(cancel_futures=True)
+            self.stopped.clear()
 
     def close(self) -> None:
         """Nothing is held open."""
 
     def _one(self, example: Example, decoding: DecodingConfig, seed: int) -> Reply:
         sampling = decoding.strategy == "sample"
+        last, turns = self.model.max_turns, example.context
+        turns = turns[-last:] if last > 0 else turns
         body = {
             "model": self.model.path,
-            "messages": self._messages(example.context),
+            "messages": chat_messages(turns, self.model.system_prompt),
             "max_tokens": decoding.max_new_tokens,
             "temperature": decoding.temperature if sampling else 0.0,
             "top_p": decoding.top_p if sampling else 1.0,
@@ -111,14 +124,8 @@ class OpenAiGenerator:
             raise UserError(
                 f"{self.engine.base_url} answered what is not a chat completion: {str(answer)[:200]}"
             ) from error
-        return Reply(example.id, " ".join(text.split()), tokens, None, "length" if finish == "length" else "stop")
-
-    def _messages(self, turns: Sequence[str]) -> list[dict[str, str]]:
-        kept = list(turns[-self.model.max_turns :] if self.model.max_turns > 0 else turns) or [""]
-        roles = ("user", "assistant")
-        messages = [{"role": roles[(len(kept) - 1 - i) % 2], "content": turn} for i, turn in enumerate(kept)]
-        system = [{"role": "system", "content": self.model.system_prompt}] if self.model.system_prompt else []
-        return system + messages
+        finish = "length" if finish == "length" else "stop"
+        return Reply(example.id, " ".join(text.split()), tokens, None, finish, len(example.context) - len(turns))
 
     def _post(self, body: dict[str, Any]) -> Any:
         """Send, and send again after 408, 409, 429, 5xx and broken connections, ever later, as the server asks."""
@@ -135,25 +142,42 @@ class OpenAiGenerator:
                 with self.counting:
                     self.requests += 1
                 request = urllib.request.Request(url, data, self._headers())
-                with urllib.request.urlopen(request, timeout=self.engine.timeout) as response:
+                with _OPENER.open(request, timeout=self.engine.timeout) as response:
                     return json.loads(response.read())
             except urllib.error.HTTPError as error:
                 reason = f"HTTP {error.code}: {error.read()[:200].decode('utf-8', 'replace')}"
                 if error.code not in (408, 409, 429) and error.code < 500:
                     hint = f" (is {self.engine.api_key_env} set?)" if error.code in (401, 403) else ""
-                    raise UserError(f"{url} refuses the request: {reason}{hint}") from error
+                    raise UserError(f"{url} refuses the request: {self._without_key(reason)}{hint}") from None
                 wait = _retry_after(error.headers.get("Retry-After"), wait)
-            except (OSError, json.JSONDecodeError) as error:
+            except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: what came is not JSON
                 reason = f"{type(error).__name__}: {error}"
             if attempt < self.engine.retries:
-                time.sleep(wait)
-        raise UserError(f"{url} gave no answer after {self.engine.retries + 1} tries: {reason}")
+                self.stopped.wait(wait)
+            if self.stopped.is_set():
+                break
+        raise UserError(f"{url} gave no answer after {attempt + 1} tries: {self._without_key(reason)}")
+
+    def _without_key(self, text: str) -> str:
+        """Servers repeat keys in their complaints; errors are written to files."""
+        key = os.environ.get(self.engine.api_key_env)
+        return text.replace(key, "***") if key else text
 
     def _headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/json"}
         if key := os.environ.get(self.engine.api_key_env):
             headers["Authorization"] = f"Bearer {key}"
         return headers
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect would carry the key to another server: it is an error instead."""
+
+    def redirect_request(self, *arguments: Any) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(_NoRedirect)
 
 
 class _Pace:

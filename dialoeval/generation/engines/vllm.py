@@ -9,7 +9,7 @@ from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError
 from dialoeval.generation import noise
-from dialoeval.generation.models import load_tokenizer, resolve
+from dialoeval.generation.models import load, resolve
 from dialoeval.generation.prompts import Prompter
 from dialoeval.generation.types import Reply
 
@@ -40,8 +40,8 @@ def check(model: ModelConfig, decoding: DecodingConfig) -> None:
     """
     if decoding.strategy == "beam":
         raise UserError(
-            "engine=vllm cannot give the paper's beam search: it divides a beam's score by the length of prompt and reply, "
-            "transformers by that of the reply. Use engine=fast or hf"
+            "engine=vllm cannot give the paper's beam search: it divides a beam's score by the length of prompt and "
+            "reply, transformers by that of the reply. Use engine=fast or hf"
         )
     if decoding.rerank != "none":
         raise UserError("engine=vllm does not rerank: use engine=fast or hf")
@@ -52,12 +52,15 @@ def check(model: ModelConfig, decoding: DecodingConfig) -> None:
 
 
 class VllmGenerator:
-    """A `Generator` over vLLM's offline engine. Sampled replies are seeded an example, but are other draws than those of
-    ``fast`` and ``hf``, and vLLM does not promise that batches leave them unchanged."""
+    """A `Generator` over vLLM's offline engine. Sampled replies are seeded an example, but are other draws than those
+    of ``fast`` and ``hf``, and vLLM does not promise that batches leave them unchanged."""
 
     def __init__(self, vllm: Any, model: ModelConfig, engine: EngineConfig) -> None:
         self.vllm, self.model, self.engine = vllm, model, engine
-        self.tokenizer = load_tokenizer(model.path, model.revision)
+        described = load(model.path, revision=model.revision, weights=None, engine=engine, kind="described")
+        if described.encoder_decoder:
+            raise UserError("engine=vllm runs causal language models here: use engine=hf for an encoder-decoder model")
+        self.tokenizer, self.eos_id, self.weights = described.tokenizer, described.eos_id, described.identity
         self.prompter = Prompter(model, self.tokenizer)
         dtype = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}[engine.dtype]
         self.llm = vllm.LLM(
@@ -74,7 +77,7 @@ class VllmGenerator:
         return {
             "engine": "vllm",
             "engine_version": [VERSION, self.vllm.__version__],
-            "weights": f"{self.model.path}@{self.model.revision}",
+            **{key: value for key, value in self.weights.items() if key != "path"},
             "prompt": self.prompter.identity(),
             "dtype": self.engine.dtype,
         }
@@ -88,13 +91,20 @@ class VllmGenerator:
     def reply(self, examples: Sequence[Example], decoding: DecodingConfig, seed: int) -> Iterator[Reply]:
         """Yield one reply an example."""
         limit = self.window - decoding.max_new_tokens
+        if limit < 1:
+            raise UserError(
+                f"decoding.max_new_tokens={decoding.max_new_tokens} leaves no room for a context: the window is "
+                f"{self.window} tokens"
+            )
         built = [self.prompter.build(example.context, limit) for example in examples]
         prompts = [{"prompt_token_ids": list(prompt.token_ids)} for prompt in built]
         parameters = [self._parameters(decoding, noise.key(seed, example.id)) for example in examples]
         outputs = self.llm.generate(prompts, parameters, use_tqdm=False)
         for example, prompt, output in zip(examples, built, outputs, strict=True):
             made = output.outputs[0]
-            tokens = [token for token in made.token_ids if token != self.tokenizer.eos_token_id]
+            tokens = list(made.token_ids)
+            if tokens and tokens[-1] == self.eos_id:
+                tokens.pop()
             text = " ".join(self.tokenizer.decode(tokens, skip_special_tokens=True).split())
             logprob = None if made.cumulative_logprob is None else round(made.cumulative_logprob, 4)
             finish = "stop" if made.finish_reason == "stop" else "length"
