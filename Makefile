@@ -20,7 +20,7 @@ demo: $(STAMP)
 	$(BIN)/dialoeval run
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Trains the two embedded models from random weights and puts them into the package: an hour or so of one core.
 EMBEDDED := tiny tiny-backward

@@ -41,7 +41,9 @@ def uniforms(keys: ArrayLike, samples: ArrayLike, steps: ArrayLike) -> np.ndarra
         (rows,) float64, multiples of 2**-53.
     """
     with np.errstate(over="ignore"):
-        stream = _mix(np.asarray(keys, dtype=np.uint64) + (np.asarray(samples, dtype=np.uint64) + np.uint64(1)) * _GAMMA)
+        stream = _mix(
+            np.asarray(keys, dtype=np.uint64) + (np.asarray(samples, dtype=np.uint64) + np.uint64(1)) * _GAMMA
+        )
         bits = _mix(stream + (np.asarray(steps, dtype=np.uint64) + np.uint64(1)) * _GAMMA)
     return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
