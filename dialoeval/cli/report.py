@@ -14,7 +14,7 @@ def main(arguments: Sequence[str]) -> int:
         description="One HTML file of runs: scores with intervals, plots, searchable replies, settings. It opens from "
         "the disk and needs no network. The main table is written beside it as .md, .csv and .tex.",
     )
-    parser.add_argument("runs", nargs="+", metavar="RUN|SWEEP", help="run folders, names, or sweep folders")
+    parser.add_argument("runs", nargs="+", metavar="RUN|SWEEP", help="folders, or names in the reports folder")
     parser.add_argument("--out", default="report.html", metavar="FILE.html")
     parser.add_argument("--title", metavar="TEXT")
     parser.add_argument("--reports-dir", default="reports", metavar="DIR")
@@ -28,7 +28,8 @@ def main(arguments: Sequence[str]) -> int:
         raise UserError(f"--out {options.out}: the name must end in .html")
     folders: list[Path] = []
     for name in options.runs:
-        sweep = read_sweep(Path(name))
+        named = (Path(name), Path(options.reports_dir) / "sweeps" / name)
+        sweep = next((runs for folder in named if (runs := read_sweep(folder)) is not None), None)
         folders += sweep if sweep is not None else [find(name, options.reports_dir).path]
     write_html(list(dict.fromkeys(folders)), options.out, options.title)
     print(f"report: {options.out}")

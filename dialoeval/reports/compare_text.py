@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -61,7 +62,7 @@ def verdict(c: Comparison) -> str:
     return f"B against A: {'; '.join(parts)} (adjusted p at most {LEVEL:g}: told apart)." if parts else ""
 
 
-def tests_table(c: Comparison) -> Table:
+def figures_table(c: Comparison) -> Table:
     """One row a figure: both values, the difference with its interval, the p-values."""
     rows = []
     for name, result in c.bootstrap.items():
@@ -109,22 +110,39 @@ def commonest_table(c: Comparison) -> Table:
     return Table(("Run", "Reply given more than once", "Times"), tuple(rows))
 
 
+def too_few_trials(comparisons: Sequence[Comparison], settings: Settings) -> str:
+    """Says so where the smallest p-value there can be, corrected, is above `LEVEL`; else empty.
+
+    With m tests, Holm's smallest adjusted p-value is m / (trials + 1), and Benjamini and Hochberg's too where one test
+    alone is significant.
+    """
+    tested = sum(len(c.bootstrap) for c in comparisons)
+    factor = 1 if settings.correction == "none" else tested
+    if factor / (settings.trials + 1) <= LEVEL:
+        return ""
+    return (
+        f"With {settings.trials} trials and {tested} tests an adjusted p-value cannot fall to {LEVEL:g}: give more "
+        f"--trials (at least {math.ceil(factor / LEVEL)}) or fewer --metric."
+    )
+
+
 def to_markdown(comparisons: Sequence[Comparison], settings: Settings) -> str:
     """All comparisons: tests, then why."""
-    tested = len(comparisons) * len(comparisons[0].bootstrap)
+    tested = sum(len(c.bootstrap) for c in comparisons)
     how = (
         f"Paired bootstrap ({settings.resamples} resamples) and approximate randomization ({settings.trials} trials) "
         f"over the replies, seed {settings.seed}. Adjusted: randomization p-values, correction {settings.correction}, "
         f"over {tested} tests.\n"
     )
-    return "\n".join([*map(_one, comparisons), how])
+    warning = too_few_trials(comparisons, settings)
+    return "\n".join([*map(_one, comparisons), how, *([f"{warning}\n"] if warning else [])])
 
 
 def _one(c: Comparison) -> str:
     parts = [
         f"# {c.names[1]} against {c.names[0]}\n",
         f"- A: {c.names[0]} ({c.a.name})\n- B: {c.names[1]} ({c.b.name})\n",
-        tests_table(c).to_markdown(),
+        figures_table(c).to_markdown(),
         f"{verdict(c)}\n",
         f"{summary(c)}\n",
     ]

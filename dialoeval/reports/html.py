@@ -17,6 +17,7 @@ from markupsafe import Markup
 from dialoeval import __version__
 from dialoeval.errors import UserError
 from dialoeval.files import write_text
+from dialoeval.reports import compare_text as text
 from dialoeval.reports.compare import Comparison, Settings
 from dialoeval.reports.paper import PAPER, table_of
 from dialoeval.reports.plots import colour, diversity_scatter, interval_strips, length_plot, setting_plots
@@ -52,7 +53,10 @@ def write_comparison(comparisons: Sequence[Comparison], settings: Settings, out_
     runs = list({run.name: run for c in comparisons for run in (c.a, c.b)}.values())
     shown = [_comparison_section(c) for c in comparisons]
     values = _report(runs, _scores_table(runs), f"Comparison of {len(runs)} runs")
-    _write_page(out_path, "report.html", values | {"comparisons": shown, "settings_of_tests": settings})
+    warning = text.too_few_trials(comparisons, settings)
+    _write_page(
+        out_path, "report.html", values | {"comparisons": shown, "settings_of_tests": settings, "warning": warning}
+    )
 
 
 def write_plain(
@@ -84,8 +88,8 @@ def _write_page(out_path: str | os.PathLike[str], template: str, values: dict[st
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    text = page.get_template(template).render(version=__version__, **values)
-    write_text(out_path, _encodable(text))
+    rendered = page.get_template(template).render(version=__version__, **values)
+    write_text(out_path, _encodable(rendered))
 
 
 def _encodable(text: str) -> str:
@@ -124,6 +128,7 @@ def _report(runs: list[LoadedRun], table: Table, title: str | None) -> dict[str,
         "data": Markup(embedded(names, runs)),
         "comparisons": [],
         "settings_of_tests": None,
+        "warning": "",
     }
 
 
@@ -199,15 +204,13 @@ def _shown(value: Any) -> str:
 
 
 def _comparison_section(c: Comparison) -> dict[str, Any]:
-    from dialoeval.reports import compare_text as text
-
     buckets = [
         (what, Markup(text.buckets_table(what, rows).to_html())) for what, rows in c.buckets.items() if len(rows) > 1
     ]
     return {
         "names": c.names,
-        "tests": Markup(text.tests_table(c).to_html()),
-        "exports": _exports(text.tests_table(c)),
+        "tests": Markup(text.figures_table(c).to_html()),
+        "exports": _exports(text.figures_table(c)),
         "verdict": text.verdict(c),
         "summary": text.summary(c),
         "commonest": Markup(text.commonest_table(c).to_html()) if any(c.commonest) else None,
@@ -242,8 +245,8 @@ def embedded(names: Sequence[str], runs: Sequence[LoadedRun]) -> str:
         columns.append(replies)
     labels = _dataset_names([runs[datasets[key]] for key in known])
     values = {"runs": names, "datasets": labels, "examples": examples, "replies": columns}
-    text = json.dumps(values, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    compact = json.dumps(values, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return compact.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _rounded(value: float | None) -> float | None:
