@@ -17,13 +17,12 @@ import json
 import os
 import random
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from generation_engines import LONGEST, TASKS, Item, Workload, engines
+from generation_engines import LONGEST, TASKS, Item, Workload, engines, temporary_folder
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -52,7 +51,7 @@ def random_workload(count: int) -> Workload:
                 layer.weight.mul_(2.0)
     tokenizer = Tokenizer(models.WordLevel({str(i): i for i in range(model.config.vocab_size)}, unk_token="0"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    folder = tempfile.mkdtemp(prefix="dialoeval-benchmark-")
+    folder = temporary_folder()
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="0", bos_token="50256", eos_token="50256", unk_token="0"
     ).save_pretrained(folder)

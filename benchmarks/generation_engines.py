@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,6 +39,13 @@ class Workload:
     folder: str
     items: list[Item]
     eos_id: int | None  # None: nothing ends a reply but its length
+
+
+def temporary_folder() -> str:
+    """A folder that is removed when the benchmark ends."""
+    folder = tempfile.mkdtemp(prefix="dialoeval-benchmark-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def reply_length(task: str, item: Item) -> int:
@@ -200,7 +209,7 @@ class CTranslate2:
 
         self.work = work
         self.tokenizer = AutoTokenizer.from_pretrained(work.folder)
-        folder = Path(tempfile.mkdtemp(prefix="dialoeval-benchmark-")) / "model"
+        folder = Path(temporary_folder()) / "model"
         ctranslate2.converters.TransformersConverter(work.folder).convert(str(folder))
         self.model = ctranslate2.Generator(str(folder), compute_type=compute_type, intra_threads=1)
 
