@@ -6,6 +6,8 @@ import math
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from dialoeval.files import read_json
 from dialoeval.paths import assets_dir
 from dialoeval.reports.tables import PAPER_COLUMNS, Cell, Column, Table
@@ -63,36 +65,35 @@ def human_evaluation() -> Table:
 
 def sign_test(wins: int, losses: int) -> float:
     """Two-sided exact p-value of `wins` and `losses` if both were as likely: twice the smaller tail, at most 1."""
-    n = wins + losses
-    return min(1.0, 2 * _at_most(min(wins, losses), n, 0.5))
+    n, k = wins + losses, min(wins, losses)
+    return min(1.0, 2 * _at_most(_log_choices(n, k), n, 0.5))
 
 
 def exact_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Clopper and Pearson's interval of a share: all shares that an exact test at this level would not reject."""
-    if n == 0:
-        return 0.0, 1.0
-    tail = (1 - confidence) / 2
-    low = 0.0 if successes == 0 else _solve(lambda p: 1 - _at_most(successes - 1, n, p), tail)
-    high = 1.0 if successes == n else 1 - _solve(lambda q: 1 - _at_most(n - successes - 1, n, q), tail)
-    return low, high
+    return _lower_bound(successes, n, confidence), 1 - _lower_bound(n - successes, n, confidence)
 
 
-def _solve(increasing: Any, target: float) -> float:
-    """The p in 0..1 at which an increasing function reaches `target`, by bisection."""
+def _lower_bound(successes: int, n: int, confidence: float) -> float:
+    """The p at which `successes` or more have the chance of one tail, by bisection: that chance grows with p."""
+    if successes == 0:
+        return 0.0
+    choices = _log_choices(n, successes - 1)
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if increasing(middle) < target else (low, middle)
+        small = 1 - _at_most(choices, n, middle) < (1 - confidence) / 2
+        low, high = (middle, high) if small else (low, middle)
     return (low + high) / 2
 
 
-def _at_most(k: int, n: int, p: float) -> float:
-    """P(X <= k) of a binomial(n, p), 0 < p < 1."""
-    log_p, log_q, log_n = math.log(p), math.log1p(-p), math.lgamma(n + 1)
-    return min(
-        1.0,
-        math.fsum(
-            math.exp(log_n - math.lgamma(i + 1) - math.lgamma(n - i + 1) + i * log_p + (n - i) * log_q)
-            for i in range(k + 1)
-        ),
-    )
+def _log_choices(n: int, k: int) -> np.ndarray:
+    """(k + 1,) logarithms of n choose 0 .. k."""
+    places = np.arange(1, k + 1)
+    return np.concatenate([[0.0], np.cumsum(np.log((n - places + 1) / places))])
+
+
+def _at_most(log_choices: np.ndarray, n: int, p: float) -> float:
+    """P(X <= k) of a binomial(n, p), 0 < p < 1, given the logarithms of n choose 0 .. k."""
+    places = np.arange(len(log_choices))
+    return min(1.0, float(np.exp(log_choices + places * math.log(p) + (n - places) * math.log1p(-p)).sum()))
