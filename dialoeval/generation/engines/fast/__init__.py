@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dialoeval.config import DecodingConfig, EngineConfig
     from dialoeval.generation.engines.fast.workers import Pool
 
-VERSION = 1  # of the numerics: raised when a change to the code can change a reply or a score
+VERSION = 2  # of the numerics: raised when a change to the code can change a reply or a score
 
 __all__ = ["VERSION", "FastEngine", "supports"]
 

@@ -128,8 +128,8 @@ class Decoder:
         tokens, lengths = tokens.to(device), lengths.to(device)
         positions = _range(longest, device).repeat(count)
         attend = self.cache.prefill(self.used, lengths, longest)
-        hidden = self.network.hidden(tokens.view(-1), positions, attend)
-        last = hidden[_range(count, device) * longest + lengths - 1]  # (prompts, width)
+        ends = _range(count, device) * longest + lengths - 1
+        last = self.network.hidden(tokens.view(-1), positions, attend, ends)  # (prompts, width)
         limits = [limit(request, self.decoding, self.window) for request in requests]
         self.picker.admit(self.used, requests, limits, self.network.logits(last))
         self.used += count

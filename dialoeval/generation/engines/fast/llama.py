@@ -56,8 +56,14 @@ def read(model: Any, prepare: Callable[[torch.Tensor], torch.Tensor], window: in
     return Network(shape, weights)
 
 
-def hidden(network: Network, tokens: torch.Tensor, positions: torch.Tensor, attend: Attend) -> torch.Tensor:
-    """Final hidden states (rows, width) of tokens (rows,) at positions (rows,); attention is the caller's."""
+def hidden(
+    network: Network,
+    tokens: torch.Tensor,
+    positions: torch.Tensor,
+    attend: Attend,
+    wanted: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Final hidden states (rows or wanted, width) of tokens (rows,) at positions (rows,): see `Network.hidden`."""
     import torch
 
     w, shape = network.weights, network.shape
@@ -81,7 +87,10 @@ def hidden(network: Network, tokens: torch.Tensor, positions: torch.Tensor, atte
         q = project(inner, f"{name}.self_attn.q_proj").view(len(x), shape.heads, shape.head_dim)
         k = project(inner, f"{name}.self_attn.k_proj").view(len(x), shape.kv_heads, shape.head_dim)
         v = project(inner, f"{name}.self_attn.v_proj").view(len(x), shape.kv_heads, shape.head_dim)
-        x = x + project(attend(layer, rotate(q), rotate(k), v, scale), f"{name}.self_attn.o_proj")
+        attended = attend(layer, rotate(q), rotate(k), v, scale)
+        if wanted is not None and layer == shape.layers - 1:
+            x, attended = x[wanted], attended[wanted]
+        x = x + project(attended, f"{name}.self_attn.o_proj")
         inner = norm(x, f"{name}.post_attention_layernorm")
         gate = ACTIVATIONS[shape.activation](project(inner, f"{name}.mlp.gate_proj"))
         x = x + project(gate * project(inner, f"{name}.mlp.up_proj"), f"{name}.mlp.down_proj")

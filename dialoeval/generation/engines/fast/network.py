@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
+_VOCABULARY_BLOCK = 2048  # tokens
+
 # attend(layer, queries (rows, heads, head_dim), keys and values (rows, kv_heads, head_dim), scale)
 # -> (rows, heads * head_dim)
 Attend = Callable[[int, "torch.Tensor", "torch.Tensor", "torch.Tensor", float], "torch.Tensor"]
@@ -60,12 +62,18 @@ class Network:
         """Numbers in all weights, a head tied to the embedding counted once."""
         return sum({w.data_ptr(): w.numel() for w in self.weights.values()}.values())
 
-    def hidden(self, tokens: torch.Tensor, positions: torch.Tensor, attend: Attend) -> torch.Tensor:
-        """Final hidden states (rows, width), normalised, of tokens (rows,) at positions (rows,)."""
+    def hidden(
+        self, tokens: torch.Tensor, positions: torch.Tensor, attend: Attend, wanted: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Final hidden states, normalised, of tokens (rows,) at positions (rows,); attention is the caller's.
+
+        Args:
+            wanted: numbers of the rows to return, None: all. The last layer computes its feed-forward for them alone.
+        """
         from dialoeval.generation.engines.fast import gpt2, llama
 
         module = {"gpt2": gpt2, "llama": llama}[self.shape.architecture]
-        return module.hidden(self, tokens, positions, attend)
+        return module.hidden(self, tokens, positions, attend, wanted)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Float32 scores (rows, vocabulary) of hidden states (rows, width)."""
@@ -76,6 +84,21 @@ class Network:
             # The wide side first: half as fast again as rows first with MKL on the CPUs that were measured.
             return torch.mm(head, hidden.t()).t().contiguous()
         return torch.nn.functional.linear(hidden, head)
+
+    def logprobs(self, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Float32 log-probability (rows,) of one target token (rows,) after each hidden state (rows, width)."""
+        import torch
+
+        head = self.weights["head"]
+        if hidden.device.type == "cpu":
+            # The vocabulary in blocks whose scores stay in the cache: to write and read all of them takes as long again
+            # as the product does.
+            columns = hidden.t().contiguous()
+            sums = [torch.mm(block, columns).logsumexp(dim=0) for block in head.split(_VOCABULARY_BLOCK)]
+            own = (head[targets] * hidden).sum(dim=1)
+            return (own - torch.stack(sums).logsumexp(dim=0)).clamp(max=0.0)
+        logits = torch.nn.functional.linear(hidden, head)
+        return logits.gather(1, targets[:, None])[:, 0] - logits.logsumexp(dim=-1)
 
 
 def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:

@@ -56,21 +56,20 @@ def score(network: Network, pairs: Sequence[Pair], accounts: Accounts) -> list[f
         return causal(q, k, v, scale)
 
     positions = torch.arange(longest, device=device).repeat(count)
-    hidden = network.hidden(tokens.view(-1).to(device), positions, attend)
     places, targets, owners = [], [], []
     for row, (context, target) in enumerate(pairs):
         first = row * longest + len(context) - 1  # the position that predicts the first target token
         places += range(first, first + len(target))
         targets += target
         owners += [row] * len(target)
-    hidden = hidden[torch.tensor(places, device=device)]  # (target tokens, width)
+    at = torch.tensor(places, device=device)
+    hidden = network.hidden(tokens.view(-1).to(device), positions, attend, at)  # (target tokens, width)
     wanted = torch.tensor(targets, device=device)
     sums = torch.zeros(count, dtype=torch.double)
     owner = torch.tensor(owners)
     for low in range(0, len(wanted), _HEAD_ROWS):
         part = slice(low, low + _HEAD_ROWS)
-        logprobs = network.logits(hidden[part]).log_softmax(dim=-1).gather(1, wanted[part, None])[:, 0]
-        sums.index_add_(0, owner[part], logprobs.cpu().double())
+        sums.index_add_(0, owner[part], network.logprobs(hidden[part], wanted[part]).cpu().double())
     real = int(lengths.sum())
     accounts.add(prompt_tokens=real, padding_tokens=count * longest - real, scored_pairs=count)
     accounts.add(score_seconds=time.perf_counter() - started)
