@@ -133,8 +133,12 @@ def main() -> int:
     import torch
     import transformers
 
+    from dialoeval.files import write_json
     from dialoeval.paths import assets_dir
 
+    print(
+        f"torch {torch.__version__}, transformers {transformers.__version__}, {torch.backends.cpu.get_cpu_capability()}"
+    )
     torch.set_num_threads(1)
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
@@ -160,11 +164,9 @@ def main() -> int:
             label = task if work.name == "random" else f"{work.name}:{task}"
             print(label, flush=True)
             table[label] = measure(work, task, {n: e for n, e in made.items() if task in available[n][1]}, chosen)
-    if chosen.json:
-        from dialoeval.files import write_json
-
-        write_json(chosen.json, table)
-    else:
+            if chosen.json:
+                write_json(chosen.json, table)  # what is measured stays, whatever happens to the rest
+    if not chosen.json:
         print(json.dumps(table, indent=2))
     return 0
 

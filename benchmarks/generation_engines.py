@@ -246,6 +246,8 @@ class Vllm:
 
     def __init__(self, work: Workload, dtype: str):
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # so that its CPU time is this process's
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")  # GiB: else it takes most of the memory
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         from vllm import LLM
 
         self.work = work
@@ -263,6 +265,12 @@ class Vllm:
         return [cut(o.outputs[0].token_ids, n, self.work.eos_id) for o, n in zip(outputs, lengths, strict=True)]
 
 
+def bfloat16_is_fast() -> bool:
+    import torch
+
+    return torch.cuda.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
 def engines(work: Workload) -> dict[str, tuple[Callable[[], Any], tuple[str, ...]]]:
     """Name -> (how to make it, the tasks it does)."""
     found: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
@@ -278,5 +286,8 @@ def engines(work: Workload) -> dict[str, tuple[Callable[[], Any], tuple[str, ...
         found["ctranslate2_int8"] = (lambda: CTranslate2(work, "int8"), tasks)
     if importlib.util.find_spec("vllm"):
         found["vllm_fp32"] = (lambda: Vllm(work, "float32"), ("greedy", "topk"))
-        found["vllm_bf16"] = (lambda: Vllm(work, "bfloat16"), ("greedy", "topk"))
+        if bfloat16_is_fast():
+            found["vllm_bf16"] = (lambda: Vllm(work, "bfloat16"), ("greedy", "topk"))
+        else:
+            print("vllm_bf16 is left out: this CPU has no bfloat16 arithmetic, and vLLM would run it in software")
     return found

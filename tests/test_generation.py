@@ -17,6 +17,7 @@ from dialoeval.data import Example
 from dialoeval.errors import UserError
 from dialoeval.generation import models, open_generator
 from dialoeval.generation.prompts import Prompter
+from dialoeval.generation.types import TokenReply, TokenRequest
 
 EXAMPLES = [Example(f"e{i}", tuple(TEXTS[i % 3 : i % 3 + 1 + i % 4])) for i in range(12)]
 GREEDY = DecodingConfig(name="greedy", strategy="greedy", max_new_tokens=12)
@@ -139,9 +140,7 @@ def test_out_of_memory_halves_the_batch_and_changes_nothing(folder, monkeypatch)
 
 def test_mmi_keeps_all_candidates_and_takes_the_lowest_backward_loss(folder, tmp_path):
     backward = str(random_gpt2(tmp_path / "backward", seed=9))
-    decoding = DecodingConfig(
-        name="mmi", strategy="sample", top_k=10, num_candidates=4, rerank="mmi", max_new_tokens=6
-    )
+    decoding = DecodingConfig(name="mmi", strategy="sample", top_k=10, num_candidates=4, rerank="mmi", max_new_tokens=6)
     generator = open_generator(model(folder, backward=backward), HF, decoding)
     reply = texts(generator, decoding, EXAMPLES[:2])["e1"]
     assert len(reply.candidates) == 4
@@ -312,3 +311,11 @@ def test_rounded_weights_never_reach_a_float32_run(folder):
     rounded = open_generator(model(folder), EngineConfig(name="hf", device="cpu", dtype="bf16"), GREEDY)
     assert texts(rounded, GREEDY)["e0"].logprob != first["e0"].logprob
     assert texts(open_generator(model(folder), HF, GREEDY), GREEDY) == first
+
+
+def test_a_prompt_that_fills_the_window_gets_an_empty_reply(folder):
+    generator = open_generator(model(folder), HF, GREEDY)
+    window = generator.loaded.window
+    work = [TokenRequest("full", tuple(range(1, window + 1))), TokenRequest("short", (3, 4))]
+    got = {reply.example_id: reply for reply in generator.engine.generate(work, GREEDY, 0)}
+    assert got["full"] == TokenReply("full", 0, (), 0.0, "length") and got["short"].token_ids

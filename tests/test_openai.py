@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +26,7 @@ class Server(ThreadingHTTPServer):
         self.failures: list[tuple[int, dict[str, str], bytes]] = []
         self.seen: list[dict] = []
         self.lock = threading.Lock()
+        self.choices = 99  # at most so many an answer
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -34,8 +36,12 @@ class Handler(BaseHTTPRequestHandler):
             self.server.seen.append({"path": self.path, "key": self.headers.get("Authorization"), **body})
             failure = self.server.failures.pop(0) if self.server.failures else None
         text = body["messages"][-1]["content"].upper()
-        choice = {"message": {"content": text}, "finish_reason": "stop"}
-        answer = {"choices": [choice], "usage": {"completion_tokens": 2}}
+        count = min(body["n"], self.server.choices)
+        choices = [{"message": {"content": f"{text}!" * i or text}, "finish_reason": "stop"} for i in range(count)]
+        if body.get("logprobs"):
+            for i, choice in enumerate(choices):
+                choice["logprobs"] = {"content": [{"token": "a", "logprob": -0.5 - i}, {"token": "b", "logprob": -1.0}]}
+        answer = {"choices": choices, "usage": {"completion_tokens": 2}}
         status, headers, data = failure or (200, {}, json.dumps(answer).encode())
         self.send_response(status)
         for name, value in headers.items():
@@ -126,6 +132,54 @@ def test_turns_left_out_are_counted(server):
 def test_a_server_that_is_not_there(server):
     made = generator(server, base_url="http://127.0.0.1:9/v1", retries=0)
     with pytest.raises(UserError, match="no answer after 1 tries"):
+        list(made.reply(EXAMPLES[:1], GREEDY, 0))
+
+
+MMI = DecodingConfig(name="mmi", strategy="sample", num_candidates=5, rerank="mmi")
+
+
+def reranked(server, decoding, **engine):
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    model = ModelConfig(name="m", path="some-model", backward="tiny-backward")
+    made = open_generator(model, EngineConfig(**{"name": "openai", "base_url": url, **engine}), decoding)
+    return made, {reply.id: reply for reply in made.reply(EXAMPLES[:2], decoding, 7)}
+
+
+def test_candidates_of_a_server_are_reranked_here(server):
+    made, replies = reranked(server, MMI)
+    for reply in replies.values():
+        assert len(reply.candidates) == 5 and all(c.backward_logprob < 0 for c in reply.candidates)
+        assert reply.text == max(reply.candidates, key=lambda c: c.score).text
+    assert {request["n"] for request in server.seen} == {5} and "logprobs" not in server.seen[0]
+    assert made.identity()["reranker"]["kind"] == "mmi"
+
+
+def test_a_server_that_gives_one_choice_at_a_time_is_asked_again(server):
+    server.choices = 2
+    _, replies = reranked(server, MMI, concurrency=1)
+    assert [len(reply.candidates) for reply in replies.values()] == [5, 5]
+    assert [request["n"] for request in server.seen] == [5, 3, 1] * 2
+    seeds = [request["seed"] for request in server.seen]
+    assert len(set(seeds)) == 6  # else the same candidates would come again
+
+
+def test_forward_log_probabilities_are_asked_for_where_they_count(server):
+    half = dataclasses.replace(MMI, mmi_lambda=0.5)
+    _, replies = reranked(server, half)
+    assert all(request["logprobs"] for request in server.seen)
+    assert [c.logprob for c in replies["0"].candidates] == [-1.5, -2.5, -3.5, -4.5, -5.5]
+    assert all(c.tokens == 2 for c in replies["0"].candidates)
+
+
+def test_a_context_that_is_too_long_loses_its_oldest_turns(server):
+    too_long = (400, {}, b'{"error": {"code": "context_length_exceeded", "message": "too many tokens"}}')
+    server.failures = [too_long]
+    made = generator(server, concurrency=1)
+    replies = {reply.id: reply for reply in made.reply(EXAMPLES[:2], GREEDY, 0)}
+    assert [replies[name].dropped_turns for name in ("0", "1")] == [1, 0]
+    assert [message["role"] for message in server.seen[1]["messages"]] == ["system", "user"]
+    server.failures = [too_long, too_long]
+    with pytest.raises(UserError, match="the last turn of example 0 alone is too long"):
         list(made.reply(EXAMPLES[:1], GREEDY, 0))
 
 

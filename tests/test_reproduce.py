@@ -11,11 +11,12 @@ from report_runs import examples, replies, write_run
 from dialoeval.cli.main import main
 from dialoeval.config import ProtocolConfig
 from dialoeval.errors import UserError
-from dialoeval.reports.paper import PAPER, exact_interval, human_evaluation, published, sign_test, table_of
+from dialoeval.reports.paper import PAPER, human_evaluation, published, table_of
 from dialoeval.reports.release import read_systems
 from dialoeval.reports.reproduce import reproduce, to_json, to_table
 from dialoeval.reports.tables import PAPER_COLUMNS
 from dialoeval.runs.folder import RunFolder
+from dialoeval.stats import exact_interval, sign_test
 
 
 def figures(line):

@@ -129,6 +129,7 @@ class EngineConfig:
     name: EngineName = EngineName.auto
     device: str = "auto"  # auto, cpu, cuda, cuda:N
     dtype: str = "fp32"  # fp32 (exact), bf16 (fast; replies may differ), fp16 (CUDA only)
+    precision_sample: int = 64  # bf16, fp16: so many replies are made in fp32 too, to say how many differ; 0: none
     chunk: int = 0  # contexts a chunk: the unit of work that a killed run finishes or does again; 0 chooses
     batch_tokens: int = 0  # padded tokens a prefill; 0 chooses from free memory
     slots: int = 0  # concurrent sequences; 0 chooses

@@ -63,6 +63,7 @@ def check_engine(engine: EngineConfig) -> None:
     """
     _check_ranges("engine", engine, (
         ("dtype", engine.dtype in DTYPES, f"one of {', '.join(DTYPES)}"),
+        ("precision_sample", engine.precision_sample >= 0, "0 (none) or more"),
         ("chunk", engine.chunk >= 0, "0 (chosen) or more"),
         ("batch_tokens", engine.batch_tokens >= 0, "0 (chosen) or more"),
         ("slots", engine.slots >= 0, "0 (chosen) or more"),

@@ -72,16 +72,14 @@ class LocalGenerator:
             waiting.setdefault(reply.example_id, []).append(reply)
             if self.reranker is None:
                 candidate = self._candidate(waiting.pop(reply.example_id)[0])
-                yield reply_of(reply.example_id, candidate, (), prompts[reply.example_id].dropped_turns)
+                yield Reply.of(reply.example_id, candidate, prompts[reply.example_id].dropped_turns)
         if self.reranker is not None:
             candidates = [
                 [self._candidate(reply) for reply in sorted(waiting[example.id], key=lambda reply: reply.sample)]
                 for example in examples
             ]
-            for example, (best, scored) in zip(
-                examples, self.reranker.choose(examples, candidates, decoding), strict=True
-            ):
-                yield reply_of(example.id, best, scored, prompts[example.id].dropped_turns)
+            dropped = [prompts[example.id].dropped_turns for example in examples]
+            yield from self.reranker.replies(examples, candidates, dropped, decoding)
 
     def close(self) -> None:
         """Stop the engine's worker processes."""
@@ -174,8 +172,3 @@ def _version(engine: TokenEngine) -> int:
     import importlib
 
     return importlib.import_module(f"dialoeval.generation.engines.{engine.name}").VERSION
-
-
-def reply_of(name: str, chosen: Candidate, candidates: tuple[Candidate, ...], dropped: int) -> Reply:
-    """The reply that a chosen candidate makes."""
-    return Reply(name, chosen.text, chosen.tokens, chosen.logprob, chosen.finish, dropped, candidates)

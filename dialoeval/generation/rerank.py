@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from dialoeval.config.schema import EngineName, Rerank
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError
 from dialoeval.generation.models import LoadedModel
-from dialoeval.generation.types import Candidate, TokenEngine
+from dialoeval.generation.types import Candidate, Reply, TokenEngine
 
 
 def open_reranker(model: ModelConfig, engine: EngineConfig, decoding: DecodingConfig) -> Reranker | None:
@@ -69,6 +69,18 @@ class Reranker(ABC):
         if not all(math.isfinite(candidate.score) for some in ranked for candidate in some):
             raise UserError(f"{self.loaded.name} gives scores that are no numbers: its weights are broken")
         return [(max(some, key=lambda candidate: candidate.score), tuple(some)) for some in ranked]
+
+    def replies(
+        self,
+        examples: Sequence[Example],
+        candidates: Sequence[list[Candidate]],
+        dropped_turns: Sequence[int],
+        decoding: DecodingConfig,
+    ) -> Iterator[Reply]:
+        """Yield the reply to each example that `choose` makes of its candidates."""
+        chosen = self.choose(examples, candidates, decoding)
+        for example, (best, scored), dropped in zip(examples, chosen, dropped_turns, strict=True):
+            yield Reply.of(example.id, best, dropped, scored)
 
     def _identity(self, kind: str) -> dict[str, Any]:
         return {"kind": kind, **{key: value for key, value in self.loaded.identity.items() if key != "path"}}
@@ -191,7 +203,9 @@ class Classifier(Reranker):
 def _mix(backward: float, tokens: int, forward: float | None, forward_tokens: int, decoding: DecodingConfig) -> float:
     if forward is None:
         if decoding.mmi_lambda != 1:
-            raise UserError("decoding.mmi_lambda below 1 needs forward log-probabilities: this engine has none")
+            raise UserError(
+                "decoding.mmi_lambda below 1 needs log-probabilities of the candidates: this engine gives none"
+            )
         forward = 0.0
     if decoding.mmi_length_normalised:
         backward, forward = backward / max(1, tokens), forward / max(1, forward_tokens)

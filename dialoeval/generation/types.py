@@ -93,6 +93,11 @@ class Reply:
     dropped_turns: int = 0
     candidates: tuple[Candidate, ...] = field(default=())
 
+    @classmethod
+    def of(cls, name: str, chosen: Candidate, dropped_turns: int, candidates: tuple[Candidate, ...] = ()) -> Reply:
+        """The reply to example `name` that a chosen candidate makes."""
+        return cls(name, chosen.text, chosen.tokens, chosen.logprob, chosen.finish, dropped_turns, candidates)
+
 
 class Generator(Protocol):
     """What a run needs of a model: made by `dialoeval.generation.open_generator`."""

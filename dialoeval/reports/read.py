@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from dialoeval.errors import UserError
-from dialoeval.files import read_json
 from dialoeval.runs.folder import RunFolder
 
 SEGMENT_FIGURES = ("meteor", "nist", "bleu")
@@ -63,7 +62,6 @@ def load_run(folder: RunFolder) -> LoadedRun:
     if absent:
         raise UserError(f"{folder.references_file} has no entry for {absent[0]!r} ({len(absent)} such)")
     segments = folder.segments()
-    environment = folder.path / "environment.json"
     return LoadedRun(
         name=folder.path.resolve().name,
         path=folder.path,
@@ -76,7 +74,7 @@ def load_run(folder: RunFolder) -> LoadedRun:
         scores=scores,
         segments=[_segment(folder, segments.get(row["id"], {})) for row in rows],
         config=read_config(folder),
-        environment=_mapping(read_json(environment)) if environment.is_file() else {},
+        environment=folder.environment(),
     )
 
 

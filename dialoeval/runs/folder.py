@@ -32,6 +32,8 @@ class RunFolder:
         self.references_file = self.path / "references.jsonl"
         self.scores_file = self.path / "scores.json"
         self.segments_file = self.path / "segments.jsonl"
+        self.precision_file = self.path / "precision.json"
+        self.environment_file = self.path / "environment.json"
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -212,6 +214,28 @@ class RunFolder:
         if fault := scores_fault(scores):
             raise UserError(f"{self.scores_file}: {fault}: {_SCORE_AGAIN}")
         return scores
+
+    def environment(self) -> dict[str, Any]:
+        """What environment.json holds; empty where it is absent.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        found = read_json(self.environment_file) if self.environment_file.is_file() else {}
+        return found if isinstance(found, dict) else {}
+
+    def precision(self) -> dict[str, Any] | None:
+        """What precision.json holds: how many sampled replies float32 gives otherwise. None where it is absent.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        if not self.precision_file.is_file():
+            return None
+        found = read_json(self.precision_file)
+        if not isinstance(found, dict) or not {"dtype", "sample", "differing", "share", "interval"} <= found.keys():
+            raise UserError(f"{self.precision_file} is damaged: delete it")
+        return found
 
     def segments(self) -> dict[str, dict[str, Any]]:
         """{id: segment scores}; empty where they were not written."""

@@ -32,7 +32,7 @@ def write_report(
         paper_table([(name, scores)], intervals=bool(scores["intervals"])).to_markdown(),
         _degenerate(scores),
         "## Settings\n",
-        _settings(config),
+        _settings(config, folder),
         "## Signatures\n",
         "".join(f"- {metric}: `{signature}`\n" for metric, signature in scores["signatures"].items()),
     ]
@@ -50,7 +50,9 @@ def _degenerate(scores: dict[str, Any]) -> str:
     return (f"Counted: {', '.join(counted)}.\n") if counted else "No degenerate input was met.\n"
 
 
-def _settings(config: RunConfig) -> str:
+def _settings(config: RunConfig, folder: RunFolder) -> str:
+    generator = folder.environment().get("generator", {})
+    reason = f" ({generator['engine_reason']})" if "engine_reason" in generator else ""
     lines = [
         f"- model: {config.model.path}" + (f" at {config.model.revision}" if config.model.revision else ""),
         f"- prompt: {config.model.prompt}",
@@ -58,10 +60,24 @@ def _settings(config: RunConfig) -> str:
         f"- dataset: {config.dataset.name} ({config.dataset.kind}, split {config.dataset.split}, "
         f"context turns {config.dataset.context_turns or 'all'}, limit {config.dataset.limit or 'none'})",
         f"- protocol: {config.protocol.name}",
-        f"- precision: {config.engine.dtype}",
+        f"- engine: {generator.get('engine', config.engine.name)}{reason}",
+        f"- precision: {config.engine.dtype}{_changed(config, folder)}",
         f"- seed: {config.seed}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _changed(config: RunConfig, folder: RunFolder) -> str:
+    """What a low precision did to the replies."""
+    if config.engine.dtype == "fp32":
+        return ""
+    if (precision := folder.precision()) is None:
+        return "; not compared with float32"
+    low, high = precision["interval"]
+    return (
+        f"; {precision['differing']} of {precision['sample']} sampled replies differ from float32's "
+        f"({precision['share']:.1%}, 95% interval {low:.1%} to {high:.1%})"
+    )
 
 
 def _sample(row: dict[str, Any], references: dict[str, list[str]]) -> str:

@@ -22,6 +22,7 @@ from dialoeval.progress import progress
 from dialoeval.runs.environment import environment
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.identity import folder_name, identity, model_name
+from dialoeval.runs.precision import compare_with_float32
 from dialoeval.runs.trackers import check_tracker, track
 
 
@@ -141,10 +142,14 @@ def _generate(
             finished = [_row(example, by_id[example.id]) for example in chunk]
             folder.append(finished)
             rows |= {row["id"]: row for row in finished}
+    seconds = time.monotonic() - started
+    described = generator.describe()
+    if not folder.precision_file.exists() and (precision := compare_with_float32(config, examples, rows)):
+        write_json(folder.precision_file, precision)
     write_jsonl(folder.replies_file, (rows[example.id] for example in examples))
     write_json(
-        folder.path / "environment.json",
-        environment(config, generator.describe(), dataset, generated, time.monotonic() - started),
+        folder.environment_file,
+        environment(config, described, dataset, generated, seconds) | {"precision": folder.precision()},
     )
     return generated
 

@@ -1,7 +1,16 @@
 """Resampling statistics over anything that has figures for a weighting of its examples; knows no metric."""
 
 from dialoeval.stats.adjust import adjust
+from dialoeval.stats.exact import exact_interval, sign_test
 from dialoeval.stats.intervals import bootstrap_intervals
 from dialoeval.stats.paired import PairedResult, approximate_randomization, paired_bootstrap
 
-__all__ = ["PairedResult", "adjust", "approximate_randomization", "bootstrap_intervals", "paired_bootstrap"]
+__all__ = [
+    "PairedResult",
+    "adjust",
+    "approximate_randomization",
+    "bootstrap_intervals",
+    "exact_interval",
+    "paired_bootstrap",
+    "sign_test",
+]

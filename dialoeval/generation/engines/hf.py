@@ -48,6 +48,10 @@ class HfEngine:
         start = 0
         while start < len(jobs):
             limit = self._new_tokens(jobs[start][0], decoding)
+            if limit <= 0:  # the prompt fills the window, as all that follow do
+                for request, sample in jobs[start:]:
+                    yield TokenReply(request.example_id, sample, (), 0.0, "length")
+                return
             rows = self._rows(jobs, start, limit, decoding)
             yield from self._batch(jobs[start : start + rows], limit, decoding, seed)
             start += rows
@@ -84,7 +88,7 @@ class HfEngine:
 
     def _new_tokens(self, request: TokenRequest, decoding: DecodingConfig) -> int:
         room = self.loaded.window - (1 if self.loaded.encoder_decoder else len(request.token_ids))
-        return max(1, min(decoding.max_new_tokens, room))
+        return min(decoding.max_new_tokens, room)
 
     def _rows(self, jobs: list, start: int, limit: int, decoding: DecodingConfig) -> int:
         """How many jobs from `start` on make one batch.

@@ -14,6 +14,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
@@ -21,10 +22,18 @@ from dialoeval.data.example import Example
 from dialoeval.errors import UserError
 from dialoeval.generation import noise
 from dialoeval.generation.prompts import chat_messages
-from dialoeval.generation.types import Reply
+from dialoeval.generation.rerank import Reranker, open_reranker
+from dialoeval.generation.types import Candidate, Reply
 
 VERSION = 1
 _LONGEST_WAIT = 60.0  # seconds between two tries
+# What servers say of a context that exceeds the window: OpenAI's code; the words of vLLM, of llama.cpp.
+_TOO_LONG = (
+    "context_length_exceeded",
+    "maximum context length",
+    "exceed_context_size",
+    "exceeds the available context",
+)
 
 
 def open(model: ModelConfig, engine: EngineConfig, decoding: DecodingConfig) -> OpenAiGenerator:
@@ -50,9 +59,9 @@ def open(model: ModelConfig, engine: EngineConfig, decoding: DecodingConfig) -> 
     for name, used in unknown.items():
         if used:
             raise UserError(f"engine=openai has no decoding.{name}: the protocol knows temperature and top_p only")
-    if decoding.strategy == "beam" or decoding.rerank != "none":
-        raise UserError("engine=openai knows greedy and sampling only: no beams, no reranking")
-    return OpenAiGenerator(model, engine)
+    if decoding.strategy == "beam":
+        raise UserError("engine=openai knows greedy and sampling only: no beams")
+    return OpenAiGenerator(model, engine, open_reranker(model, engine, decoding))
 
 
 class OpenAiGenerator:
@@ -61,8 +70,8 @@ class OpenAiGenerator:
     The key is read from the environment (``engine.api_key_env``) for each request and written nowhere.
     """
 
-    def __init__(self, model: ModelConfig, engine: EngineConfig) -> None:
-        self.model, self.engine = model, engine
+    def __init__(self, model: ModelConfig, engine: EngineConfig, reranker: Reranker | None = None) -> None:
+        self.model, self.engine, self.reranker = model, engine, reranker
         self.pace = _Pace(engine.requests_per_minute)
         self.requests = self.retried = 0
         self.stopped = threading.Event()
@@ -76,6 +85,7 @@ class OpenAiGenerator:
             "server": self.engine.base_url.rstrip("/"),
             "model": self.model.path,
             "prompt": {"system_prompt": self.model.system_prompt, "max_turns": self.model.max_turns},
+            **({"reranker": self.reranker.identity()} if self.reranker else {}),
         }
 
     def describe(self) -> dict[str, Any]:
@@ -92,7 +102,13 @@ class OpenAiGenerator:
         """
         pool = ThreadPoolExecutor(self.engine.concurrency)
         try:
-            yield from pool.map(lambda example: self._one(example, decoding, seed), examples)
+            answers = pool.map(lambda example: self._one(example, decoding, seed), examples)
+            if self.reranker is None:
+                for example, (candidates, dropped) in zip(examples, answers, strict=True):
+                    yield Reply.of(example.id, candidates[0], dropped)
+            else:
+                candidates, dropped = zip(*answers, strict=True)
+                yield from self.reranker.replies(examples, candidates, dropped, decoding)
         finally:
             self.stopped.set()  # after an error or Ctrl-C nobody waits for retries, and nothing new is sent
             pool.shutdown(cancel_futures=True)
@@ -101,31 +117,58 @@ class OpenAiGenerator:
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _one(self, example: Example, decoding: DecodingConfig, seed: int) -> Reply:
-        sampling = decoding.strategy == "sample"
+    def _one(self, example: Example, decoding: DecodingConfig, seed: int) -> tuple[list[Candidate], int]:
+        """(the example's candidates, turns left out of its context).
+
+        A server that gives fewer choices than it is asked for is asked again for the rest.
+        """
         last, turns = self.model.max_turns, example.context
         turns = turns[-last:] if last > 0 else turns
+        candidates: list[Candidate] = []
+        while len(candidates) < decoding.num_candidates:
+            body = self._body(turns, decoding, noise.key(seed, example.id), len(candidates))
+            try:
+                answer = self._post(body)
+            except _ContextTooLong as error:
+                if len(turns) < 2:
+                    raise UserError(f"the last turn of example {example.id} alone is too long: {error}") from None
+                turns = turns[1:]  # the oldest one
+                continue
+            candidates += self._candidates(answer)
+        return candidates[: decoding.num_candidates], len(example.context) - len(turns)
+
+    def _body(self, turns: Sequence[str], decoding: DecodingConfig, key: int, made: int) -> dict[str, Any]:
+        """A request for the candidates that are still lacking after `made` of them."""
+        sampling = decoding.strategy == "sample"
         body = {
             "model": self.model.path,
             "messages": chat_messages(turns, self.model.system_prompt),
             "max_tokens": decoding.max_new_tokens,
             "temperature": decoding.temperature if sampling else 0.0,
             "top_p": decoding.top_p if sampling else 1.0,
-            "n": 1,
+            "n": decoding.num_candidates - made,
         }
         if sampling:
-            body["seed"] = noise.key(seed, example.id) % (1 << 31)
-        answer = self._post(body)
+            body["seed"] = (key + made) % (1 << 31)
+        if decoding.rerank == "mmi" and decoding.mmi_lambda < 1:
+            body["logprobs"] = True
+        return body
+
+    def _candidates(self, answer: Any) -> list[Candidate]:
+        """The choices of a chat completion, at least one."""
         try:
-            choice = answer["choices"][0]
-            text, finish = choice["message"]["content"] or "", choice.get("finish_reason")
-            tokens = int((answer.get("usage") or {}).get("completion_tokens") or len(text.split()))
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise UserError(
-                f"{self.engine.base_url} answered what is not a chat completion: {str(answer)[:200]}"
-            ) from error
-        finish = "length" if finish == "length" else "stop"
-        return Reply(example.id, " ".join(text.split()), tokens, None, finish, len(example.context) - len(turns))
+            choices = answer["choices"]
+            found = [_candidate(choice) for choice in choices]
+            if len(found) == 1 and (counted := (answer.get("usage") or {}).get("completion_tokens")):
+                found[0] = replace(found[0], tokens=int(counted))  # of several choices it is the sum
+            if found:
+                return found
+            problem = "no choices"
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            problem = f"{type(error).__name__}: {error}"
+        raise UserError(
+            f"{self.engine.base_url} answered what is not a chat completion ({problem}): {str(answer)[:200]}"
+        )
 
     def _post(self, body: dict[str, Any]) -> Any:
         """Send, and send again after 408, 409, 429, 5xx and broken connections, ever later, as the server asks."""
@@ -145,7 +188,9 @@ class OpenAiGenerator:
                 with _OPENER.open(request, timeout=self.engine.timeout) as response:
                     return json.loads(response.read())
             except urllib.error.HTTPError as error:
-                reason = f"HTTP {error.code}: {error.read()[:200].decode('utf-8', 'replace')}"
+                reason = f"HTTP {error.code}: {error.read()[:300].decode('utf-8', 'replace')}"
+                if error.code in (400, 413) and any(sign in reason for sign in _TOO_LONG):
+                    raise _ContextTooLong(self._without_key(reason)) from None
                 if error.code not in (408, 409, 429) and error.code < 500:
                     hint = f" (is {self.engine.api_key_env} set?)" if error.code in (401, 403) else ""
                     raise UserError(f"{url} refuses the request: {self._without_key(reason)}{hint}") from None
@@ -168,6 +213,20 @@ class OpenAiGenerator:
         if key := os.environ.get(self.engine.api_key_env):
             headers["Authorization"] = f"Bearer {key}"
         return headers
+
+
+def _candidate(choice: dict[str, Any]) -> Candidate:
+    """A choice of a chat completion; its tokens are counted in its log-probabilities, else as words."""
+    text = choice["message"]["content"] or ""
+    steps = (choice.get("logprobs") or {}).get("content")
+    logprob = None if steps is None else round(sum(float(step["logprob"]) for step in steps), 4)
+    tokens = len(text.split()) if steps is None else len(steps)
+    finish = "length" if choice.get("finish_reason") == "length" else "stop"
+    return Candidate(" ".join(text.split()), tokens, logprob, finish)
+
+
+class _ContextTooLong(Exception):
+    """The server says that the conversation does not fit its model's window."""
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

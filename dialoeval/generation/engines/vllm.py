@@ -11,7 +11,8 @@ from dialoeval.errors import UserError
 from dialoeval.generation import noise
 from dialoeval.generation.models import load, resolve
 from dialoeval.generation.prompts import Prompter
-from dialoeval.generation.types import Reply
+from dialoeval.generation.rerank import Reranker, open_reranker
+from dialoeval.generation.types import Candidate, Reply
 
 VERSION = 1
 
@@ -29,7 +30,7 @@ def open(model: ModelConfig, engine: EngineConfig, decoding: DecodingConfig) -> 
         raise UserError(
             "engine=vllm needs the package vllm: pip install vllm (a GPU build of some gigabytes)"
         ) from error
-    return VllmGenerator(vllm, model, engine)
+    return VllmGenerator(vllm, model, engine, open_reranker(model, engine, decoding))
 
 
 def check(model: ModelConfig, decoding: DecodingConfig) -> None:
@@ -43,20 +44,26 @@ def check(model: ModelConfig, decoding: DecodingConfig) -> None:
             "engine=vllm cannot give the paper's beam search: it divides a beam's score by the length of prompt and "
             "reply, transformers by that of the reply. Use engine=fast or hf"
         )
-    if decoding.rerank != "none":
-        raise UserError("engine=vllm does not rerank: use engine=fast or hf")
     if decoding.typical_p < 1 or decoding.no_repeat_ngram_size > 0:
         raise UserError("engine=vllm has no typical_p and no no_repeat_ngram_size: use engine=fast or hf")
     if model.weights:
         raise UserError("engine=vllm reads model folders only, not model.weights")
 
 
+def _options() -> dict[str, Any]:
+    """On a CPU vLLM 0.32 fails where a prompt with a seed of its own is prefilled in parts: it rewinds the random
+    generator, which only CUDA's can."""
+    from vllm.platforms import current_platform
+
+    return {"enable_chunked_prefill": False} if current_platform.is_cpu() else {}
+
+
 class VllmGenerator:
     """A `Generator` over vLLM's offline engine. Sampled replies are seeded an example, but are other draws than those
     of ``fast`` and ``hf``, and vLLM does not promise that batches leave them unchanged."""
 
-    def __init__(self, vllm: Any, model: ModelConfig, engine: EngineConfig) -> None:
-        self.vllm, self.model, self.engine = vllm, model, engine
+    def __init__(self, vllm: Any, model: ModelConfig, engine: EngineConfig, reranker: Reranker | None) -> None:
+        self.vllm, self.model, self.engine, self.reranker = vllm, model, engine, reranker
         described = load(model.path, revision=model.revision, weights=None, engine=engine, kind="described")
         if described.encoder_decoder:
             raise UserError("engine=vllm runs causal language models here: use engine=hf for an encoder-decoder model")
@@ -69,6 +76,7 @@ class VllmGenerator:
             dtype=dtype,
             trust_remote_code=False,
             generation_config="vllm",
+            **_options(),
         )
         self.window = self.llm.llm_engine.model_config.max_model_len
         self.replies = 0
@@ -80,6 +88,7 @@ class VllmGenerator:
             **{key: value for key, value in self.weights.items() if key != "path"},
             "prompt": self.prompter.identity(),
             "dtype": self.engine.dtype,
+            **({"reranker": self.reranker.identity()} if self.reranker else {}),
         }
 
     def describe(self) -> dict[str, Any]:
@@ -100,23 +109,31 @@ class VllmGenerator:
         prompts = [{"prompt_token_ids": list(prompt.token_ids)} for prompt in built]
         parameters = [self._parameters(decoding, noise.key(seed, example.id)) for example in examples]
         outputs = self.llm.generate(prompts, parameters, use_tqdm=False)
-        for example, prompt, output in zip(examples, built, outputs, strict=True):
-            made = output.outputs[0]
-            tokens = list(made.token_ids)
-            if tokens and tokens[-1] == self.eos_id:
-                tokens.pop()
-            text = " ".join(self.tokenizer.decode(tokens, skip_special_tokens=True).split())
-            logprob = None if made.cumulative_logprob is None else round(made.cumulative_logprob, 4)
-            finish = "stop" if made.finish_reason == "stop" else "length"
-            self.replies += 1
-            yield Reply(example.id, text, len(tokens), logprob, finish, prompt.dropped_turns)
+        candidates = [[self._candidate(made) for made in output.outputs] for output in outputs]
+        self.replies += sum(map(len, candidates))
+        dropped = [prompt.dropped_turns for prompt in built]
+        if self.reranker is not None:
+            yield from self.reranker.replies(examples, candidates, dropped, decoding)
+            return
+        for example, some, count in zip(examples, candidates, dropped, strict=True):
+            yield Reply.of(example.id, some[0], count)
 
     def close(self) -> None:
         """vLLM frees itself with the process."""
 
+    def _candidate(self, made: Any) -> Candidate:
+        """A candidate from vLLM's CompletionOutput."""
+        tokens = list(made.token_ids)
+        if tokens and tokens[-1] == self.eos_id:
+            tokens.pop()
+        text = " ".join(self.tokenizer.decode(tokens, skip_special_tokens=True).split())
+        logprob = None if made.cumulative_logprob is None else round(made.cumulative_logprob, 4)
+        return Candidate(text, len(tokens), logprob, "stop" if made.finish_reason == "stop" else "length")
+
     def _parameters(self, decoding: DecodingConfig, key: int) -> Any:
         sampling = decoding.strategy == "sample"
         return self.vllm.SamplingParams(
+            n=decoding.num_candidates,
             temperature=decoding.temperature if sampling else 0.0,
             top_k=decoding.top_k if sampling and decoding.top_k else -1,
             top_p=decoding.top_p if sampling else 1.0,
@@ -125,5 +142,6 @@ class VllmGenerator:
             min_tokens=decoding.min_new_tokens,
             max_tokens=decoding.max_new_tokens,
             seed=key % (1 << 63) if sampling else None,
+            stop_token_ids=[self.eos_id],
             logprobs=0,
         )
