@@ -49,11 +49,13 @@ def random_workload(count: int) -> Workload:
         for block in model.transformer.h:
             for layer in (block.attn.c_attn, block.attn.c_proj, block.mlp.c_fc, block.mlp.c_proj):
                 layer.weight.mul_(2.0)
-    tokenizer = Tokenizer(models.WordLevel({str(i): i for i in range(model.config.vocab_size)}, unk_token="0"))
+    last = model.config.vocab_size - 1
+    words = {str(i): i for i in range(1, last)} | {"<pad>": 0, "<end>": last}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<pad>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     folder = temporary_folder()
     PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="0", bos_token="50256", eos_token="50256", unk_token="0"
+        tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<end>", eos_token="<end>", unk_token="<pad>"
     ).save_pretrained(folder)
     model.generation_config.eos_token_id = None
     model.save_pretrained(folder)

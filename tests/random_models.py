@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 TEXTS = [
@@ -70,4 +71,49 @@ def random_gpt2(
         model.transformer.wte.weight.mul_(sharpen)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+def random_llama(folder: str | Path, *, layers: int = 1, width: int = 32, window: int = 64, seed: int = 0) -> Path:
+    """Save a random Llama (untied output head) with its tokenizer to `folder`."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = bpe_tokenizer()
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        max_position_embeddings=window,
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        bos_token_id=tokenizer.eos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    torch.manual_seed(seed)
+    LlamaForCausalLM(config).eval().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return Path(folder)
+
+
+def edit_json(path: str | Path, **changes) -> None:
+    """Change keys of a JSON object in a file; a key whose new value is None is taken out."""
+    path = Path(path)
+    value = json.loads(path.read_text(encoding="utf-8")) | changes
+    path.write_text(json.dumps({key: v for key, v in value.items() if v is not None}), encoding="utf-8")
+
+
+def scaled(folder: Path, *, matrices: float, last: float) -> Path:
+    """Multiply a saved GPT-2's matrices, which are so small at first that a token repeats itself, and the last
+    normalisation, so that the distribution is sharp."""
+    from safetensors.torch import load_file, save_file
+
+    state = load_file(folder / "model.safetensors")
+    for name, weight in state.items():
+        if weight.dim() == 2 and "wte" not in name:
+            weight.mul_(matrices)
+        elif name == "transformer.ln_f.weight":
+            weight.mul_(last)
+    save_file(state, folder / "model.safetensors", {"format": "pt"})
     return folder

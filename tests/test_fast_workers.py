@@ -238,3 +238,17 @@ def test_devices_and_dtypes_that_cannot_be_had():
     if not torch.cuda.is_available():
         with pytest.raises(UserError, match="no CUDA device"):
             engine(gpt2(), device="cuda")
+
+
+def test_what_running_out_of_memory_looks_like():
+    masked = RuntimeError("operation not permitted when stream is capturing")
+    masked.__context__ = torch.OutOfMemoryError("CUDA out of memory")
+    for error in (
+        MemoryError(),
+        masked,
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ):
+        assert memory.is_out_of_memory(error)
+    for error in (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), ValueError("not enough memory")):
+        assert not memory.is_out_of_memory(error)

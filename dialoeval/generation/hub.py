@@ -79,8 +79,10 @@ def explained(path: str, place: str) -> Iterator[None]:
 def _sentence(path: str, place: str, error: Exception) -> str | None:
     from huggingface_hub.errors import (
         GatedRepoError,
+        HfHubHTTPError,
         HFValidationError,
         LocalEntryNotFoundError,
+        RemoteEntryNotFoundError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
@@ -93,7 +95,7 @@ def _sentence(path: str, place: str, error: Exception) -> str | None:
     if isinstance(error, MemoryError) or "out of memory" in str(error):
         return None
     if os.path.isdir(place):
-        return f"{path} is not a model that can be loaded: {_first_line(error)}"
+        return f"{path} is not a model that can be loaded: {first_line(error)}"
     if among(GatedRepoError):
         return f"{path} is gated: accept its terms on the hub, then set HF_TOKEN"
     if among(RevisionNotFoundError):
@@ -102,6 +104,16 @@ def _sentence(path: str, place: str, error: Exception) -> str | None:
         return f"the hub has no model {path}, or it is private (then set HF_TOKEN); check model.path"
     if among(HFValidationError):
         return f"{path} is neither a folder here nor a name that the hub could have"
+    refusal = next(
+        (link for link in chain if isinstance(link, HfHubHTTPError) and not isinstance(link, RemoteEntryNotFoundError)),
+        None,
+    )
+    if refusal is not None:
+        status = refusal.response.status_code
+        advice = "check HF_TOKEN" if status in (401, 403) else "try again later"
+        return f"cannot load the model {path}: the hub answers with HTTP status {status} ({advice})"
+    if among(RemoteEntryNotFoundError):
+        return f"{path} is not a model that can be loaded: {first_line(error)}"
     if among(LocalEntryNotFoundError, ConnectionError) or any(
         type(link).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2") for link in chain
     ):
@@ -109,7 +121,7 @@ def _sentence(path: str, place: str, error: Exception) -> str | None:
     if isinstance(error, OSError | ValueError | KeyError | RuntimeError | ImportError) or type(error).__module__.split(
         "."
     )[0] in ("safetensors", "huggingface_hub", "tokenizers", "safetensors_rust"):
-        return f"{path} is not a model that can be loaded: {_first_line(error)}"
+        return f"{path} is not a model that can be loaded: {first_line(error)}"
     return None
 
 
@@ -121,5 +133,5 @@ def _chain(error: BaseException | None) -> list[BaseException]:
     return chain
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]

@@ -53,6 +53,7 @@ class LocalGenerator:
             "parameters": self.loaded.model.num_parameters(),
             "window": self.loaded.window,
             "accounting": self.engine.accounting(),
+            **({"reranker": self.reranker.describe()} if self.reranker else {}),
         }
 
     def chunk_size(self) -> int:

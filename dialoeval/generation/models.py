@@ -59,12 +59,13 @@ def load(
     place = resolve(path)
     device = choose_device(engine.device) if kind != "described" else engine.device
     with explained(path, place):
+        commit = _commit(place, revision)
         if kind == "described":
-            model, config = None, _load_config(place, revision)
+            model, config = None, _load_config(place, commit)
         else:
-            model = _load_weights(place, revision, kind)
+            model = _load_weights(place, commit, kind)
             config = model.config
-    tokenizer = load_tokenizer(path, revision)
+    tokenizer = load_tokenizer(path, commit)
     if tokenizer.eos_token_id is None:
         raise UserError(f"the tokenizer of {path} has no end-of-text token, which ends a reply")
     _check_vocabulary(path, model, tokenizer)
@@ -74,7 +75,7 @@ def load(
     if weights:
         of_weights = f"sha256:{sha256_file(weights)} over {_config_hash(config)}"
     else:
-        of_weights = _weights_identity(place, getattr(config, "_commit_hash", None))
+        of_weights = _weights_identity(place, commit)
     identity = {
         "path": path,
         "weights": of_weights,
@@ -137,7 +138,11 @@ def load_tokenizer(path: str, revision: str | None = None) -> Any:
 
     place = resolve(path)
     with explained(path, place), quiet():
-        return AutoTokenizer.from_pretrained(place, **_source(place, revision))
+        tokenizer = AutoTokenizer.from_pretrained(place, **_source(place, revision))
+    if len(set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens)) < 2:
+        # where there are no files, transformers makes up a tokenizer of special tokens (and a space, for T5)
+        raise UserError(f"{path} is not a model that can be loaded: it has no tokenizer files")
+    return tokenizer
 
 
 def load_for_training(model: ModelConfig) -> tuple[Any, Any]:
@@ -163,6 +168,19 @@ def _source(place: str, revision: str | None) -> dict[str, Any]:
     return {"revision": revision, "trust_remote_code": False, **offline}
 
 
+def _commit(place: str, revision: str | None) -> str | None:
+    """The commit that a hub model's revision stands for now: all its files are then read at this one. For a folder,
+    the revision as it is, which is an error elsewhere."""
+    if Path(place).is_dir():
+        return revision
+    from transformers.utils import cached_file
+
+    source = {key: value for key, value in _source(place, revision).items() if key != "trust_remote_code"}
+    with quiet():
+        found = cached_file(place, "config.json", **source)
+    return revision if found is None else Path(found).parent.name  # without one, reading the configuration says why
+
+
 def _load_config(place: str, revision: str | None) -> Any:
     from transformers import AutoConfig
 
@@ -181,12 +199,29 @@ def _load_weights(place: str, revision: str | None, kind: str) -> Any:
         family = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     with quiet():
         model, report = family.from_pretrained(
-            place, config=config, dtype=torch.float32, output_loading_info=True, **_source(place, revision)
+            place,
+            config=config,
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # to say which, below: what transformers raises does not
+            **_source(place, revision),
         )
+    if mismatched := sorted(report["mismatched_keys"]):
+        name, theirs, ours = mismatched[0]
+        raise ValueError(f"{name} is {tuple(theirs)} in its weights, {tuple(ours)} by its config.json")
+    layers = getattr(config.get_text_config(), "num_hidden_layers", None)
+    if layers and (deeper := sorted(key for key in report["unexpected_keys"] if _layer(key) >= layers)):
+        raise ValueError(f"its weights have {deeper[0]}, its config.json says that there are {layers} layers")
     if missing := sorted(report["missing_keys"]):
         # transformers would fill these with random numbers
         raise ValueError(f"its weights lack {missing[0]} ({len(missing)} names): not a {kind} checkpoint")
     return model
+
+
+def _layer(key: str) -> int:
+    """The number of the layer that a weight belongs to, counted from 0; -1 for all others."""
+    numbers = [int(part) for part in key.split(".") if part.isdigit()]
+    return numbers[0] if numbers else -1
 
 
 def _check_vocabulary(path: str, model: Any, tokenizer: Any) -> None:
@@ -202,7 +237,7 @@ def _check_vocabulary(path: str, model: Any, tokenizer: Any) -> None:
 def _end_tokens(model: Any, tokenizer: Any) -> tuple[int, ...]:
     """The tokenizer's end token, then those that the checkpoint's generation settings name beside it."""
     saved = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    saved = saved if isinstance(saved, list) else []
+    saved = saved if isinstance(saved, list) else [] if saved is None else [saved]
     return (tokenizer.eos_token_id, *(token for token in saved if token != tokenizer.eos_token_id))
 
 

@@ -62,6 +62,8 @@ def choose(scores: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
 
     weights = torch.exp(scores.double() - scores.amax(dim=-1, keepdim=True).double())  # (rows, choices)
     bounds = weights.cumsum(dim=-1)
+    if bounds.device.type != "cpu":  # sums in parallel may fall in their last bit where a weight is zero
+        bounds = bounds.cummax(dim=-1).values
     target = draws.to(bounds) * bounds[:, -1]
     chosen = torch.searchsorted(bounds, target[:, None], right=True)[:, 0]  # the first bound above the target
     # draw * total can round up to the total itself: then it is the last choice of any weight.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dialoeval.errors import UserError
+from dialoeval.generation.hub import first_line
 
 
 def load_release_weights(model: Any, path: str) -> None:
@@ -15,8 +16,6 @@ def load_release_weights(model: Any, path: str) -> None:
     Raises:
         UserError: missing, not a state dict of tensors, or of another architecture or size.
     """
-    import pickle
-
     import torch
 
     if not Path(path).is_file():
@@ -28,9 +27,13 @@ def load_release_weights(model: Any, path: str) -> None:
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise UserError(f"{path} is not a plain file of weights: {str(error).splitlines()[0]}") from error
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    except MemoryError:
+        raise
+    except Exception as error:  # of a damaged pickle: nearly anything
+        raise UserError(f"{path} is not a plain file of weights: {first_line(error)}") from error
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()
+    ):
         raise UserError(f"{path} is not a state dict: expected a dictionary of tensors")
     ours = model.state_dict()
     renamed = {_release_name(name, ours): tensor for name, tensor in state.items()}
@@ -56,7 +59,9 @@ def load_release_weights(model: Any, path: str) -> None:
 
 def _release_name(name: str, ours: dict[str, Any]) -> str:
     """transformers' name of a weight: without the prefixes of data-parallel training, with that of the body."""
-    name = name.removeprefix("module.").removeprefix("model.")
+    name = name.removeprefix("module.")
+    if name not in ours:
+        name = name.removeprefix("model.")
     if name == "lm_head.decoder.weight":
         return "lm_head.weight"
     return name if name in ours or f"transformer.{name}" not in ours else f"transformer.{name}"

@@ -52,6 +52,10 @@ class Reranker(ABC):
     def identity(self) -> dict[str, Any]:
         """What tells this reranker's scores from others'."""
 
+    def describe(self) -> dict[str, Any]:
+        """For environment.json: what ran, with its accounting."""
+        return {"model": self.loaded.name, "device": self.loaded.device}
+
     @abstractmethod
     def score(
         self, examples: Sequence[Example], candidates: Sequence[list[Candidate]], decoding: DecodingConfig
@@ -99,6 +103,9 @@ class MaximumMutualInformation(Reranker):
 
     def identity(self) -> dict[str, Any]:
         return self._identity("mmi") | {"engine": self.engine.name}
+
+    def describe(self) -> dict[str, Any]:
+        return super().describe() | {"engine": self.engine.name, "accounting": self.engine.accounting()}
 
     def score(
         self, examples: Sequence[Example], candidates: Sequence[list[Candidate]], decoding: DecodingConfig

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -34,8 +35,13 @@ def fetch() -> Path:
         return target
     if importlib.util.find_spec("gguf") is None:
         raise UserError("converting smollm2 needs the package gguf: pip install gguf")
+    import safetensors
+
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        for old in target.parent.glob(".smollm2-*"):
+            if old.stat().st_mtime < time.time() - 86400:  # a fetch that was killed
+                shutil.rmtree(old, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=".smollm2-", dir=target.parent) as work:
             gguf = _download(Path(work))
             converted = _convert(gguf, Path(work) / "model")
@@ -44,6 +50,8 @@ def fetch() -> Path:
             os.replace(converted, target)
     except OSError as error:
         raise UserError(f"cannot write to {target.parent}: {error.strerror or error}") from error
+    except safetensors.SafetensorError as error:  # how it reports a full disk
+        raise UserError(f"cannot write to {target.parent}: {error}") from error
     return target
 
 

@@ -52,6 +52,28 @@ def environment(
     }
 
 
+def summary(made_with: dict[str, Any]) -> str:
+    """One line of a log: the rates, and the engine's accounting as far as it keeps one."""
+    count, seconds = made_with["generated_now"], made_with["seconds"]
+    counts = made_with["generator"].get("accounting", {})
+    tokens = counts.get("reply_tokens", counts.get("generated_tokens"))
+    parts = [f"{count} replies in {seconds:.1f} s"]
+    if seconds > 0:
+        parts[0] += f" ({count / seconds:.1f}/s" + (f", {tokens / seconds:.0f} tokens/s)" if tokens else ")")
+    for name in ("load", "prefill", "decode", "generate", "score"):
+        if counts.get(f"{name}_seconds"):
+            parts.append(f"{name} {counts[f'{name}_seconds']:.1f} s")
+    if reranking := made_with["generator"].get("reranker", {}).get("accounting", {}).get("score_seconds"):
+        parts.append(f"rerank {reranking:.1f} s")
+    for name, words in (("padding_share", "padding"), ("slot_use", "slots in use")):
+        if name in counts:
+            parts.append(f"{words} {counts[name]:.0%}")
+    if counts.get("out_of_memory_retries"):
+        parts.append(f"{counts['out_of_memory_retries']} retries for want of memory")
+    parts.append(f"peak memory {max(made_with['peak_memory_mb'], counts.get('peak_memory_bytes', 0) / 2**20):.0f} MiB")
+    return f"{made_with['generator'].get('engine', 'engine')}: {', '.join(parts)}"
+
+
 def versions() -> dict[str, str | None]:
     """Versions of the packages that figures and replies depend on; None where one is not installed."""
     found: dict[str, str | None] = {}

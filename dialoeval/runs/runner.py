@@ -19,7 +19,7 @@ from dialoeval.files import sha256_file, write_json, write_jsonl, write_text
 from dialoeval.generation import open_generator
 from dialoeval.generation.types import Generator, Reply
 from dialoeval.progress import progress
-from dialoeval.runs.environment import environment
+from dialoeval.runs.environment import environment, summary
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.identity import folder_name, identity, model_name
 from dialoeval.runs.precision import compare_with_float32
@@ -147,10 +147,10 @@ def _generate(
     if not folder.precision_file.exists() and (precision := compare_with_float32(config, examples, rows)):
         write_json(folder.precision_file, precision)
     write_jsonl(folder.replies_file, (rows[example.id] for example in examples))
-    write_json(
-        folder.environment_file,
-        environment(config, described, dataset, generated, seconds) | {"precision": folder.precision()},
-    )
+    made_with = environment(config, described, dataset, generated, seconds) | {"precision": folder.precision()}
+    write_json(folder.environment_file, made_with)
+    if generated:
+        print(summary(made_with), file=sys.stderr)
     return generated
 
 

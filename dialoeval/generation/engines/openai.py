@@ -89,7 +89,9 @@ class OpenAiGenerator:
         }
 
     def describe(self) -> dict[str, Any]:
-        return {**self.identity(), "accounting": {"requests": self.requests, "retried": self.retried}}
+        return {**self.identity(), "accounting": {"requests": self.requests, "retried": self.retried}} | (
+            {"reranker": self.reranker.describe()} if self.reranker else {}
+        )
 
     def chunk_size(self) -> int:
         return self.engine.chunk or self.engine.concurrency * 4

@@ -92,7 +92,9 @@ class VllmGenerator:
         }
 
     def describe(self) -> dict[str, Any]:
-        return {**self.identity(), "window": self.window, "accounting": {"replies": self.replies}}
+        return {**self.identity(), "window": self.window, "accounting": {"replies": self.replies}} | (
+            {"reranker": self.reranker.describe()} if self.reranker else {}
+        )
 
     def chunk_size(self) -> int:
         return self.engine.chunk or 4096

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from dialoeval.generation.engines.fast.network import Attend, Network
 
-_ALIGNMENT = 64  # CUDA's attention kernels want aligned rows of the bias
+ALIGNMENT = 64  # positions: CUDA's attention kernels want aligned rows of the bias, and so a whole number of these
 
 
 class Cache:
@@ -26,12 +26,12 @@ class Cache:
 
         shape, dtype, device = network.shape, network.dtype, network.device
         self.rows = rows
-        capacity = -(-capacity // _ALIGNMENT) * _ALIGNMENT
+        self.shared = shape.heads // shape.kv_heads  # query heads that look at one key head
+        capacity = -(-capacity // ALIGNMENT) * ALIGNMENT
         size = (slots, shape.kv_heads, capacity, shape.head_dim)
         self.keys = [_zeros(size, dtype, device) for _ in range(shape.layers)]
         self.values = [_zeros(size, dtype, device) for _ in range(shape.layers)]
         self.bias = torch.full((slots, rows, capacity), float("-inf"), dtype=dtype, device=device)
-        self.bias[:, :, 0] = 0.0  # a row that looks at nothing would be not-a-number, and leave that behind as keys
 
     def prefill(self, first: int, lengths: torch.Tensor, width: int) -> Attend:
         """Attention of prompts right-padded to `width`, kept in the slots from `first` on.
@@ -71,7 +71,10 @@ class Cache:
         at = positions.reshape(-1)
         if rows is not None:
             slot, at = slot[rows], at[rows]
+        shared = self.shared  # they stand beside each other as rows
         bias = self.bias[:count, None, :, :extent]  # (slots, 1, rows, extent)
+        if shared > 1:
+            bias = bias.repeat(1, 1, shared, 1)  # for all layers
 
         def attend(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
             keys, values, dtype = self.keys[layer], self.values[layer], self.bias.dtype
@@ -80,14 +83,13 @@ class Cache:
             heads, kv_heads, head_dim = q.shape[1], k.shape[1], q.shape[2]
             if rows is not None:
                 q = q.new_zeros(count * width, heads, head_dim).index_copy_(0, rows, q)
-            shared = heads // kv_heads  # query heads that look at one key head stand beside each other as rows
             q = q.view(count, width, kv_heads, shared, head_dim).permute(0, 2, 3, 1, 4)
             q = q.reshape(count, kv_heads, shared * width, head_dim).to(dtype)
             y = torch.nn.functional.scaled_dot_product_attention(
                 q,
                 keys[:count, :, :extent],
                 values[:count, :, :extent],
-                attn_mask=bias if shared == 1 else bias.repeat(1, 1, shared, 1),
+                attn_mask=bias,
                 scale=scale,
             )  # (slots, kv_heads, shared * rows, head_dim)
             y = y.view(count, kv_heads, shared, width, head_dim).permute(0, 3, 1, 2, 4)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dialoeval.errors import UserError
+from dialoeval.generation.engines.fast.cache import ALIGNMENT
 
 if TYPE_CHECKING:
     import torch
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 # Rows of a decode step beyond which a matrix product gains nothing more; tokens of a prefill that stay in cache.
 _CPU_ROWS, _CPU_TOKENS = 128, 512
 _CUDA_ROWS, _CUDA_TOKENS = 1024, 32768
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "CUDA error: out of memory", "ALLOC_FAILED")
 _SHARE = 0.5  # of the free memory: the rest is for other processes and what allocators keep
 
 
@@ -49,6 +51,7 @@ def plan(network: Network, engine: EngineConfig, width: int, capacity: int, proc
     cuda = network.device.type == "cuda"
     room = available(network.device) * _SHARE / processes
     item = network.weights["probe"].element_size()
+    capacity = -(-capacity // ALIGNMENT) * ALIGNMENT  # as the cache rounds it
     slot = 2 * shape.layers * shape.kv_heads * shape.head_dim * capacity * item
     slot += width * 4 * 4 * shape.vocabulary  # logits, log-probabilities, scores, one copy
     slots = max(1, int(room / slot))
@@ -94,10 +97,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether torch or Python could not get memory on CPU or GPU."""
     import torch
 
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and ("can't allocate memory" in text or "not enough memory" in text)
+    link: BaseException | None = error
+    while link is not None:  # a CUDA capture that runs out of memory may raise another error over the first
+        if isinstance(link, (MemoryError, torch.OutOfMemoryError)):
+            return True
+        if isinstance(link, RuntimeError) and any(sign in str(link) for sign in _OUT_OF_MEMORY):
+            return True
+        link = link.__context__
+    return False
 
 
 def peak_bytes(device: torch.device) -> int:
