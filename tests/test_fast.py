@@ -12,7 +12,7 @@ from random_models import bpe_tokenizer, random_gpt2
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from dialoeval.config import DecodingConfig, EngineConfig
-from dialoeval.generation.engines.fast import FastEngine, supports
+from dialoeval.generation.engines.fast import FastEngine, packing, supports
 from dialoeval.generation.types import TokenReply, TokenRequest
 
 EOS, WINDOW, VOCABULARY = 0, 96, 383
@@ -339,3 +339,35 @@ def test_accounting_adds_up():
     assert account["prompt_tokens"] == sum(len(request.token_ids) for request in work) + 2
     assert account["scored_pairs"] == 1 and 0 < account["slot_use"] <= 1 and 0 <= account["padding_share"] < 1
     assert account["peak_memory_bytes"] > 1e6 and account["arithmetic"] == "fp32" and account["workers"] == 1
+
+
+@pytest.mark.parametrize("make", [gpt2, llama])
+def test_packed_matrices_give_the_same(make, monkeypatch):
+    model, work = make(11), requests(12)
+    plain = engine(model)
+    monkeypatch.setattr(packing, "_DTYPE", "torch.float32")  # what is packed in bfloat16 where a CPU has it
+    packed = engine(model)
+    assert {"h.1.attn.c_attn", "h.1.mlp.c_proj"} <= packed.network.packed.keys() or {
+        "layers.1.self_attn.q_proj",
+        "layers.1.mlp.down_proj",
+    } <= packed.network.packed.keys()
+    assert packed.accounting()["arithmetic"] == "fp32, packed matrices"
+    for how in (decoding(), decoding("beam", num_beams=3)):
+        assert replies(packed, work, how) == replies(plain, work, how)
+    pairs = [((1, 2, 3), (4, 5)), ((7,), (8, 9, 10))]
+    assert packed.score(pairs) == pytest.approx(plain.score(pairs), abs=1e-4)
+
+
+@pytest.mark.parametrize("fault", ["refused", "wrong"])
+def test_matrices_that_cannot_be_packed_stay_as_they_are(fault, monkeypatch):
+    def product(x, packed, bias):
+        if fault == "refused":
+            raise RuntimeError("no kernel for this")
+        return torch.zeros(len(x), 1)
+
+    monkeypatch.setattr(packing, "_DTYPE", "torch.float32")
+    monkeypatch.setattr(packing, "product", product)
+    model, work = gpt2(11), requests(5)
+    fast = engine(model)
+    assert not fast.network.packed and fast.accounting()["arithmetic"] == "fp32"
+    assert replies(fast, work, decoding()) == by_generate(model, work, decoding())

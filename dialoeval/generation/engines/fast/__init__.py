@@ -75,6 +75,7 @@ class FastEngine:
     def __init__(self, model: Any, engine: EngineConfig, *, eos_id: int, window: int):
         import torch
 
+        from dialoeval.generation.engines.fast import packing
         from dialoeval.generation.engines.fast.accounts import Accounts
         from dialoeval.generation.engines.fast.running import Settings
 
@@ -82,11 +83,12 @@ class FastEngine:
         self.device = _device(engine.device)
         self.settings = Settings(engine, eos_id, window)
         native = _has_arithmetic(engine.dtype, self.device)
-        self.network = _read(model, engine.dtype, self.device, window, native)
+        self.network = packing.pack(_read(model, engine.dtype, self.device, window, native))
         if self.device.type == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = False
             torch.backends.cudnn.allow_tf32 = False
         self.arithmetic = engine.dtype if native else f"{engine.dtype} weights, fp32 arithmetic (no fast bf16 here)"
+        self.arithmetic += ", packed matrices" if self.network.packed else ""
         self.accounts = Accounts()
         self.load_seconds = time.perf_counter() - started
         self.workers = 1  # of the last call

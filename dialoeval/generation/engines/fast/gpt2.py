@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from dialoeval.generation.engines.fast.network import Attend, Network, Shape, linear
+from dialoeval.generation.engines.fast.network import Attend, Network, Shape
 
 if TYPE_CHECKING:
     import torch
@@ -61,14 +61,11 @@ def hidden(
     """Final hidden states (rows or wanted, width) of tokens (rows,) at positions (rows,): see `Network.hidden`."""
     import torch.nn.functional as F
 
-    w, shape = network.weights, network.shape
+    w, shape, project = network.weights, network.shape, network.linear
     width = shape.heads * shape.head_dim
 
     def norm(x: torch.Tensor, name: str) -> torch.Tensor:
         return F.layer_norm(x, (width,), w[f"{name}.weight"], w[f"{name}.bias"], shape.epsilon)
-
-    def project(x: torch.Tensor, name: str) -> torch.Tensor:
-        return linear(x, w[f"{name}.weight"], w[f"{name}.bias"])
 
     x = w["wte.weight"][tokens] + w["wpe.weight"][positions]  # (rows, width)
     for layer, scale in enumerate(shape.scales):

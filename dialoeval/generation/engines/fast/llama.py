@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dialoeval.generation.engines.fast.gpt2 import ACTIVATIONS
-from dialoeval.generation.engines.fast.network import Attend, Network, Shape, linear
+from dialoeval.generation.engines.fast.network import Attend, Network, Shape
 
 if TYPE_CHECKING:
     import torch
@@ -66,13 +66,10 @@ def hidden(
     """Final hidden states (rows or wanted, width) of tokens (rows,) at positions (rows,): see `Network.hidden`."""
     import torch
 
-    w, shape = network.weights, network.shape
+    w, shape, project = network.weights, network.shape, network.linear
 
     def norm(x: torch.Tensor, name: str) -> torch.Tensor:
         return w[f"{name}.weight"] * (x * (x.pow(2).mean(-1, keepdim=True) + shape.epsilon).rsqrt())
-
-    def project(x: torch.Tensor, name: str) -> torch.Tensor:
-        return linear(x, w[f"{name}.weight"], w.get(f"{name}.bias"))
 
     cosine, sine = w["rope.cos"][positions][:, None], w["rope.sin"][positions][:, None]  # (rows, 1, head_dim)
 

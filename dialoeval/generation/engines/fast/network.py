@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from dialoeval.generation.engines.fast import packing
 
 if TYPE_CHECKING:
     import torch
@@ -48,6 +50,7 @@ class Network:
 
     shape: Shape
     weights: dict[str, torch.Tensor]
+    packed: dict[str, torch.Tensor] = field(default_factory=dict)  # by layer: see `packing`; of this process alone
 
     @property
     def dtype(self) -> torch.dtype:
@@ -75,6 +78,17 @@ class Network:
         module = {"gpt2": gpt2, "llama": llama}[self.shape.architecture]
         return module.hidden(self, tokens, positions, attend, wanted)
 
+    def linear(self, x: torch.Tensor, name: str) -> torch.Tensor:
+        """x (rows, in) times the matrix of layer `name`, plus its bias if it has one, in the matrix's dtype; the result
+        (rows, out) is float32."""
+        import torch
+
+        weight, bias = self.weights[f"{name}.weight"], self.weights.get(f"{name}.bias")
+        x = x.to(weight.dtype)
+        if name in self.packed:
+            return packing.product(x, self.packed[name], bias).float()
+        return (torch.mm(x, weight) if bias is None else torch.addmm(bias, x, weight)).float()
+
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Float32 scores (rows, vocabulary) of hidden states (rows, width)."""
         import torch
@@ -99,14 +113,6 @@ class Network:
             return (own - torch.stack(sums).logsumexp(dim=0)).clamp(max=0.0)
         logits = torch.nn.functional.linear(hidden, head)
         return logits.gather(1, targets[:, None])[:, 0] - logits.logsumexp(dim=-1)
-
-
-def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-    """x (rows, in) times weight (in, out), in the weight's dtype; the result is float32."""
-    import torch
-
-    x = x.to(weight.dtype)
-    return (torch.mm(x, weight) if bias is None else torch.addmm(bias, x, weight)).float()
 
 
 def low_precision(weight: torch.Tensor, dtype: torch.dtype, native: bool) -> torch.Tensor:
