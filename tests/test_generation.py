@@ -289,6 +289,13 @@ def test_context_and_window(folder):
     generator = open_generator(model(folder), HF, GREEDY)
     reply = texts(generator, GREEDY, [long, Example("empty", ())])
     assert reply["long"].dropped_turns > 0 and reply["empty"].dropped_turns == 0
+    # one turn of 5,000 words loses its first ones: what is left is what fits
+    huge = Example("huge", ("you " * 5000 + "me",))
+    for engine in (HF, EngineConfig(name="fast", device="cpu", workers=1)):
+        generator = open_generator(model(folder), engine, GREEDY)
+        (prompt,) = [generator.prompter.build(huge.context, generator.loaded.window - GREEDY.max_new_tokens)]
+        assert len(prompt.token_ids) == generator.loaded.window - GREEDY.max_new_tokens
+        assert texts(generator, GREEDY, [huge])["huge"].dropped_turns == 1
     with pytest.raises(UserError, match="leaves no room"):
         texts(generator, DecodingConfig(name="x", strategy="greedy", max_new_tokens=500))
 
