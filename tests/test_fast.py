@@ -12,7 +12,7 @@ from random_models import bpe_tokenizer, random_gpt2
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from dialoeval.config import DecodingConfig, EngineConfig
-from dialoeval.generation.engines.fast import FastEngine, packing, supports
+from dialoeval.generation.engines.fast import FastEngine, memory, packing, supports
 from dialoeval.generation.types import TokenReply, TokenRequest
 
 EOS, WINDOW, VOCABULARY = 0, 96, 383
@@ -343,19 +343,23 @@ def test_accounting_adds_up():
 
 @pytest.mark.parametrize("make", [gpt2, llama])
 def test_packed_matrices_give_the_same(make, monkeypatch):
-    model, work = make(11), requests(12)
+    model, work, pairs = make(11), requests(12), [((1, 2, 3), (4, 5)), ((7,), (8, 9, 10))]
+    ways = (decoding(), decoding("beam", num_beams=3))
     plain = engine(model)
+    expected, scores = [replies(plain, work, how) for how in ways], plain.score(pairs)
+    assert plain.accounting()["arithmetic"] == "fp32"
     monkeypatch.setattr(packing, "_DTYPE", "torch.float32")  # what is packed in bfloat16 where a CPU has it
     packed = engine(model)
-    assert {"h.1.attn.c_attn", "h.1.mlp.c_proj"} <= packed.network.packed.keys() or {
-        "layers.1.self_attn.q_proj",
-        "layers.1.mlp.down_proj",
-    } <= packed.network.packed.keys()
+    assert [replies(packed, work, how) for how in ways] == expected
+    assert packed.score(pairs) == pytest.approx(scores, abs=1e-4)
     assert packed.accounting()["arithmetic"] == "fp32, packed matrices"
-    for how in (decoding(), decoding("beam", num_beams=3)):
-        assert replies(packed, work, how) == replies(plain, work, how)
-    pairs = [((1, 2, 3), (4, 5)), ((7,), (8, 9, 10))]
-    assert packed.score(pairs) == pytest.approx(plain.score(pairs), abs=1e-4)
+    names = packed.computing.packed.keys()
+    assert {"h.1.attn.c_attn", "h.1.mlp.c_proj"} <= names or {
+        "layers.1.self_attn.q_proj",
+        "layers.1.mlp.up_proj",
+    } <= names
+    monkeypatch.setattr(memory, "available", lambda device: 1 << 16)
+    assert not packing.pack(packed.network, 1).packed  # no room for a second copy
 
 
 @pytest.mark.parametrize("fault", ["refused", "wrong"])
@@ -369,5 +373,5 @@ def test_matrices_that_cannot_be_packed_stay_as_they_are(fault, monkeypatch):
     monkeypatch.setattr(packing, "product", product)
     model, work = gpt2(11), requests(5)
     fast = engine(model)
-    assert not fast.network.packed and fast.accounting()["arithmetic"] == "fp32"
     assert replies(fast, work, decoding()) == by_generate(model, work, decoding())
+    assert not fast.computing.packed and fast.accounting()["arithmetic"] == "fp32"

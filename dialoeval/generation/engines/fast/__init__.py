@@ -17,6 +17,7 @@ from dialoeval.generation.types import TokenReply, TokenRequest
 
 if TYPE_CHECKING:
     from dialoeval.config import DecodingConfig, EngineConfig
+    from dialoeval.generation.engines.fast.network import Network
     from dialoeval.generation.engines.fast.workers import Pool
 
 VERSION = 2  # of the numerics: raised when a change to the code can change a reply or a score
@@ -75,7 +76,6 @@ class FastEngine:
     def __init__(self, model: Any, engine: EngineConfig, *, eos_id: int, window: int):
         import torch
 
-        from dialoeval.generation.engines.fast import packing
         from dialoeval.generation.engines.fast.accounts import Accounts
         from dialoeval.generation.engines.fast.running import Settings
 
@@ -83,16 +83,16 @@ class FastEngine:
         self.device = _device(engine.device)
         self.settings = Settings(engine, eos_id, window)
         native = _has_arithmetic(engine.dtype, self.device)
-        self.network = packing.pack(_read(model, engine.dtype, self.device, window, native))
+        self.network = _read(model, engine.dtype, self.device, window, native)
         if self.device.type == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = False
             torch.backends.cudnn.allow_tf32 = False
         self.arithmetic = engine.dtype if native else f"{engine.dtype} weights, fp32 arithmetic (no fast bf16 here)"
-        self.arithmetic += ", packed matrices" if self.network.packed else ""
         self.accounts = Accounts()
         self.load_seconds = time.perf_counter() - started
         self.workers = 1  # of the last call
         self.pool: Pool | None = None
+        self.computing: Network | None = None  # the network as this process computes with it, once it does
 
     def generate(self, requests: Sequence[TokenRequest], decoding: DecodingConfig, seed: int) -> Iterator[TokenReply]:
         """Yield num_candidates replies a request, in any order. A prompt that fills the window gets empty replies.
@@ -129,7 +129,7 @@ class FastEngine:
             return [queue.popleft() for _ in range(min(count, len(queue)))]
 
         with _one_thread(self.device):
-            yield from running.generate(self.network, self.settings, job, feed, self.accounts)
+            yield from running.generate(self._own(), self.settings, job, feed, self.accounts)
 
     def score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
         """Sum of log P(target | context) in nats of each (context, target) pair of token sequences, in order.
@@ -153,7 +153,7 @@ class FastEngine:
             return scores
         with _one_thread(self.device):
             for batch in batches:
-                values = running.score(self.network, [pairs[number] for number in batch], self.accounts)
+                values = running.score(self._own(), [pairs[number] for number in batch], self.accounts)
                 for number, value in zip(batch, values, strict=True):
                     scores[number] = value
         return scores
@@ -168,7 +168,7 @@ class FastEngine:
             **summary,
             "load_seconds": round(self.load_seconds, 3),
             "workers": self.workers,
-            "arithmetic": self.arithmetic,
+            "arithmetic": self.arithmetic + (", packed matrices" if self.computing and self.computing.packed else ""),
         }
 
     def close(self) -> None:
@@ -186,6 +186,14 @@ class FastEngine:
             return min(asked, items)
         seconds = 2 * self.network.parameters() * tokens / _CORE_FLOPS
         return min(_cores(), items) if seconds > _WORTH_WORKERS else 1
+
+    def _own(self) -> Network:
+        """The network for computing in this process."""
+        from dialoeval.generation.engines.fast import packing
+
+        if self.computing is None:
+            self.computing = packing.pack(self.network, 1)
+        return self.computing
 
     def _pool(self) -> Pool:
         from dialoeval.generation.engines.fast.workers import Pool

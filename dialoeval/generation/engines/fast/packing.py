@@ -9,27 +9,39 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dialoeval.generation.engines.fast import memory
+
 if TYPE_CHECKING:
     import torch
 
     from dialoeval.generation.engines.fast.network import Network
 
 _DTYPE = "torch.bfloat16"  # in float32 the BLAS is as fast without
+_SHARE = 0.25  # of the free memory
 _ROWS = 64  # of the products the layout is chosen for; others work too
 
 
-def pack(network: Network) -> Network:
-    """The network with its bfloat16 matrices packed, in this process; itself on CUDA and in float32."""
+def pack(network: Network, processes: int) -> Network:
+    """The network with its bfloat16 matrices packed, for this process alone; itself on CUDA and in float32.
+
+    The plain matrices stay, so this is left out where the copies of all `processes` would take a quarter of the memory.
+    """
     if network.device.type != "cpu" or str(network.dtype) != _DTYPE:
         return network
+    matrices = {
+        name.removesuffix(".weight"): weight
+        for name, weight in network.weights.items()
+        if name.endswith(".weight") and weight.dim() == 2 and weight.dtype == network.dtype
+    }
+    size = sum(weight.numel() * weight.element_size() for weight in matrices.values())
+    if size * processes > _SHARE * memory.available(network.device):
+        return network
     packed = {}
-    for name, weight in network.weights.items():
-        if name.endswith(".weight") and weight.dim() == 2 and weight.dtype == network.dtype:
-            name = name.removesuffix(".weight")
-            matrix = _packed(weight, network.weights.get(f"{name}.bias"))
-            if matrix is None:
-                return network
-            packed[name] = matrix
+    for name, weight in matrices.items():
+        matrix = _packed(weight, network.weights.get(f"{name}.bias"))
+        if matrix is None:
+            return network
+        packed[name] = matrix
     return replace(network, packed=packed)
 
 

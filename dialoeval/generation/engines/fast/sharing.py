@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dialoeval.errors import UserError
-from dialoeval.generation.engines.fast import packing
 from dialoeval.generation.engines.fast.network import Network, Shape
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def load(blueprint: Blueprint) -> Network:
         name: _view(storage, getattr(torch, dtype), sizes, offset)
         for name, (dtype, sizes, offset) in blueprint.places.items()
     }
-    return packing.pack(Network(blueprint.shape, weights))
+    return Network(blueprint.shape, weights)
 
 
 def _room_for(size: int) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dialoeval.errors import UserError
-from dialoeval.generation.engines.fast import memory, running, sharing
+from dialoeval.generation.engines.fast import memory, packing, running, sharing
 from dialoeval.generation.engines.fast.accounts import Accounts
 from dialoeval.generation.types import TokenReply, TokenRequest
 
@@ -41,7 +41,7 @@ class Pool:
             for _ in range(count):
                 self._start()
             for connection in self.connections:
-                self._send(connection, (blueprint, settings))
+                self._send(connection, (blueprint, settings, count))
             for connection in self.connections:
                 self._receive(connection)  # it has mapped the weights
         except BaseException:
@@ -152,8 +152,8 @@ def serve(connection: Connection) -> None:
     import torch
 
     torch.set_num_threads(1)
-    blueprint, settings = connection.recv()
-    network = sharing.load(blueprint)
+    blueprint, settings, processes = connection.recv()
+    network = packing.pack(sharing.load(blueprint), processes)
     connection.send(("ready", None))
     while True:
         kind, job = connection.recv()
