@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -27,6 +28,7 @@ class Server(ThreadingHTTPServer):
         self.seen: list[dict] = []
         self.lock = threading.Lock()
         self.choices = 99  # at most so many an answer
+        self.logprobs: list[list[float]] | None = None  # of each choice's tokens
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -40,13 +42,15 @@ class Handler(BaseHTTPRequestHandler):
         choices = [{"message": {"content": f"{text}!" * i or text}, "finish_reason": "stop"} for i in range(count)]
         if body.get("logprobs"):
             for i, choice in enumerate(choices):
-                choice["logprobs"] = {"content": [{"token": "a", "logprob": -0.5 - i}, {"token": "b", "logprob": -1.0}]}
+                values = self.server.logprobs[i] if self.server.logprobs else [-0.5 - i, -1.0]
+                choice["logprobs"] = {"content": [{"token": "a", "logprob": value} for value in values]}
         answer = {"choices": choices, "usage": {"completion_tokens": 2}}
         status, headers, data = failure or (200, {}, json.dumps(answer).encode())
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(data)))
+        if "Content-Length" not in headers:
+            self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
 
@@ -181,6 +185,76 @@ def test_a_context_that_is_too_long_loses_its_oldest_turns(server):
     server.failures = [too_long, too_long]
     with pytest.raises(UserError, match="the last turn of example 0 alone is too long"):
         list(made.reply(EXAMPLES[:1], GREEDY, 0))
+
+
+def test_a_mean_log_probability_is_over_the_tokens_that_it_sums(server):
+    """Servers leave the end token out: counting it would favour short replies."""
+    server.logprobs = [[-1.0], [-0.8] * 20]
+    forward = DecodingConfig(name="mmi", strategy="sample", num_candidates=2, rerank="mmi", mmi_lambda=0.0)
+    _, replies = reranked(server, forward)
+    assert [candidate.score for candidate in replies["0"].candidates] == [-1.0, -0.8]
+    server.logprobs = [[float("-inf")]] * 2
+    with pytest.raises(UserError, match="log-probability that is no finite number"):
+        reranked(server, forward, retries=0)
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_server_that_refuses_several_choices_is_asked_for_one_at_a_time(server, status):
+    server.failures = [(status, {"Retry-After": "0"}, b'{"error": "Only one completion choice is allowed"}')]
+    _, replies = reranked(server, MMI, concurrency=1)
+    assert [len(reply.candidates) for reply in replies.values()] == [5, 5]
+    assert [request["n"] for request in server.seen] == [5, *[1] * 10]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "This model's maximum context length is 256 tokens. However, your prompt contains at least 257 input tokens",
+        "You passed 300 input tokens and requested 64 output tokens. However, the model's context length is only 256 "
+        "tokens, resulting in a maximum input length of 192 tokens.",
+    ],
+)
+def test_the_words_of_servers_for_too_long(server, words):
+    server.failures = [(400, {}, json.dumps({"error": {"padding": "x" * 400, "message": words}}).encode())]
+    (reply,) = generator(server, concurrency=1).reply(EXAMPLES[:1], GREEDY, 0)
+    assert reply.dropped_turns == 1
+
+
+@pytest.mark.parametrize("key", ["sk-secret-123", "sk-secret-123\r\n"])
+def test_no_error_shows_the_key(server, monkeypatch, key):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    told = b'{"error": "' + b"x" * 280 + b' bad key Bearer sk-secret-123"}'
+    for failure in ((401, {}, told), (200, {}, told), (500, {}, told)):
+        server.failures = [failure]
+        with pytest.raises(UserError) as raised:
+            list(generator(server, concurrency=1, retries=0).reply(EXAMPLES[:1], GREEDY, 0))
+        assert "secret" not in str(raised.value)
+    assert server.seen[-1]["key"] == "Bearer sk-secret-123"
+
+
+def test_after_an_error_nothing_new_is_sent(server):
+    server.choices = 1
+    server.failures = [(401, {}, b"no")]
+    with pytest.raises(UserError, match="HTTP 401"):
+        reranked(server, dataclasses.replace(MMI, num_candidates=200), concurrency=2)
+    assert len(server.seen) < 50  # of 400
+    slow = generator(server, concurrency=2, requests_per_minute=1)
+    server.failures = [(401, {}, b"no")]
+    started = time.monotonic()
+    with pytest.raises(UserError, match="HTTP 401"):
+        list(slow.reply(EXAMPLES, GREEDY, 0))
+    assert time.monotonic() - started < 30  # not the minute that the second request would have waited
+
+
+def test_a_refusal_that_breaks_off_is_tried_again(server):
+    server.failures = [(500, {"Retry-After": "0", "Content-Length": "5000"}, b"oh no")]
+    assert len(list(generator(server, concurrency=1).reply(EXAMPLES[:1], GREEDY, 0))) == 1
+
+
+@pytest.mark.parametrize("url", ["http://[abc", "ftp://host/v1", "http://", "localhost:8000/v1", "http://host:port/v1"])
+def test_what_is_no_address(url):
+    with pytest.raises(UserError, match="is not an http"):
+        open_generator(ModelConfig(name="m", path="m"), EngineConfig(name="openai", base_url=url), GREEDY)
 
 
 def test_settings_that_the_protocol_has_no_words_for():

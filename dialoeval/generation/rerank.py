@@ -127,7 +127,9 @@ class MaximumMutualInformation(Reranker):
             for candidate in some:
                 backward = values[i, candidate.text]
                 tokens = len(pairs[i, candidate.text][1])
-                forward_tokens = candidate.tokens + (candidate.finish == "stop")
+                forward_tokens = candidate.scored_tokens
+                if forward_tokens is None:
+                    forward_tokens = candidate.tokens + (candidate.finish == "stop")
                 score = _mix(backward, tokens, candidate.logprob, forward_tokens, decoding)
                 scored.append(replace(candidate, backward_logprob=round(backward, 4), score=round(score, 4)))
             ranked.append(scored)

@@ -71,6 +71,7 @@ class Candidate:
     finish: str
     backward_logprob: float | None = None
     score: float | None = None  # what the choice was made on, larger is better
+    scored_tokens: int | None = None  # that logprob is the sum over; None: tokens, and the end token if there was one
 
 
 @dataclass(frozen=True)

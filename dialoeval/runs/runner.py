@@ -175,7 +175,8 @@ def _row(example: Example, reply: Reply) -> dict[str, Any]:
     }
     if reply.candidates:
         row["candidates"] = [
-            {"reply": c.text, **{k: v for k, v in asdict(c).items() if k != "text"}} for c in reply.candidates
+            {"reply": c.text, **{k: v for k, v in asdict(c).items() if k not in ("text", "scored_tokens")}}
+            for c in reply.candidates
         ]
     return row
 
