@@ -158,6 +158,8 @@ def main() -> int:
     for make in works:
         work = make()
         available = engines(work)
+        if unknown := sorted(set(chosen.engines or ()) - set(available)):
+            parser.error(f"not here: {', '.join(unknown)}; there are {', '.join(available)}")
         wanted = [name for name in available if not chosen.engines or name in {*chosen.engines, "generate_sorted"}]
         made: dict[str, Any] = {}
         for name in wanted:

@@ -280,6 +280,9 @@ def engines(work: Workload) -> dict[str, tuple[Callable[[], Any], tuple[str, ...
         "fast_fp32": (lambda: Fast(work, "fp32"), TASKS),
         "fast_bf16": (lambda: Fast(work, "bf16"), TASKS),
     }
+    for package in ("ctranslate2", "vllm"):
+        if importlib.util.find_spec(package) is None:
+            print(f"{package} is left out: it is not installed")
     if importlib.util.find_spec("ctranslate2"):
         tasks = ("greedy", "beam10", "topk", "scoring")
         found["ctranslate2_fp32"] = (lambda: CTranslate2(work, "float32"), tasks)

@@ -30,14 +30,17 @@ def used_bytes() -> int:
     me = os.getpid()
     family = [me]
     for task in Path(f"/proc/{me}/task").iterdir():
-        family += [int(child) for child in (task / "children").read_text().split()]
+        try:
+            family += [int(child) for child in (task / "children").read_text().split()]
+        except OSError:
+            continue  # a thread that has ended
     total = 0
     for process in family:
         try:
             text = Path(f"/proc/{process}/smaps_rollup").read_text()
         except OSError:
             continue  # it has ended
-        total += next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:"))
+        total += next((int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:")), 0)
     return total
 
 

@@ -730,3 +730,21 @@ def test_weights_of_another_model(gpt2, blank, tmp_path, what):
     torch.save(change(released(gpt2)), tmp_path / "weights.pkl")
     with pytest.raises(UserError, match=sentence):
         load(blank, weights=str(tmp_path / "weights.pkl"))
+
+
+def test_a_decoder_of_another_depth_than_its_encoder(tmp_path):
+    from transformers import BartConfig, BartForConditionalGeneration
+
+    tokenizer = bpe_tokenizer()
+    config = BartConfig(
+        vocab_size=len(tokenizer), d_model=16, encoder_layers=1, decoder_layers=2, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16, max_position_embeddings=32, pad_token_id=0,
+        bos_token_id=0, eos_token_id=0, decoder_start_token_id=0, forced_eos_token_id=None,
+    )  # fmt: skip
+    BartForConditionalGeneration(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    loaded = models.load(str(tmp_path), revision=None, weights=None, engine=CPU)
+    assert loaded.encoder_decoder and loaded.commit is None
+    edit_json(tmp_path / "config.json", decoder_layers=1)
+    with pytest.raises(UserError, match=r"have model\.decoder\.layers\.1\..* says that there are 1 layers"):
+        models.load(str(tmp_path), revision=None, weights=None, engine=CPU)

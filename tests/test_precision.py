@@ -11,7 +11,8 @@ from random_models import random_gpt2
 from run_fakes import final_bytes, run_config, write_dataset
 
 from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
-from dialoeval.runs import runner
+from dialoeval.errors import UserError
+from dialoeval.runs import precision, runner
 
 BF16 = EngineConfig(device="cpu", dtype="bf16", chunk=7, precision_sample=12)
 
@@ -91,3 +92,28 @@ def test_without_a_sample_nothing_is_compared(config):
     outcome = runner.run(dataclasses.replace(config, engine=dataclasses.replace(BF16, precision_sample=0)))
     assert outcome.folder.precision() is None
     assert "- precision: bf16; not compared with float32\n" in (outcome.folder.path / "report.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory"), UserError("out of memory")])
+def test_without_memory_for_it_the_run_is_complete_all_the_same(config, monkeypatch, capsys, error):
+    def lacking(*_):
+        raise error
+
+    monkeypatch.setattr(precision, "open_generator", lacking)
+    outcome = runner.run(config)
+    assert outcome.folder.is_complete() and outcome.folder.precision() is None
+    assert "not compared with float32" in capsys.readouterr().err
+
+
+def test_damaged_files_beside_a_complete_run(config):
+    folder = runner.run(config).folder
+    environment = folder.path / "environment.json"
+    for damaged in ("{", '{"generator": null}', "[]"):
+        environment.write_text(damaged, encoding="utf-8")
+        (folder.path / "report.md").unlink()  # so that it is written again
+        runner.run(config)
+        assert "- engine: auto\n" in (folder.path / "report.md").read_text("utf-8")
+    for damaged in ("[]", '{"dtype": "bf16", "sample": 12, "differing": 1, "share": 0.1, "interval": null}'):
+        (folder.path / "precision.json").write_text(damaged, encoding="utf-8")
+        with pytest.raises(UserError, match=r"precision\.json: .*move the folder away"):
+            folder.precision()

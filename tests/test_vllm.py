@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import shutil
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from random_models import random_gpt2
+from random_models import edit_json, random_gpt2
 
 from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
 from dialoeval.data import Example
@@ -116,6 +118,24 @@ def test_candidates_are_reranked_here(stand_in, model):
     assert generator.identity()["reranker"]["kind"] == "mmi"
     how = [parameters for _, parameters in stand_in.made[0].asked]
     assert {(h.n, h.top_k, h.temperature) for h in how} == {(3, 10, 1.0)} and len({h.seed for h in how}) == 5
+
+
+def test_several_end_tokens_and_one_that_there_is_not(stand_in, model, tmp_path):
+    folder = Path(shutil.copytree(model.path, tmp_path / "m"))
+    edit_json(folder / "generation_config.json", eos_token_id=[7, 50256])
+    generator = open_generator(dataclasses.replace(model, path=str(folder)), VLLM, GREEDY)
+    assert generator.identity()["end_tokens"] == [0, 7]
+    (reply,) = generator.reply(EXAMPLES[:1], GREEDY, 0)
+    assert stand_in.made[-1].asked[-1][1].stop_token_ids == [0, 7] and reply.tokens == 3
+
+
+def test_what_vllm_refuses_to_load_is_one_sentence(stand_in, model, monkeypatch):
+    def refuse(**_):
+        raise ValueError("Free memory on device is less than desired\nand more")
+
+    monkeypatch.setattr(sys.modules["vllm"], "LLM", refuse)
+    with pytest.raises(UserError, match=r"vLLM cannot run .*: Free memory on device is less than desired$"):
+        open_generator(model, VLLM, GREEDY)
 
 
 @pytest.mark.parametrize(

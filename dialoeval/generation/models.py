@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -28,6 +29,7 @@ class LoadedModel:
         eos_ids: the tokens that end a reply; most models have one.
         window: positions there are (prompt and reply together; each apart, for an encoder-decoder model).
         identity: what tells these weights and this tokenizer from all others.
+        commit: of a hub model, what its revision stood for; None for a folder.
     """
 
     model: Any
@@ -38,6 +40,7 @@ class LoadedModel:
     device: str
     encoder_decoder: bool
     identity: dict[str, Any]
+    commit: str | None = None
 
     @property
     def eos_id(self) -> int:
@@ -62,16 +65,22 @@ def load(
         commit = _commit(place, revision)
         if kind == "described":
             model, config = None, _load_config(place, commit)
+            settings, vocabulary = _generation_settings(place, commit), config.get_text_config().vocab_size
         else:
             model = _load_weights(place, commit, kind)
-            config = model.config
+            config, settings = model.config, getattr(model, "generation_config", None)
+            vocabulary = model.get_input_embeddings().weight.shape[0]
     tokenizer = load_tokenizer(path, commit)
     if tokenizer.eos_token_id is None:
         raise UserError(f"the tokenizer of {path} has no end-of-text token, which ends a reply")
-    _check_vocabulary(path, model, tokenizer)
+    if len(tokenizer) > vocabulary:
+        raise UserError(
+            f"{path} is not a model that can be loaded: its tokenizer has {len(tokenizer)} tokens, its embedding "
+            f"{vocabulary}"
+        )
     if weights:
         load_release_weights(model, weights)
-    eos_ids = _end_tokens(model, tokenizer)
+    eos_ids = _end_tokens(settings, tokenizer, vocabulary)
     if weights:
         of_weights = f"sha256:{sha256_file(weights)} over {_config_hash(config)}"
     else:
@@ -85,7 +94,7 @@ def load(
     if model is not None:
         model = model.eval().to(device)
     encoder_decoder = bool(getattr(config, "is_encoder_decoder", False))
-    return LoadedModel(model, tokenizer, path, eos_ids, _window(config), device, encoder_decoder, identity)
+    return LoadedModel(model, tokenizer, path, eos_ids, _window(config), device, encoder_decoder, identity, commit)
 
 
 def resolve(path: str) -> str:
@@ -209,8 +218,8 @@ def _load_weights(place: str, revision: str | None, kind: str) -> Any:
     if mismatched := sorted(report["mismatched_keys"]):
         name, theirs, ours = mismatched[0]
         raise ValueError(f"{name} is {tuple(theirs)} in its weights, {tuple(ours)} by its config.json")
-    layers = getattr(config.get_text_config(), "num_hidden_layers", None)
-    if layers and (deeper := sorted(key for key in report["unexpected_keys"] if _layer(key) >= layers)):
+    if deeper := sorted(key for key in report["unexpected_keys"] if _layer(key) >= _depth(config, key)):
+        layers = _depth(config, deeper[0])
         raise ValueError(f"its weights have {deeper[0]}, its config.json says that there are {layers} layers")
     if missing := sorted(report["missing_keys"]):
         # transformers would fill these with random numbers
@@ -224,21 +233,34 @@ def _layer(key: str) -> int:
     return numbers[0] if numbers else -1
 
 
-def _check_vocabulary(path: str, model: Any, tokenizer: Any) -> None:
-    if model is None:
-        return
-    rows = model.get_input_embeddings().weight.shape[0]
-    if len(tokenizer) > rows:
-        raise UserError(
-            f"{path} is not a model that can be loaded: its tokenizer has {len(tokenizer)} tokens, its embedding {rows}"
-        )
+def _depth(config: Any, key: str) -> float:
+    """How many layers the stack has that a weight belongs to: a decoder's number may differ from its encoder's."""
+    names = ("num_hidden_layers",)
+    if "decoder" in key.split("."):
+        names = ("decoder_layers", "num_decoder_layers", "num_hidden_layers")
+    found = (getattr(config.get_text_config(), name, None) for name in names)
+    return next((value for value in found if isinstance(value, int)), math.inf)
 
 
-def _end_tokens(model: Any, tokenizer: Any) -> tuple[int, ...]:
-    """The tokenizer's end token, then those that the checkpoint's generation settings name beside it."""
-    saved = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+def _end_tokens(settings: Any, tokenizer: Any, vocabulary: int) -> tuple[int, ...]:
+    """The tokenizer's end token, then those of the vocabulary that the generation settings name beside it (a default
+    that was never changed may name one that there is not)."""
+    saved = getattr(settings, "eos_token_id", None)
     saved = saved if isinstance(saved, list) else [] if saved is None else [saved]
-    return (tokenizer.eos_token_id, *(token for token in saved if token != tokenizer.eos_token_id))
+    first = tokenizer.eos_token_id
+    return (first, *(token for token in saved if token != first and 0 <= token < vocabulary))
+
+
+def _generation_settings(place: str, revision: str | None) -> Any:
+    """generation_config.json of a model that is not loaded; None where there is none."""
+    from transformers import GenerationConfig
+
+    source = {key: value for key, value in _source(place, revision).items() if key != "trust_remote_code"}
+    try:
+        with quiet():
+            return GenerationConfig.from_pretrained(place, **source)
+    except OSError:
+        return None
 
 
 def _window(config: Any) -> int:

@@ -35,6 +35,23 @@ def references_fault(row: Any) -> str | None:
     return None if _texts(row.get("references")) else 'field "references" must be a list of texts'
 
 
+def precision_fault(found: Any) -> str | None:
+    """What is wrong with the object of precision.json, or None."""
+    if not isinstance(found, dict):
+        return f"expected a JSON object, found {type(found).__name__}"
+    if not _text(found.get("dtype")):
+        return 'field "dtype" must be a text'
+    for name in ("sample", "differing"):
+        if not _whole(found.get(name)):
+            return f'field "{name}" must be a whole number'
+    if not _number(found.get("share")):
+        return 'field "share" must be a number'
+    interval = found.get("interval")
+    if not isinstance(interval, list) or len(interval) != 2 or not all(map(_number, interval)):
+        return 'field "interval" must be a list of two numbers'
+    return None
+
+
 def scores_fault(scores: Any) -> str | None:
     """What is wrong with the object of scores.json, or None."""
     if not isinstance(scores, dict):

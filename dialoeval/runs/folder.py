@@ -14,7 +14,7 @@ from dialoeval import __version__
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError
 from dialoeval.files import dumps, read_json, read_jsonl, sha256_file, sha256_json, write_json, write_jsonl
-from dialoeval.runs.checks import references_fault, reply_fault, scores_fault
+from dialoeval.runs.checks import precision_fault, references_fault, reply_fault, scores_fault
 
 SCHEMA = 1
 STATUSES = ("running", "complete", "failed")
@@ -216,12 +216,11 @@ class RunFolder:
         return scores
 
     def environment(self) -> dict[str, Any]:
-        """What environment.json holds; empty where it is absent.
-
-        Raises:
-            UserError: it is damaged.
-        """
-        found = read_json(self.environment_file) if self.environment_file.is_file() else {}
+        """What environment.json holds; empty where it is absent or damaged, for no figure depends on it."""
+        try:
+            found = read_json(self.environment_file) if self.environment_file.is_file() else {}
+        except UserError:
+            return {}
         return found if isinstance(found, dict) else {}
 
     def precision(self) -> dict[str, Any] | None:
@@ -233,8 +232,8 @@ class RunFolder:
         if not self.precision_file.is_file():
             return None
         found = read_json(self.precision_file)
-        if not isinstance(found, dict) or not {"dtype", "sample", "differing", "share", "interval"} <= found.keys():
-            raise UserError(f"{self.precision_file} is damaged: delete it")
+        if fault := precision_fault(found):
+            raise UserError(f"{self.precision_file}: {fault}; move the folder away to make the run afresh")
         return found
 
     def segments(self) -> dict[str, dict[str, Any]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from dialoeval.config import RunConfig
 from dialoeval.data.example import Example
+from dialoeval.errors import UserError
 from dialoeval.generation import open_generator
 from dialoeval.stats import exact_interval
 
@@ -21,9 +23,9 @@ def compare_with_float32(config: RunConfig, examples: Sequence[Example], rows: d
         rows: id -> row of replies.jsonl, for every example.
 
     Returns:
-        None in float32, where nothing is asked for, and for engines whose draws or memory do not allow it (openai,
-        vllm). Else a dict: dtype, sample (replies compared), differing, share, interval (95%, exact), and the ids that
-        differ.
+        None in float32, where nothing is asked for, where memory does not suffice, and for engines whose draws or
+        memory do not allow it (openai, vllm). Else a dict: dtype, sample (replies compared), differing, share, interval
+        (95%, exact), and the ids that differ.
 
     Raises:
         UserError: as `open_generator` and the generator.
@@ -33,13 +35,16 @@ def compare_with_float32(config: RunConfig, examples: Sequence[Example], rows: d
     if engine.dtype == "fp32" or size == 0 or str(engine.name) in ("openai", "vllm"):
         return None
     chosen = [examples[i * len(examples) // size] for i in range(size)]
-    generator = open_generator(config.model, replace(engine, dtype="fp32"), config.decoding)
     try:
-        exact = {
-            reply.id: (reply.text, reply.tokens) for reply in generator.reply(chosen, config.decoding, config.seed)
-        }
-    finally:
-        generator.close()
+        exact = _in_float32(config, chosen)
+    except (MemoryError, RuntimeError, UserError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
+        print(
+            "not compared with float32, for want of memory (engine.precision_sample=0 asks for no comparison)",
+            file=sys.stderr,
+        )
+        return None
     differing = [name for name, reply in exact.items() if reply != (rows[name]["reply"], rows[name]["tokens"])]
     return {
         "dtype": engine.dtype,
@@ -49,3 +54,12 @@ def compare_with_float32(config: RunConfig, examples: Sequence[Example], rows: d
         "interval": [round(edge, 6) for edge in exact_interval(len(differing), size)],
         "ids": sorted(differing),
     }
+
+
+def _in_float32(config: RunConfig, examples: Sequence[Example]) -> dict[str, tuple[str, int]]:
+    """id -> (reply, its tokens)."""
+    generator = open_generator(config.model, replace(config.engine, dtype="fp32"), config.decoding)
+    try:
+        return {r.id: (r.text, r.tokens) for r in generator.reply(examples, config.decoding, config.seed)}
+    finally:
+        generator.close()

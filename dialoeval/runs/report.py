@@ -51,7 +51,8 @@ def _degenerate(scores: dict[str, Any]) -> str:
 
 
 def _settings(config: RunConfig, folder: RunFolder) -> str:
-    generator = folder.environment().get("generator", {})
+    generator = folder.environment().get("generator")
+    generator = generator if isinstance(generator, dict) else {}
     reason = f" ({generator['engine_reason']})" if "engine_reason" in generator else ""
     lines = [
         f"- model: {config.model.path}" + (f" at {config.model.revision}" if config.model.revision else ""),
@@ -61,21 +62,24 @@ def _settings(config: RunConfig, folder: RunFolder) -> str:
         f"context turns {config.dataset.context_turns or 'all'}, limit {config.dataset.limit or 'none'})",
         f"- protocol: {config.protocol.name}",
         f"- engine: {generator.get('engine', config.engine.name)}{reason}",
-        f"- precision: {config.engine.dtype}{_changed(config, folder)}",
+        f"- precision: {_precision(config, folder)}",
         f"- seed: {config.seed}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _changed(config: RunConfig, folder: RunFolder) -> str:
-    """What a low precision did to the replies."""
-    if config.engine.dtype == "fp32":
-        return ""
+def _precision(config: RunConfig, folder: RunFolder) -> str:
+    """The precision, and what a low one did to the replies."""
+    dtype = config.engine.dtype
+    if config.engine.name == "openai":
+        return "the server's"
+    if dtype == "fp32":
+        return dtype
     if (precision := folder.precision()) is None:
-        return "; not compared with float32"
+        return f"{dtype}; not compared with float32"
     low, high = precision["interval"]
     return (
-        f"; {precision['differing']} of {precision['sample']} sampled replies differ from float32's "
+        f"{dtype}; {precision['differing']} of {precision['sample']} sampled replies differ from float32's "
         f"({precision['share']:.1%}, 95% interval {low:.1%} to {high:.1%})"
     )
 

