@@ -111,7 +111,8 @@ def measure(work: Workload, task: str, made: dict[str, Any], chosen: argparse.Na
         pairs = list(zip(found, results.get("one_by_one", []), strict=False))
         drawn = task in ("topk", "mmi16")  # other draws: nothing to compare
         mismatches = None if drawn or not pairs else sum(differs(task, *pair) for pair in pairs)
-        table[name] = {"rate": round(rate, 3), "mismatches": mismatches, "n": len(pairs) if pairs else len(found)}
+        compared_with = sizes[name] if mismatches is None else len(pairs)
+        table[name] = {"rate": round(rate, 3), "mismatches": mismatches, "n": compared_with}
         against = rate / (sizes["generate_sorted"] * chosen.rounds / seconds["generate_sorted"])
         compared = "" if mismatches is None else f"{mismatches} of {len(pairs)} differ"
         print(f"  {name:18}{rate:9.2f} /core-s {against:7.2f}x  {compared}", flush=True)
