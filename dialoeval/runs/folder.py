@@ -216,11 +216,12 @@ class RunFolder:
         return scores
 
     def environment(self) -> dict[str, Any]:
-        """What environment.json holds; empty where it is absent or damaged, for no figure depends on it."""
-        try:
-            found = read_json(self.environment_file) if self.environment_file.is_file() else {}
-        except UserError:
-            return {}
+        """What environment.json holds; empty where it is absent.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        found = read_json(self.environment_file) if self.environment_file.is_file() else {}
         return found if isinstance(found, dict) else {}
 
     def precision(self) -> dict[str, Any] | None:

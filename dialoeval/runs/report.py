@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dialoeval.config import RunConfig
+from dialoeval.errors import UserError
 from dialoeval.files import write_text
 from dialoeval.reports.tables import paper_table
 from dialoeval.runs.folder import RunFolder
@@ -51,7 +52,10 @@ def _degenerate(scores: dict[str, Any]) -> str:
 
 
 def _settings(config: RunConfig, folder: RunFolder) -> str:
-    generator = folder.environment().get("generator")
+    try:
+        generator = folder.environment().get("generator")
+    except UserError:  # no figure depends on that file: a damaged one does not stop the report
+        generator = None
     generator = generator if isinstance(generator, dict) else {}
     reason = f" ({generator['engine_reason']})" if "engine_reason" in generator else ""
     lines = [
