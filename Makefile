@@ -30,7 +30,7 @@ tiny: $(STAMP)
 	  cp trained/$$name/*.json trained/$$name/model.safetensors dialoeval/assets/$$name/ || exit 1; \
 	done
 
-# Replies and scores a second beside transformers' own, and how many replies differ: about ten minutes.
+# Replies and scores a second beside transformers' own, and how many replies differ: a quarter of an hour.
 bench: $(STAMP)
 	$(BIN)/python benchmarks/generation.py --quick
 
