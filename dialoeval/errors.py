@@ -1,4 +1,4 @@
-"""The one exception that means "the user can put this right"."""
+"""What the user can put right, as one exception, and what an error means."""
 
 from __future__ import annotations
 
@@ -18,3 +18,19 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the known name closest to `name`, or an empty string."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+# What torch says on the CPU, on a GPU, and for cuBLAS.
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python or torch could not get memory on CPU or GPU; torch is not imported for it."""
+    link: BaseException | None = error
+    while link is not None:  # a CUDA capture that runs out of memory may raise another error over the first
+        if isinstance(link, MemoryError) or type(link).__name__ == "OutOfMemoryError":
+            return True
+        if isinstance(link, RuntimeError) and any(sign in str(link) for sign in _OUT_OF_MEMORY):
+            return True
+        link = link.__context__
+    return False

@@ -13,7 +13,7 @@ import pytest
 import torch
 from test_fast import HOW, decoding, engine, gpt2, llama, replies, requests
 
-from dialoeval.errors import UserError
+from dialoeval.errors import UserError, is_out_of_memory
 from dialoeval.generation.engines.fast import memory, running, sharing
 from dialoeval.generation.engines.fast.decode import Decoder
 from dialoeval.generation.engines.fast.network import Network
@@ -249,6 +249,6 @@ def test_what_running_out_of_memory_looks_like():
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     ):
-        assert memory.is_out_of_memory(error)
+        assert is_out_of_memory(error)
     for error in (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), ValueError("not enough memory")):
-        assert not memory.is_out_of_memory(error)
+        assert not is_out_of_memory(error)

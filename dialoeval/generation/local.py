@@ -104,7 +104,7 @@ class LocalGenerator:
                 "weights are broken, or too large for this precision (try engine.dtype=fp32)"
             )
         text = self.loaded.tokenizer.decode(reply.token_ids, skip_special_tokens=True)
-        return Candidate(" ".join(text.split()), len(reply.token_ids), round(reply.logprob, 4), reply.finish)
+        return Candidate.of(text, len(reply.token_ids), reply.logprob, reply.finish)
 
 
 def open_local(model: ModelConfig, engine: EngineConfig, decoding: DecodingConfig) -> LocalGenerator:

@@ -169,12 +169,18 @@ def load_for_training(model: ModelConfig) -> tuple[Any, Any]:
 
 
 def _source(place: str, revision: str | None) -> dict[str, Any]:
-    """Arguments of every ``from_pretrained``. Without a network the hub's cache is asked at once, not after retries."""
+    """Arguments of every ``from_pretrained`` that could run a model's own code."""
+    return {**_where(place, revision), "trust_remote_code": False}
+
+
+def _where(place: str, revision: str | None) -> dict[str, Any]:
+    """Arguments that say which files of a model are meant. Without a network the hub's cache is asked at once, not
+    after retries."""
     local = Path(place).is_dir()
     if local and revision is not None:
         raise UserError(f"revision {revision!r} is for models of the hub: {place} is a folder")
     offline = {} if local or hub_answers() else {"local_files_only": True}
-    return {"revision": revision, "trust_remote_code": False, **offline}
+    return {"revision": revision, **offline}
 
 
 def _commit(place: str, revision: str | None) -> str | None:
@@ -184,9 +190,8 @@ def _commit(place: str, revision: str | None) -> str | None:
         return revision
     from transformers.utils import cached_file
 
-    source = {key: value for key, value in _source(place, revision).items() if key != "trust_remote_code"}
     with quiet():
-        found = cached_file(place, "config.json", **source)
+        found = cached_file(place, "config.json", **_where(place, revision))
     return revision if found is None else Path(found).parent.name  # without one, reading the configuration says why
 
 
@@ -255,10 +260,9 @@ def _generation_settings(place: str, revision: str | None) -> Any:
     """generation_config.json of a model that is not loaded; None where there is none."""
     from transformers import GenerationConfig
 
-    source = {key: value for key, value in _source(place, revision).items() if key != "trust_remote_code"}
     try:
         with quiet():
-            return GenerationConfig.from_pretrained(place, **source)
+            return GenerationConfig.from_pretrained(place, **_where(place, revision))
     except OSError:
         return None
 

@@ -73,6 +73,14 @@ class Candidate:
     score: float | None = None  # what the choice was made on, larger is better
     scored_tokens: int | None = None  # that logprob is the sum over; None: tokens, and the end token if there was one
 
+    @classmethod
+    def of(
+        cls, text: str, tokens: int, logprob: float | None, finish: str, scored_tokens: int | None = None
+    ) -> Candidate:
+        """A candidate as files hold it: white space as single spaces, the log-probability to 4 decimals."""
+        rounded = None if logprob is None else round(logprob, 4)
+        return cls(" ".join(text.split()), tokens, rounded, finish, scored_tokens=scored_tokens)
+
 
 @dataclass(frozen=True)
 class Reply:

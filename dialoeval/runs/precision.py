@@ -9,7 +9,7 @@ from typing import Any
 
 from dialoeval.config import RunConfig
 from dialoeval.data.example import Example
-from dialoeval.errors import UserError
+from dialoeval.errors import UserError, is_out_of_memory
 from dialoeval.generation import open_generator
 from dialoeval.stats import exact_interval
 
@@ -38,7 +38,7 @@ def compare_with_float32(config: RunConfig, examples: Sequence[Example], rows: d
     try:
         exact = _in_float32(config, chosen)
     except (MemoryError, RuntimeError, UserError) as error:
-        if not isinstance(error, MemoryError) and "memory" not in str(error):
+        if not (is_out_of_memory(error) or (isinstance(error, UserError) and "memory" in str(error))):
             raise
         print(
             "not compared with float32, for want of memory (engine.precision_sample=0 asks for no comparison)",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 from dialoeval import __version__, data
 from dialoeval.config import RunConfig
 from dialoeval.data.example import Dataset, Example
-from dialoeval.errors import UserError
+from dialoeval.errors import UserError, is_out_of_memory
 from dialoeval.files import sha256_file, write_json, write_jsonl, write_text
 from dialoeval.generation import open_generator
 from dialoeval.generation.types import Generator, Reply
@@ -110,10 +109,7 @@ def _recorded(folder: RunFolder, made: dict[str, Any], examples: int) -> Iterato
 
 def _explained(error: BaseException) -> BaseException:
     """What the user can put right (memory, on the CPU or the GPU; the disk) as a UserError; anything else as it is."""
-    out_of_memory = isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and re.search(r"out of memory|can't allocate memory", str(error))
-    )
-    if out_of_memory:
+    if not isinstance(error, UserError) and is_out_of_memory(error):
         return UserError("out of memory: try a smaller engine.slots or engine.batch_tokens, or engine.workers=1")
     return UserError(str(error)) if isinstance(error, OSError) else error
 

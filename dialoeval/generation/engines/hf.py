@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dialoeval.config import DecodingConfig, EngineConfig
+from dialoeval.errors import is_out_of_memory
 from dialoeval.generation import noise, processors
 from dialoeval.generation.hub import quiet
 from dialoeval.generation.models import LoadedModel
@@ -120,8 +121,7 @@ class HfEngine:
         try:
             return work(items)
         except RuntimeError as error:
-            lacking = isinstance(error, torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)
-            if not lacking or len(items) == 1:
+            if not is_out_of_memory(error) or len(items) == 1:
                 raise
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()

@@ -153,8 +153,8 @@ def _candidate(choice: dict[str, Any]) -> Candidate:
     steps = (choice.get("logprobs") or {}).get("content")
     finish = "length" if choice.get("finish_reason") == "length" else "stop"
     if steps is None:
-        return Candidate(" ".join(text.split()), len(text.split()), None, finish)
+        return Candidate.of(text, len(text.split()), None, finish)
     logprob = sum(float(step["logprob"]) for step in steps)
     if not math.isfinite(logprob):
         raise ValueError("a log-probability that is no finite number")
-    return Candidate(" ".join(text.split()), len(steps), round(logprob, 4), finish, scored_tokens=len(steps))
+    return Candidate.of(text, len(steps), logprob, finish, scored_tokens=len(steps))

@@ -99,9 +99,8 @@ class VllmGenerator:
         }
 
     def describe(self) -> dict[str, Any]:
-        return {**self.identity(), "window": self.window, "accounting": {"replies": self.replies}} | (
-            {"reranker": self.reranker.describe()} if self.reranker else {}
-        )
+        reranker = {"reranker": self.reranker.describe()} if self.reranker else {}
+        return {**self.identity(), "window": self.window, "accounting": {"replies": self.replies}, **reranker}
 
     def chunk_size(self) -> int:
         return self.engine.chunk or 4096
@@ -135,9 +134,9 @@ class VllmGenerator:
         tokens = list(made.token_ids)
         if tokens and tokens[-1] in self.eos_ids:
             tokens.pop()
-        text = " ".join(self.tokenizer.decode(tokens, skip_special_tokens=True).split())
-        logprob = None if made.cumulative_logprob is None else round(made.cumulative_logprob, 4)
-        return Candidate(text, len(tokens), logprob, "stop" if made.finish_reason == "stop" else "length")
+        text = self.tokenizer.decode(tokens, skip_special_tokens=True)
+        finish = "stop" if made.finish_reason == "stop" else "length"
+        return Candidate.of(text, len(tokens), made.cumulative_logprob, finish)
 
     def _parameters(self, decoding: DecodingConfig, key: int) -> Any:
         sampling = decoding.strategy == "sample"

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 # Rows of a decode step beyond which a matrix product gains nothing more; tokens of a prefill that stay in cache.
 _CPU_ROWS, _CPU_TOKENS = 128, 512
 _CUDA_ROWS, _CUDA_TOKENS = 1024, 32768
-_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "CUDA error: out of memory", "ALLOC_FAILED")
 _SHARE = 0.5  # of the free memory: the rest is for other processes and what allocators keep
 
 
@@ -91,20 +90,6 @@ def _number(path: str) -> int | None:
     except OSError:
         return None
     return int(text) if text.isdigit() else None
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch or Python could not get memory on CPU or GPU."""
-    import torch
-
-    link: BaseException | None = error
-    while link is not None:  # a CUDA capture that runs out of memory may raise another error over the first
-        if isinstance(link, (MemoryError, torch.OutOfMemoryError)):
-            return True
-        if isinstance(link, RuntimeError) and any(sign in str(link) for sign in _OUT_OF_MEMORY):
-            return True
-        link = link.__context__
-    return False
 
 
 def peak_bytes(device: torch.device) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dialoeval.config import EngineConfig
-from dialoeval.errors import UserError
+from dialoeval.errors import UserError, is_out_of_memory
 from dialoeval.generation.engines.fast import decode, memory, scoring
 from dialoeval.generation.types import TokenReply, TokenRequest
 
@@ -84,7 +84,7 @@ def generate(
             yield from attempt()
             return
         except (RuntimeError, MemoryError) as error:
-            if not memory.is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
         plan = plan.halved(rows)
         again.extend(unanswered.values())
@@ -97,7 +97,7 @@ def score(network: Network, pairs: Sequence[scoring.Pair], accounts: Accounts) -
     try:
         return scoring.score(network, pairs, accounts)
     except (RuntimeError, MemoryError) as error:
-        if not memory.is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         if len(pairs) == 1:
             raise UserError("out of memory while scoring a single pair: take a smaller model or bf16") from error
