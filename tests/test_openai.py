@@ -28,6 +28,8 @@ class Server(ThreadingHTTPServer):
         self.seen: list[dict] = []
         self.lock = threading.Lock()
         self.choices = 99  # at most so many an answer
+        self.refused: str | None = None  # a last message that is answered with 401
+        self.seconds = 0.0  # that every other answer takes
         self.logprobs: list[list[float]] | None = None  # of each choice's tokens
 
 
@@ -38,6 +40,10 @@ class Handler(BaseHTTPRequestHandler):
             self.server.seen.append({"path": self.path, "key": self.headers.get("Authorization"), **body})
             failure = self.server.failures.pop(0) if self.server.failures else None
         text = body["messages"][-1]["content"].upper()
+        if self.server.refused and text == self.server.refused.upper():
+            failure = (401, {}, b"no")
+        else:
+            time.sleep(self.server.seconds)
         count = min(body["n"], self.server.choices)
         choices = [{"message": {"content": f"{text}!" * i or text}, "finish_reason": "stop"} for i in range(count)]
         if body.get("logprobs"):
@@ -232,12 +238,33 @@ def test_no_error_shows_the_key(server, monkeypatch, key):
     assert server.seen[-1]["key"] == "Bearer sk-secret-123"
 
 
-def test_after_an_error_nothing_new_is_sent(server):
-    server.choices = 1
-    server.failures = [(401, {}, b"no")]
+@pytest.mark.parametrize("refused", ["turn 0", "turn 1"])
+def test_after_an_error_nothing_new_is_sent(server, refused):
+    """Whichever request fails first: the one whose answer is read next, or a later one."""
+    server.choices, server.refused, server.seconds = 1, refused, 0.01
     with pytest.raises(UserError, match="HTTP 401"):
         reranked(server, dataclasses.replace(MMI, num_candidates=200), concurrency=2)
     assert len(server.seen) < 50  # of 400
+
+
+def test_an_error_stops_requests_that_wait_for_another_try(server):
+    busy = (429, {"Retry-After": "60"}, b"slow down")
+    server.failures, server.refused = [busy], "turn 1"
+    started = time.monotonic()
+    with pytest.raises(UserError, match="HTTP 401"):
+        list(generator(server, concurrency=2).reply(EXAMPLES[:2], GREEDY, 0))
+    assert time.monotonic() - started < 30
+
+
+def test_a_generator_can_be_used_again_after_an_error(server):
+    made = generator(server, concurrency=2)
+    server.failures = [(401, {}, b"no")]
+    with pytest.raises(UserError, match="HTTP 401"):
+        list(made.reply(EXAMPLES, GREEDY, 0))
+    assert len(list(made.reply(EXAMPLES, GREEDY, 0))) == len(EXAMPLES)
+
+
+def test_no_request_waits_for_its_turn_after_an_error(server):
     slow = generator(server, concurrency=2, requests_per_minute=1)
     server.failures = [(401, {}, b"no")]
     started = time.monotonic()

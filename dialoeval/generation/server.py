@@ -40,7 +40,7 @@ class OneChoice(Exception):
 
 
 class Stopped(Exception):
-    """Work was stopped while this request waited."""
+    """The client was stopped before this request was sent, or while it waited for another try."""
 
 
 class Server:
@@ -58,9 +58,21 @@ class Server:
         self.engine = engine
         self.url = engine.base_url.rstrip("/") + "/chat/completions"
         self.requests = self.retried = 0
-        self.stopped = threading.Event()  # set: nothing new is sent, nobody waits
+        self.stopped = threading.Event()  # set: no request is sent, no thread waits
+        self.failure: BaseException | None = None  # the first error of any request, which stopped all others
         self._pace = _Pace(engine.requests_per_minute)
         self._counting = threading.Lock()
+
+    def stop(self, failure: BaseException | None = None) -> None:
+        """Send nothing more, from any thread. Of several failures the first is kept."""
+        with self._counting:
+            self.failure = self.failure or failure
+        self.stopped.set()
+
+    def restart(self) -> None:
+        """Send requests again."""
+        self.failure = None
+        self.stopped.clear()
 
     def post(self, body: dict[str, Any]) -> Any:
         """The answer's JSON. Sent again after 408, 409, 429, 5xx, broken connections and what is not JSON, ever later,
@@ -94,6 +106,8 @@ class Server:
                 reason = self.without_key(f"{type(error).__name__}: {error}")[:300]
             if attempt < self.engine.retries:
                 self.stopped.wait(wait)
+                if self.stopped.is_set():
+                    raise Stopped
         raise UserError(f"{self.url} gave no answer after {attempt + 1} tries: {reason}")
 
     def without_key(self, text: str) -> str:

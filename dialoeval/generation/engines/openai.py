@@ -14,7 +14,7 @@ from dialoeval.errors import UserError
 from dialoeval.generation import noise
 from dialoeval.generation.prompts import chat_messages
 from dialoeval.generation.rerank import Reranker, open_reranker
-from dialoeval.generation.server import ContextTooLong, OneChoice, Server, check_address
+from dialoeval.generation.server import ContextTooLong, OneChoice, Server, Stopped, check_address
 from dialoeval.generation.types import Candidate, Reply
 
 VERSION = 1
@@ -76,22 +76,35 @@ class OpenAiGenerator:
         Raises:
             UserError: the server refuses, cannot be reached after all retries, or answers what is not a completion.
         """
+        self.server.restart()
         pool = ThreadPoolExecutor(self.engine.concurrency)
         try:
-            answers = pool.map(lambda example: self._one(example, decoding, seed), examples)
+            answers = pool.map(lambda example: self._answer(example, decoding, seed), examples)
             if self.reranker is None:
                 for example, (candidates, dropped) in zip(examples, answers, strict=True):
                     yield Reply.of(example.id, candidates[0], dropped)
             else:
                 candidates, dropped = zip(*answers, strict=True)
                 yield from self.reranker.replies(examples, candidates, dropped, decoding)
+        except Stopped:
+            # Another thread's request failed: its error is what the caller must see.
+            raise self.server.failure or UserError("the requests were stopped") from None
         finally:
-            self.server.stopped.set()  # after an error or Ctrl-C nobody waits for retries, and nothing new is sent
+            self.server.stop()  # after an error or Ctrl-C no thread waits for a retry, and nothing new is sent
             pool.shutdown(cancel_futures=True)
-            self.server.stopped.clear()
 
     def close(self) -> None:
         """Nothing is held open."""
+
+    def _answer(self, example: Example, decoding: DecodingConfig, seed: int) -> tuple[list[Candidate], int]:
+        """`_one`; its error stops the requests of all threads at once, not when its turn comes to be read."""
+        try:
+            return self._one(example, decoding, seed)
+        except Stopped:
+            raise
+        except BaseException as error:
+            self.server.stop(error)
+            raise
 
     def _one(self, example: Example, decoding: DecodingConfig, seed: int) -> tuple[list[Candidate], int]:
         """(the example's candidates, turns left out of its context).
