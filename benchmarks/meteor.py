@@ -26,7 +26,7 @@ OURS = """
 import json, sys, time
 texts = json.load(open(sys.argv[1]))
 cpu = time.process_time()
-from dialoeval.metrics.meteor import figures, index, statistics
+from dialoeval.metrics.meteor15 import figures, index, statistics
 index.load()
 loaded, loaded_cpu = time.perf_counter(), time.process_time()
 rows = statistics(texts["replies"], texts["references"], workers=int(sys.argv[2]))
@@ -75,7 +75,7 @@ def run_ours(path: Path, workers: int) -> dict[str, float]:
 
 
 def run_jar(java: str, folder: Path, texts: dict[str, list]) -> dict[str, float]:
-    from dialoeval.metrics.meteor import source
+    from dialoeval.metrics.meteor15 import source
 
     (folder / "hyp").write_text("".join(f"{line}\n" for line in texts["replies"]))
     (folder / "ref").write_text("".join(f"{line}\n" for lines in texts["references"] for line in lines))

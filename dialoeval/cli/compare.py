@@ -18,8 +18,8 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     from dialoeval.reports.compare import COMPARED, Settings, compare
     from dialoeval.reports.compare_text import to_markdown
-    from dialoeval.reports.read import load_run
     from dialoeval.runs.folder import find
+    from dialoeval.runs.reader import load_run
 
     names = [name.strip() for text in options.metric for name in text.split(",") if name.strip()]
     settings = Settings(

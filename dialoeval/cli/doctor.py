@@ -57,7 +57,7 @@ def _device() -> tuple[str, str]:
 
 def _models() -> tuple[str, str]:
     from dialoeval.errors import UserError
-    from dialoeval.generation.models import EMBEDDED, resolve
+    from dialoeval.models.loading import EMBEDDED, resolve
 
     there, not_there = [], []
     for name in (*EMBEDDED, "smollm2"):

@@ -21,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
         for name, what in MODELS.items():
             print(f"{name}  {what}")
         return 0
-    from dialoeval.generation.smollm2 import fetch
+    from dialoeval.models.smollm2 import fetch
 
     folder = fetch()
     print(f"{options.model} is in {folder}: dialoeval run model={options.model}")

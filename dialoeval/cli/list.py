@@ -50,8 +50,8 @@ def _options(group: str) -> dict[str, str]:
 
 def _runs(reports_dir: str) -> dict[str, str]:
     from dialoeval.errors import UserError
-    from dialoeval.reports.tables import figure
     from dialoeval.runs.folder import RunFolder
+    from dialoeval.tables import figure
 
     found = {}
     for file in sorted(Path(reports_dir).glob("*/manifest.json")):

@@ -26,8 +26,8 @@ def main(arguments: Sequence[str]) -> int:
         from dialoeval.runs.sweep import sweep
 
         return sweep(overrides)
-    from dialoeval.reports.tables import paper_table
     from dialoeval.runs.runner import run
+    from dialoeval.tables import paper_table
 
     outcome = run(compose("config", overrides))
     print(paper_table([(outcome.name, outcome.scores)], intervals=True).to_markdown(), end="")

@@ -20,13 +20,13 @@ matched; otherwise lines are.
 def main(arguments: Sequence[str]) -> int:
     """Score one or several systems; print a table, write JSON and segment scores where asked."""
     options = _parser().parse_args(arguments)
-    from dialoeval.cli import scoring_files
     from dialoeval.config import ScoringConfig
     from dialoeval.config.compose import group
+    from dialoeval.data import scoring_files
     from dialoeval.files import sha256_file
     from dialoeval.metrics import extra
+    from dialoeval.metrics.corpus import statistics
     from dialoeval.metrics.scores import score_statistics, segments
-    from dialoeval.metrics.suite import statistics
 
     names = [name for name in (options.extra or "").split(",") if name]
     extra.check(names)
@@ -116,7 +116,7 @@ def _write(options: argparse.Namespace, results: dict[str, dict[str, Any]], rows
 
 
 def _print(results: dict[str, dict[str, Any]]) -> None:
-    from dialoeval.reports.tables import paper_table
+    from dialoeval.tables import paper_table
 
     order = sorted(results, key=lambda name: results[name]["nist"][3] or 0.0, reverse=True)
     print(paper_table([(name, results[name]) for name in order], intervals=True).to_markdown(), end="")

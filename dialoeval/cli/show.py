@@ -16,8 +16,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--reports-dir", default="reports", metavar="DIR")
     options = parser.parse_args(arguments)
     from dialoeval.files import dumps
-    from dialoeval.reports.tables import paper_table
     from dialoeval.runs.folder import find
+    from dialoeval.tables import paper_table
 
     folder = find(options.run, options.reports_dir)
     manifest, scores = folder.manifest(), folder.scores()

@@ -7,17 +7,16 @@ import pkgutil
 from types import ModuleType
 
 from dialoeval.config import DatasetConfig
+from dialoeval.data import sources
 from dialoeval.data.example import Dataset, Example
 from dialoeval.errors import UserError, nearest
 
 __all__ = ["Dataset", "Example", "dialogues", "load"]
 
-_NOT_KINDS = {"example", "records"}
-
 
 def kinds() -> list[str]:
     """The kinds of dataset that can be named in a configuration."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _NOT_KINDS)
+    return sorted(module.name for module in pkgutil.iter_modules(sources.__path__))
 
 
 def load(config: DatasetConfig) -> Dataset:
@@ -60,4 +59,4 @@ def _check(config: DatasetConfig) -> None:
 def _module(kind: str) -> ModuleType:
     if kind not in kinds():
         raise UserError(f"unknown dataset kind {kind!r}{nearest(kind, kinds())} (known: {', '.join(kinds())})")
-    return importlib.import_module(f"{__name__}.{kind}")
+    return importlib.import_module(f"{sources.__name__}.{kind}")

@@ -10,10 +10,10 @@ from typing import Any
 from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError
-from dialoeval.generation.models import LoadedModel, choose_device, load
 from dialoeval.generation.prompts import Prompter
 from dialoeval.generation.rerank import open_reranker
 from dialoeval.generation.types import Candidate, Reply, TokenEngine, TokenReply, TokenRequest
+from dialoeval.models.loading import LoadedModel, choose_device, load
 
 
 class LocalGenerator:

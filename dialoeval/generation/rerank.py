@@ -12,8 +12,8 @@ from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
 from dialoeval.config.schema import EngineName, Rerank
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError
-from dialoeval.generation.models import LoadedModel
 from dialoeval.generation.types import Candidate, Reply, TokenEngine
+from dialoeval.models.loading import LoadedModel
 
 
 def open_reranker(model: ModelConfig, engine: EngineConfig, decoding: DecodingConfig) -> Reranker | None:

@@ -7,22 +7,19 @@ is; `score` applies one of the paper's protocols (cleaning, reference slots) fir
     >>> bleu(["the cat sat"], [["the cat sat", "a cat was sitting"]])
     [1.0, 1.0, 1.0, 1.0]
 
-`meteor` is both: ``meteor(hypotheses, references)`` scores a set, and it is the package with METEOR's options,
-statistics and alignments (``from dialoeval.metrics.meteor import align``).
+METEOR's options, statistics and alignments: `dialoeval.metrics.meteor15`.
 """
 
 from __future__ import annotations
 
-import types
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dialoeval.metrics import meteor
-from dialoeval.metrics.names import FIGURES, PAPER_METRICS
+from dialoeval.metrics.figures import FIGURES, PAPER_METRICS
 
 if TYPE_CHECKING:
+    from dialoeval.metrics.corpus import Statistics
     from dialoeval.metrics.scores import Scores
-    from dialoeval.metrics.suite import Statistics
 
 __all__ = [
     "AVAILABLE",
@@ -36,24 +33,6 @@ __all__ = [
     "segments",
     "statistics",
 ]
-
-
-class _Meteor(types.ModuleType):
-    """The package `meteor`, callable: a function of that name would be lost whenever the package is imported."""
-
-    def __call__(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-        """METEOR 1.5 of the set, 0..1.
-
-        Raises:
-            UserError: the lists do not fit, or METEOR's data is not installed.
-        """
-        from dialoeval.metrics.protocol import check
-
-        check(hypotheses, references)
-        return float(self.corpus(hypotheses, references))
-
-
-meteor.__class__ = _Meteor
 
 
 def __getattr__(name: str) -> Any:
@@ -82,6 +61,19 @@ def bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> list
     return _overlap_figures(hypotheses, references, "bleu", 4)
 
 
+def meteor(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+    """METEOR 1.5 of the set, 0..1.
+
+    Raises:
+        UserError: the lists do not fit, or METEOR's data is not installed.
+    """
+    from dialoeval.metrics import meteor15
+    from dialoeval.metrics.protocol import check
+
+    check(hypotheses, references)
+    return float(meteor15.corpus(hypotheses, references))
+
+
 def entropy(hypotheses: Sequence[str]) -> list[float]:
     """Entropy-1..4 of the replies, in nats."""
     return _diversity_figures(hypotheses, "entropy", 4)
@@ -100,8 +92,8 @@ def score(*args: Any, **kwargs: Any) -> Scores:
 
 
 def statistics(*args: Any, **kwargs: Any) -> Statistics:
-    """Per-reply statistics that add up: see `dialoeval.metrics.suite.statistics`."""
-    from dialoeval.metrics.suite import statistics as function
+    """Per-reply statistics that add up: see `dialoeval.metrics.corpus.statistics`."""
+    from dialoeval.metrics.corpus import statistics as function
 
     return function(*args, **kwargs)
 

@@ -11,9 +11,9 @@ import numpy as np
 from dialoeval import __version__
 from dialoeval.config import ProtocolConfig, ScoringConfig
 from dialoeval.metrics import mteval_bleu, mteval_nist
+from dialoeval.metrics.corpus import Statistics, statistics
 from dialoeval.metrics.protocol import reference_slots
 from dialoeval.metrics.signature import signatures
-from dialoeval.metrics.suite import Statistics, statistics
 from dialoeval.stats import bootstrap_intervals
 
 SCHEMA = 1
@@ -125,7 +125,7 @@ def segments(made: Statistics, ids: Sequence[str]) -> list[dict[str, Any]]:
         "bleu": mteval_bleu.figures(made.bleu)[:, 3],
     }
     if made.meteor is not None:
-        from dialoeval.metrics.meteor import segments as meteor_segments
+        from dialoeval.metrics.meteor15 import segments as meteor_segments
 
         columns["meteor"] = meteor_segments(made.meteor)
     rows = []

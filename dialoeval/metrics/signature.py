@@ -28,7 +28,7 @@ def signatures(protocol: ProtocolConfig, reference_counts: list[int], meteor: bo
         "avg_len": words,
     }
     if meteor:
-        from dialoeval.metrics.meteor import signature
+        from dialoeval.metrics.meteor15 import signature
 
         made["meteor"] = f"{relevance}|{signature()}|{version}"
     return made

@@ -9,10 +9,8 @@ from typing import Any
 
 from dialoeval.config import ProtocolConfig
 from dialoeval.errors import UserError, nearest
-from dialoeval.metrics.names import FIGURES
-from dialoeval.reports.read import SEGMENT_FIGURES, LoadedRun, check_comparable, short_names
-from dialoeval.reports.tables import PAPER_COLUMNS
-from dialoeval.reports.why import (
+from dialoeval.metrics.figures import FIGURES
+from dialoeval.reports.analysis import (
     Bucket,
     Extreme,
     Ngram,
@@ -22,7 +20,9 @@ from dialoeval.reports.why import (
     repeated_share,
     telling_ngrams,
 )
+from dialoeval.runs.reader import SEGMENT_FIGURES, LoadedRun, check_comparable, short_names
 from dialoeval.stats import PairedResult, adjust, approximate_randomization, paired_bootstrap
+from dialoeval.tables import PAPER_COLUMNS
 
 COMPARED = tuple(column.name for column in PAPER_COLUMNS)
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from dialoeval.reports.analysis import Bucket, Extreme
 from dialoeval.reports.compare import Comparison, Settings
-from dialoeval.reports.tables import Cell, Table, column
-from dialoeval.reports.why import Bucket, Extreme
+from dialoeval.tables import Cell, Table, column
 
 LEVEL = 0.05
 BUCKET_FIGURES = ("nist4", "bleu2", "meteor", "distinct2", "avg_len")

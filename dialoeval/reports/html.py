@@ -21,9 +21,9 @@ from dialoeval.reports import compare_text as text
 from dialoeval.reports.compare import Comparison, Settings
 from dialoeval.reports.paper import PAPER, table_of
 from dialoeval.reports.plots import colour, diversity_scatter, interval_strips, length_plot, setting_plots
-from dialoeval.reports.read import SEGMENT_FIGURES, LoadedRun, flat, load_run, short_names
-from dialoeval.reports.tables import Table, paper_table
 from dialoeval.runs.folder import RunFolder
+from dialoeval.runs.reader import SEGMENT_FIGURES, LoadedRun, flat, load_run, short_names
+from dialoeval.tables import Table, paper_table
 
 _TEMPLATES = Path(__file__).with_name("templates")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from dialoeval.files import read_json
 from dialoeval.paths import assets_dir
-from dialoeval.reports.tables import PAPER_COLUMNS, Cell, Column, Table
 from dialoeval.stats import exact_interval, sign_test
+from dialoeval.tables import PAPER_COLUMNS, Cell, Column, Table
 
 PAPER = ("dstc7", "reddit6k")
 

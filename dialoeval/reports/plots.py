@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from dialoeval.reports.read import LoadedRun, flat
-from dialoeval.reports.tables import PAPER_COLUMNS, Cell, Column, column, score_cell
+from dialoeval.runs.reader import LoadedRun, flat
+from dialoeval.tables import PAPER_COLUMNS, Cell, Column, column, score_cell
 
 COLOURS = 10
 SETTING_FIGURES = ("nist4", "bleu4", "meteor", "entropy4", "distinct2", "avg_len")

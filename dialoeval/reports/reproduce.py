@@ -9,13 +9,13 @@ from typing import Any
 
 from dialoeval.config import ScoringConfig
 from dialoeval.config.compose import group
+from dialoeval.data.dstc7_release import System, read_systems
 from dialoeval.errors import UserError
 from dialoeval.files import read_json, read_lines
 from dialoeval.reports.paper import PAPER, printed_cell, published
-from dialoeval.reports.read import read_config
-from dialoeval.reports.release import System, read_systems
-from dialoeval.reports.tables import PAPER_COLUMNS, Cell, Table, score_cell
 from dialoeval.runs.folder import RunFolder
+from dialoeval.runs.reader import read_config
+from dialoeval.tables import PAPER_COLUMNS, Cell, Table, score_cell
 
 # Rows of the paper's tables, and the runs that make them: the model and its decoding.
 GENERATED = {
@@ -65,7 +65,7 @@ def reproduce(table: str, data: Path | None, runs: Iterable[RunFolder], *, progr
     Args:
         table: "dstc7" or "reddit6k".
         data: a folder with the table's published replies: ``human.ref.6k.txt`` (reddit6k), or a DSTC-7 release
-            (`dialoeval.reports.release.read_systems`).
+            (`dialoeval.data.dstc7_release.read_systems`).
         runs: run folders, of which the complete ones of DialoGPT models on this table's data are rows.
 
     Raises:

@@ -182,9 +182,9 @@ def _score(config: RunConfig, folder: RunFolder, dataset: Dataset) -> dict[str, 
     scores.json is written last, so that it vouches for the files beside it.
     """
     from dialoeval.metrics import segments
+    from dialoeval.metrics.corpus import statistics
     from dialoeval.metrics.scores import score_statistics
-    from dialoeval.metrics.suite import statistics
-    from dialoeval.runs.report import write_report
+    from dialoeval.runs.run_page import write_report
 
     made_from = {
         "settings": _plain({"protocol": asdict(config.protocol), "scoring": asdict(config.scoring)}),

@@ -94,8 +94,8 @@ def job(config: Any) -> dict[str, Any]:
 
 def finish(folder: Path, jobs: list[list[str]], outcomes: list[dict[str, Any]]) -> int:
     """Write sweep.json, the leaderboard and the report of a sweep; say which jobs failed."""
-    from dialoeval.reports.tables import figure, paper_table
     from dialoeval.runs.folder import RunFolder
+    from dialoeval.tables import figure, paper_table
 
     recorded = _record(folder, jobs, outcomes)
     complete = [entry for entry in recorded if entry["status"] == "complete"]

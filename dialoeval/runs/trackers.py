@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from dialoeval.errors import UserError, nearest
-from dialoeval.metrics.names import FIGURES
-from dialoeval.reports.tables import figure
+from dialoeval.metrics.figures import FIGURES
 from dialoeval.runs.folder import RunFolder
+from dialoeval.tables import figure
 
 
 def check_tracker(tracker: str) -> None:

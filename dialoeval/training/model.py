@@ -22,7 +22,7 @@ def make_model(config: TrainConfig) -> tuple[Any, Any]:
         tokenizer = _tokenizer(config)
         model = _gpt2(options.architecture, tokenizer, options.dropout)
     else:
-        from dialoeval.generation.models import load_for_training
+        from dialoeval.models.loading import load_for_training
 
         model, tokenizer = load_for_training(config.model)
         if getattr(model.config, "is_encoder_decoder", False):
@@ -41,7 +41,7 @@ def make_model(config: TrainConfig) -> tuple[Any, Any]:
 def _tokenizer(config: TrainConfig) -> Any:
     shape = config.training.architecture
     if shape.tokenizer:
-        from dialoeval.generation.models import load_tokenizer
+        from dialoeval.models.loading import load_tokenizer
 
         return load_tokenizer(shape.tokenizer)
     turns = itertools.chain.from_iterable(data.dialogues(config.dataset))

@@ -10,10 +10,10 @@ from typing import Any
 
 from dialoeval.config import DecodingConfig, EngineConfig
 from dialoeval.errors import is_out_of_memory
-from dialoeval.generation import noise, processors
-from dialoeval.generation.hub import quiet
-from dialoeval.generation.models import LoadedModel
+from dialoeval.generation import processors, rng
 from dialoeval.generation.types import TokenReply, TokenRequest
+from dialoeval.models.hub import quiet
+from dialoeval.models.loading import LoadedModel
 
 VERSION = 1
 
@@ -138,7 +138,7 @@ class HfEngine:
         ids, mask = self._padded(prompts)
         custom = []
         if decoding.strategy == "sample":
-            keys = [noise.key(seed, request.example_id) for request, _ in jobs]
+            keys = [rng.key(seed, request.example_id) for request, _ in jobs]
             custom = [_KeyedDraw(decoding, keys, [sample for _, sample in jobs], ids.shape[1], self.loaded)]
         with torch.inference_mode(), quiet():
             out = self.model.generate(
@@ -253,8 +253,8 @@ class _KeyedDraw:
 
         step = input_ids.shape[1] - self.start
         filtered = processors.warp(scores, self.decoding)
-        draws = noise.uniforms(self.keys, self.samples, [step] * len(self.keys))
-        drawn = noise.choose(filtered, torch.from_numpy(draws))
+        draws = rng.uniforms(self.keys, self.samples, [step] * len(self.keys))
+        drawn = rng.choose(filtered, torch.from_numpy(draws))
         return torch.full_like(scores, float("-inf")).scatter_(1, drawn[:, None].to(scores.device), 0.0)
 
 

@@ -8,12 +8,12 @@ from typing import Any
 from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError
-from dialoeval.generation import noise
-from dialoeval.generation.hub import first_line
-from dialoeval.generation.models import load, resolve
+from dialoeval.generation import rng
 from dialoeval.generation.prompts import Prompter
 from dialoeval.generation.rerank import Reranker, open_reranker
 from dialoeval.generation.types import Candidate, Reply
+from dialoeval.models.hub import first_line
+from dialoeval.models.loading import load, resolve
 
 VERSION = 1
 
@@ -115,7 +115,7 @@ class VllmGenerator:
             )
         built = [self.prompter.build(example.context, limit) for example in examples]
         prompts = [{"prompt_token_ids": list(prompt.token_ids)} for prompt in built]
-        parameters = [self._parameters(decoding, noise.key(seed, example.id)) for example in examples]
+        parameters = [self._parameters(decoding, rng.key(seed, example.id)) for example in examples]
         outputs = self.llm.generate(prompts, parameters, use_tqdm=False)
         candidates = [[self._candidate(made) for made in output.outputs] for output in outputs]
         self.replies += sum(map(len, candidates))

@@ -58,7 +58,7 @@ class FastEngine:
     """Continues and scores token sequences with a GPT-2 or Llama model.
 
     In float32 greedy and beam replies are those of one-by-one `generate`. Sampling draws are keyed (see
-    `generation.noise`). Example ids must be unique within a call.
+    `generation.rng`). Example ids must be unique within a call.
 
     Args:
         model: a transformers GPT2LMHeadModel or LlamaForCausalLM in float32 and eval mode; its weights are shared
@@ -76,7 +76,7 @@ class FastEngine:
     def __init__(self, model: Any, engine: EngineConfig, *, eos_id: int, window: int):
         import torch
 
-        from dialoeval.generation.engines.fast.accounts import Accounts
+        from dialoeval.generation.engines.fast.accounting import Accounts
         from dialoeval.generation.engines.fast.running import Settings
 
         started = time.perf_counter()

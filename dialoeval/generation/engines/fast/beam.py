@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dialoeval.generation import processors
-from dialoeval.generation.engines.fast.picking import Picker
+from dialoeval.generation.engines.fast.strategy import Picker
 from dialoeval.generation.engines.fast.topk import best
 from dialoeval.generation.types import TokenReply
 

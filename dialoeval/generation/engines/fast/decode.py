@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     import torch
 
     from dialoeval.config import DecodingConfig
-    from dialoeval.generation.engines.fast.accounts import Accounts
+    from dialoeval.generation.engines.fast.accounting import Accounts
     from dialoeval.generation.engines.fast.memory import Plan
     from dialoeval.generation.engines.fast.network import Network
-    from dialoeval.generation.engines.fast.picking import Picker
+    from dialoeval.generation.engines.fast.strategy import Picker
 
 Feed = Callable[[int], Sequence[TokenRequest]]  # up to n more requests; none: there are no more
 

@@ -15,7 +15,7 @@ from dialoeval.generation.types import TokenReply, TokenRequest
 
 if TYPE_CHECKING:
     from dialoeval.config import DecodingConfig
-    from dialoeval.generation.engines.fast.accounts import Accounts
+    from dialoeval.generation.engines.fast.accounting import Accounts
     from dialoeval.generation.engines.fast.network import Network
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dialoeval.config.schema import Strategy
-from dialoeval.generation import noise, processors
-from dialoeval.generation.engines.fast.picking import Picker
+from dialoeval.generation import processors, rng
+from dialoeval.generation.engines.fast.strategy import Picker
 from dialoeval.generation.engines.fast.topk import best
 from dialoeval.generation.types import TokenReply
 
@@ -35,7 +35,7 @@ class Sampler(Picker):
 
         self.counts[low:high], self.done[low:high], self.logprobs[low:high] = 0, False, 0.0
         for slot in range(low, high):
-            self.keys[slot] = noise.key(self.seed, self.requests[slot].example_id)
+            self.keys[slot] = rng.key(self.seed, self.requests[slot].example_id)
         # Candidates start from one distribution: it is filtered once, whatever their number.
         self._choose(low, torch.arange((high - low) * self.rows), logits, repeats=self.rows)
         self.steps[low:high] += 1
@@ -77,9 +77,9 @@ class Sampler(Picker):
             scores, ids = self._filtered(scores)
             slots, samples = rows // self.rows + low, rows % self.rows
             keys = [self.keys[slot] for slot in slots.tolist()]
-            draws = torch.from_numpy(noise.uniforms(keys, samples.numpy(), self.steps[slots].numpy()))
+            draws = torch.from_numpy(rng.uniforms(keys, samples.numpy(), self.steps[slots].numpy()))
             scores = scores.repeat_interleave(repeats, dim=0)
-            chosen = noise.choose(scores, draws.to(scores.device))
+            chosen = rng.choose(scores, draws.to(scores.device))
             if ids is not None:
                 chosen = ids.repeat_interleave(repeats, dim=0).gather(1, chosen[:, None])[:, 0]
         else:

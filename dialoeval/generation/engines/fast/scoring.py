@@ -12,7 +12,7 @@ from dialoeval.generation.engines.fast.decode import pad
 if TYPE_CHECKING:
     import torch
 
-    from dialoeval.generation.engines.fast.accounts import Accounts
+    from dialoeval.generation.engines.fast.accounting import Accounts
     from dialoeval.generation.engines.fast.network import Network
 
 Pair = tuple[Sequence[int], Sequence[int]]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from dialoeval.errors import UserError
 from dialoeval.generation.engines.fast import memory, packing, running, sharing
-from dialoeval.generation.engines.fast.accounts import Accounts
+from dialoeval.generation.engines.fast.accounting import Accounts
 from dialoeval.generation.types import TokenReply, TokenRequest
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Dataset kinds, one module each, found by name: `load(config) -> Dataset`."""

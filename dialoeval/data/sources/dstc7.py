@@ -1,0 +1,127 @@
+"""The reference files of DSTC-7 Task 2: ``id<TAB>score|reference<TAB>score|reference...``, or their JSON-lines form.
+
+``dataset.path`` is a reference file (``test.refs.txt``), or a folder that holds ``test.refs.txt`` or
+``references.jsonl``, and beside it the dialogues: ``test.convos.txt`` (the task's data extraction writes
+``id, subreddit, conversation, score, turn, dialogue, response``, tab-separated), or ``contexts.jsonl`` with a list
+``context``. Without dialogues the contexts are empty: good for what needs references only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from dialoeval.config import DatasetConfig
+from dialoeval.data.columns import ADVICE, gather, last_turns
+from dialoeval.data.example import Dataset, Example
+from dialoeval.errors import UserError
+from dialoeval.files import read_jsonl, read_lines
+
+_SCORED = re.compile(r"-?\d+(?:\.\d+)?\|")
+TURN_END = " EOS "  # between the turns of a dialogue, in both of the paper's data sets
+START = "START"  # stands as the first turn where a dialogue begins at the thread's title
+
+
+def load(config: DatasetConfig) -> Dataset:
+    """The examples in sorted order of their ids, as the official scripts score them; references in file order.
+
+    Empty references are kept: the protocol counts places (index 1 is the held-out human reply).
+
+    Raises:
+        UserError: naming file and line of what is malformed, or an id whose dialogue is missing.
+    """
+    references_file, contexts_file = _files(config)
+    skipped: list[tuple[str, str]] = []
+    contexts = dict(_contexts(contexts_file)) if contexts_file else {}
+
+    def examples() -> Iterator[tuple[str, Example]]:
+        found = []
+        for where, key, references in _references(references_file):
+            problem = None
+            if not key:
+                problem = "the first field, the id, is empty"
+            elif not references:
+                problem = f"the id {key} has no references"
+            elif contexts_file and key not in contexts:
+                problem = f"the id {key} has no dialogue in {contexts_file}"
+            if problem is None:
+                found.append((where, last_turns(Example(key, contexts.get(key, ()), references), config.context_turns)))
+            elif config.skip_bad:
+                skipped.append((where, problem))
+            else:
+                raise UserError(f"{where}: {problem}{ADVICE}")
+        yield from sorted(found, key=lambda pair: pair[1].id)
+
+    return gather(config, examples(), skipped)
+
+
+def reference_text(cell: str) -> str:
+    """The text of ``score|reference``: what stands between the first and the second bar, as the official scripts
+    take it (they split at bars); a cell that does not begin with a score is all text."""
+    return cell.split("|")[1] if _SCORED.match(cell) else cell
+
+
+def dialogue_turns(text: str) -> tuple[str, ...]:
+    """The turns of ``turn EOS turn``; a leading ``START`` is no turn.
+
+    Where every turn begins with a training weight ("1.0 ", "0.0 "), as DialoGPT's extraction writes them, these go.
+    """
+    turns = [turn.strip() for turn in text.split(TURN_END)]
+    if turns[0] == START:
+        del turns[0]
+    if turns and all(turn.startswith(("0.0 ", "1.0 ")) for turn in turns):
+        turns = [turn[4:] for turn in turns]
+    return tuple(turn for turn in turns if turn)
+
+
+def _files(config: DatasetConfig) -> tuple[Path, Path | None]:
+    if not config.path:
+        raise UserError("dataset.path must be set: add dataset.path=FILE (test.refs.txt) or its folder")
+    path = Path(config.path).expanduser()
+    if not path.is_dir():
+        return path, None
+    references = _first_file(path, f"{config.split}.refs.txt", "references.jsonl")
+    if references is None:
+        raise UserError(f"{path} holds neither {config.split}.refs.txt nor references.jsonl")
+    return references, _first_file(path, f"{config.split}.convos.txt", "contexts.jsonl")
+
+
+def _first_file(folder: Path, *names: str) -> Path | None:
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def _references(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """(where, id, references) of each line."""
+    if path.suffix == ".jsonl":
+        for number, row in read_jsonl(path):
+            texts = row.get("references")
+            if not isinstance(row.get("id"), str) or not _is_texts(texts):
+                raise UserError(f'{path}, line {number}: expected "id", a text, and "references", a list of texts')
+            yield f"{path}, line {number}", row["id"], tuple(texts)
+        return
+    for number, line in read_lines(path):
+        if line:
+            key, *cells = line.split("\t")
+            yield f"{path}, line {number}", key.strip(), tuple(map(reference_text, cells))
+
+
+def _contexts(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """(id, turns) of each dialogue."""
+    if path.suffix == ".jsonl":
+        for number, row in read_jsonl(path):
+            turns = row.get("context", [])  # the public release holds the grounding text only
+            if not isinstance(row.get("id"), str) or not _is_texts(turns):
+                raise UserError(f'{path}, line {number}: expected "id", a text, and "context", a list of texts')
+            yield row["id"], tuple(turns)
+        return
+    for number, line in read_lines(path):
+        if line:
+            fields = line.split("\t")
+            if len(fields) != 7:
+                raise UserError(f"{path}, line {number}: expected 7 tab-separated fields, found {len(fields)}")
+            yield fields[0].strip(), dialogue_turns(fields[5])
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)

@@ -1,0 +1,89 @@
+"""A dataset of the Hugging Face hub, or a folder in its format, with a column mapping (``dataset.columns``)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from dialoeval.config import DatasetConfig
+from dialoeval.data import columns
+from dialoeval.data.columns import Row
+from dialoeval.data.example import Dataset
+from dialoeval.errors import UserError
+
+
+def load(config: DatasetConfig) -> Dataset:
+    """The examples of a split; with `limit`, the split is streamed and only its beginning is fetched.
+
+    Raises:
+        UserError: no such dataset, configuration, split or column, no network, a dataset made by a script.
+    """
+    return columns.dataset(config, rows(config))
+
+
+def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
+    """The split's dialogues, for training: see `columns.dialogues`."""
+    return columns.dialogues(config, rows(config))
+
+
+def rows(config: DatasetConfig) -> Iterator[Row]:
+    """The rows of a split, in its order."""
+    if not config.path:
+        raise UserError("dataset.path must be set: add dataset.path=OWNER/NAME, or a folder in the hub's format")
+    with _explained(config):
+        for number, value in enumerate(_split(config), 1):
+            yield Row(f"{config.path} ({config.split}), row {number}", number, value)
+
+
+def _split(config: DatasetConfig) -> Any:
+    import datasets
+
+    datasets.disable_progress_bars()
+    return datasets.load_dataset(
+        config.path,
+        config.subset,
+        split=config.split,
+        revision=config.revision,
+        streaming=config.limit is not None,
+    )
+
+
+@contextlib.contextmanager
+def _explained(config: DatasetConfig) -> Iterator[None]:
+    """Say in one sentence what to do about what `datasets` and the hub raise."""
+    import datasets
+
+    try:
+        yield
+    except (UserError, GeneratorExit):
+        raise
+    except RuntimeError as error:
+        if "scripts are no longer supported" not in str(error):
+            raise UserError(f"cannot read the dataset {config.path}: {_first_line(error)}") from error
+        raise UserError(
+            f"the dataset {config.path} is made by a script, which is not run; the hub's own copy of its rows may do: "
+            "dataset.revision=refs/convert/parquet"
+        ) from error
+    except datasets.exceptions.DataFilesNotFoundError as error:
+        raise UserError(f"the dataset {config.path} has no data files that can be read") from error
+    except datasets.exceptions.DatasetGenerationError as error:
+        raise UserError(
+            f"the dataset {config.path} has malformed data: {_first_line(error.__cause__ or error)}"
+        ) from error
+    except (datasets.exceptions.DatasetNotFoundError, ConnectionError, OSError) as error:
+        raise UserError(
+            f"cannot get the dataset {config.path}: no such folder here, and the hub has none of that name (or it is "
+            f"gated: set HF_TOKEN), or cannot be reached ({_first_line(error)})"
+        ) from error
+    except (ValueError, KeyError) as error:
+        # Unknown splits and configurations: the library's first line names those that exist.
+        raise UserError(f"the dataset {config.path}: {_first_line(error)}") from error
+    except Exception as error:
+        if type(error).__module__.startswith(("datasets", "huggingface_hub", "pyarrow", "httpx")):
+            raise UserError(f"cannot read the dataset {config.path}: {_first_line(error)}") from error
+        raise
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]

@@ -1,0 +1,1 @@
+"""Loading models: embedded ones, local folders, hub names, state-dict files."""

@@ -1,0 +1,103 @@
+"""report.md: a run on one page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dialoeval.config import RunConfig
+from dialoeval.errors import UserError
+from dialoeval.files import write_text
+from dialoeval.runs.folder import RunFolder
+from dialoeval.runs.identity import decoding_settings
+from dialoeval.tables import paper_table
+
+SAMPLES = 10
+
+
+def write_report(
+    folder: RunFolder,
+    config: RunConfig,
+    scores: dict[str, Any],
+    rows: list[dict[str, Any]],
+    references: dict[str, list[str]],
+) -> None:
+    """Write report.md: the paper's columns with intervals, counts, settings, signatures, ten replies.
+
+    Nothing in it tells when or where the run was made: the same run gives the same bytes.
+    """
+    name = f"{config.model.name} {config.decoding.name}"
+    parts = [
+        f"# {name} on {config.dataset.name}\n",
+        f"{scores['n']} replies. Figures with half the width of their 95% bootstrap interval "
+        f"({scores['resamples']} resamples of the replies).\n",
+        paper_table([(name, scores)], intervals=bool(scores["intervals"])).to_markdown(),
+        _degenerate(scores),
+        "## Settings\n",
+        _settings(config, folder),
+        "## Signatures\n",
+        "".join(f"- {metric}: `{signature}`\n" for metric, signature in scores["signatures"].items()),
+    ]
+    if scores["extra"]:
+        lines = (
+            f"- {metric}: {result['score']} (`{result['signature']}`)\n" for metric, result in scores["extra"].items()
+        )
+        parts += ["## Other metrics\n", "".join(lines)]
+    parts += ["## Replies\n", *(_sample(row, references) for row in rows[:SAMPLES])]
+    write_text(folder.path / "report.md", "\n".join(parts))
+
+
+def _degenerate(scores: dict[str, Any]) -> str:
+    counted = [f"{value} {key.replace('_', ' ')}" for key, value in scores["counts"].items() if value]
+    return (f"Counted: {', '.join(counted)}.\n") if counted else "No degenerate input was met.\n"
+
+
+def _settings(config: RunConfig, folder: RunFolder) -> str:
+    try:
+        generator = folder.environment().get("generator")
+    except UserError:  # no figure depends on that file: a damaged one does not stop the report
+        generator = None
+    generator = generator if isinstance(generator, dict) else {}
+    reason = f" ({generator['engine_reason']})" if "engine_reason" in generator else ""
+    lines = [
+        f"- model: {config.model.path}" + (f" at {config.model.revision}" if config.model.revision else ""),
+        f"- prompt: {config.model.prompt}",
+        *(f"- decoding.{key}: {value}" for key, value in decoding_settings(config.decoding).items()),
+        f"- dataset: {config.dataset.name} ({config.dataset.kind}, split {config.dataset.split}, "
+        f"context turns {config.dataset.context_turns or 'all'}, limit {config.dataset.limit or 'none'})",
+        f"- protocol: {config.protocol.name}",
+        f"- engine: {generator.get('engine', config.engine.name)}{reason}",
+        f"- precision: {_precision(config, folder)}",
+        f"- seed: {config.seed}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _precision(config: RunConfig, folder: RunFolder) -> str:
+    """The precision, and what a low one did to the replies."""
+    dtype = config.engine.dtype
+    if config.engine.name == "openai":
+        return "the server's"
+    if dtype == "fp32":
+        return dtype
+    if (precision := folder.precision()) is None:
+        return f"{dtype}; not compared with float32"
+    low, high = precision["interval"]
+    return (
+        f"{dtype}; {precision['differing']} of {precision['sample']} sampled replies differ from float32's "
+        f"({precision['share']:.1%}, 95% interval {low:.1%} to {high:.1%})"
+    )
+
+
+def _sample(row: dict[str, Any], references: dict[str, list[str]]) -> str:
+    turns = "".join(f"> {_plain(turn)}  \n" for turn in row["context"]) or "> (no context)  \n"
+    first = next(iter(references.get(row["id"], [])), None)
+    reference = f"\nreference: {_plain(first)}\n" if first is not None else ""
+    return f"{turns}\n**{_plain(row['reply']) or '(empty reply)'}**\n{reference}\n---\n"
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    text = " ".join(text.split())
+    for character in "\\`*_[]<>#|":
+        text = text.replace(character, "\\" + character) if character != "<" else text.replace("<", "&lt;")
+    return text
