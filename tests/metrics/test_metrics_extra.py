@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, distribution
 
 import pytest
@@ -31,7 +33,13 @@ def real(shared):
 
 
 def test_every_module_describes_itself_without_being_imported():
+    program = (
+        "import sys; from dialoeval.metrics import extra; names = extra.available(); "
+        "print(len(names), [name for name in names if f'{extra.__name__}.{name}' in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
     descriptions = extra.available()
+    assert done.stdout == f"{len(descriptions)} []\n"
     assert {"sacrebleu_bleu", "sacrebleu_chrf", "sacrebleu_ter", "rouge_l", "bertscore", "perplexity"} <= set(
         descriptions
     )
