@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+export NO_MKDOCS_2_WARNING := 1
 
 .PHONY: demo test check docs setup tiny bench clean
 
@@ -30,7 +31,7 @@ check: $(STAMP)
 	$(BIN)/python -m pytest -q --doctest-modules $$(grep -rl --include='*.py' '>>> ' dialoeval)
 	site=$$(mktemp -d) && trap 'rm -rf "$$site"' EXIT && $(BIN)/mkdocs build --quiet --strict --site-dir "$$site"
 
-# The documentation as web pages that need no server: site/index.html.
+# The documentation as web pages: site/index.html, or with its search: python -m http.server --directory site.
 docs: $(STAMP)
 	$(BIN)/mkdocs build --quiet --strict
 

@@ -37,7 +37,7 @@ def imports(module: str) -> set[str]:
 
 def room(module: str) -> str:
     """Return the file or folder directly below dialoeval/ that a module belongs to."""
-    return (module.split(".") + ["__init__"])[1]
+    return [*module.split("."), "__init__"][1]
 
 
 def layers() -> dict[str, int]:
