@@ -23,17 +23,18 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# Style, types, the examples in docstrings (of the modules that have any), and the documentation with every link in it.
+# Style, types, the examples in docstrings (of the modules that have any), and the documentation with every link in it
+# (`mkdocs --quiet` would count no warnings, and so pass whatever is broken).
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q --doctest-modules $$(grep -rl --include='*.py' '>>> ' dialoeval)
-	site=$$(mktemp -d) && trap 'rm -rf "$$site"' EXIT && $(BIN)/mkdocs build --quiet --strict --site-dir "$$site"
+	site=$$(mktemp -d) && trap 'rm -rf "$$site"' EXIT && $(BIN)/mkdocs build --strict --site-dir "$$site"
 
 # The documentation as web pages: site/index.html, or with its search: python -m http.server --directory site.
 docs: $(STAMP)
-	$(BIN)/mkdocs build --quiet --strict
+	$(BIN)/mkdocs build --strict
 
 # Trains the two embedded models from random weights and puts them into the package: an hour or so of one core.
 EMBEDDED := tiny tiny-backward
