@@ -6,8 +6,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from dialoeval import __version__
 from dialoeval.errors import UserError, nearest
+from dialoeval.version import __version__
 
 # verb -> (module in dialoeval.cli with a `main(arguments) -> exit code`, what it does)
 VERBS = {

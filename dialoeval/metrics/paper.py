@@ -7,12 +7,12 @@ from functools import cached_property
 
 import numpy as np
 
-from dialoeval import __version__
 from dialoeval.metrics import mteval_bleu, mteval_nist
 from dialoeval.metrics.base import Array, Metric, MetricStatistics, RowMetric, Rows
 from dialoeval.metrics.corpus import Corpus
 from dialoeval.metrics.diversity import Diversity
 from dialoeval.metrics.figures import BLEU, DISTINCT, ENTROPY, LENGTH, METEOR, NIST, Figure
+from dialoeval.version import __version__
 
 
 class _Overlap(RowMetric):

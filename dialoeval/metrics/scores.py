@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dialoeval import __version__
 from dialoeval.config import ProtocolConfig, ScoringConfig
 from dialoeval.errors import UserError, nearest
 from dialoeval.metrics import paper, registry
 from dialoeval.metrics.figures import BLEU, DISTINCT, ENTROPY, FIGURES, NIST, PAPER_TABLE, Figure
 from dialoeval.metrics.system_statistics import Statistics, statistics
 from dialoeval.stats import bootstrap_intervals
+from dialoeval.version import __version__
 
 if TYPE_CHECKING:
     import pandas

@@ -14,7 +14,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from dialoeval import __version__
 from dialoeval.errors import UserError
 from dialoeval.files import write_text
 from dialoeval.metrics.registry import reply_figure
@@ -26,6 +25,7 @@ from dialoeval.reports.plots import colour, diversity_scatter, interval_strips, 
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.reader import LoadedRun, flat, load_run, reply_scores, short_names
 from dialoeval.tables import Table
+from dialoeval.version import __version__
 
 _TEMPLATES = Path(__file__).with_name("templates")
 

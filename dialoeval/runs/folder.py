@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from dialoeval import __version__
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError
 from dialoeval.files import dumps, read_json, read_jsonl, sha256_file, sha256_json, write_json, write_jsonl
 from dialoeval.metrics.scores import Scores
 from dialoeval.runs.checks import precision_fault, references_fault, reply_fault
+from dialoeval.version import __version__
 
 SCHEMA = 1
 STATUSES = ("running", "complete", "failed")

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dialoeval import __version__, data
+from dialoeval import data
 from dialoeval.config import RunConfig
 from dialoeval.data.example import Dataset, Example
 from dialoeval.errors import UserError, is_out_of_memory
@@ -25,6 +25,7 @@ from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.identity import folder_name, identity, model_name
 from dialoeval.runs.precision import compare_with_float32
 from dialoeval.runs.trackers import check_tracker, track
+from dialoeval.version import __version__
 
 
 @dataclass(frozen=True)

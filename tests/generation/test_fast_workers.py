@@ -78,7 +78,8 @@ def test_a_refusal_in_a_worker_arrives_as_one(pair):
 
 
 SCRIPT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
 sys.path.insert(0, {tests!r})
 from support.fast_engine import decoding, engine, gpt2, requests
 fast = engine(gpt2(), workers=2)
@@ -106,8 +107,9 @@ def test_interrupt_ends_the_workers(tmp_path):
     workers = [int(pid) for pid in process.stdout.readline().split()]
     assert len(workers) == 2
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(60) != 0
-    errors = process.stderr.read()
+    with process:  # closes its pipes
+        assert process.wait(60) != 0
+        errors = process.stderr.read()
     assert errors.count("Traceback") == 1 and "KeyboardInterrupt" in errors  # the parent's, and no worker's
     deadline = time.monotonic() + 30
     while any(map(_alive, workers)) and time.monotonic() < deadline:

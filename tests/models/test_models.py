@@ -431,14 +431,14 @@ class Code:
         self.mark = str(mark)
 
     def __reduce__(self):
-        return (open, (self.mark, "w"))
+        return (os.mkdir, (self.mark,))
 
 
 def write_code(path: Path, mark: Path) -> None:
     path.write_bytes(pickle.dumps({"transformer.wte.weight": Code(mark)}, protocol=2))
     pickle.loads(path.read_bytes())
     assert mark.exists(), "the trap does not work"
-    mark.unlink()
+    mark.rmdir()
 
 
 def test_code_in_a_folder_never_runs(copy, tmp_path):

@@ -9,6 +9,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.resources import files
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from support.report_runs import examples, replies, write_run
 from dialoeval.cli.main import main
 from dialoeval.config import ProtocolConfig
 from dialoeval.errors import UserError
+from dialoeval.metrics.figures import PAPER_TABLE
 from dialoeval.metrics.registry import figure
 from dialoeval.metrics.score_tables import score_table
 from dialoeval.metrics.scores import Scores
@@ -33,7 +35,9 @@ RELEVANCE = {
 }
 DIVERSITY = {
     **dict(zip(("entropy1", "entropy2", "entropy3", "entropy4"), (1.0, 2.0, 3.0, 9.1), strict=True)),
-    **{"distinct1": 0.0912, "distinct2": 0.3, "avg_len": 11.26},
+    "distinct1": 0.0912,
+    "distinct2": 0.3,
+    "avg_len": 11.26,
 }
 SCORES = Scores(
     n=10,
@@ -214,7 +218,7 @@ def test_page_shows_knob_plots_intervals_settings_and_the_papers_rows(page):
 
 def test_tables_are_written_beside_the_page(page):
     assert page.with_suffix(".md").read_text("utf-8").startswith("| System")
-    rows = list(csv.DictReader(page.with_suffix(".csv").open(encoding="utf-8")))
+    rows = list(csv.DictReader(io.StringIO(page.with_suffix(".csv").read_text("utf-8"))))
     assert [row["System"] for row in rows][-1] == "<b>m</b>&_x nucleus" and "NIST-4 low" in rows[0]
     assert "\\textless{}b\\textgreater{}" in page.with_suffix(".tex").read_text("utf-8")
 
@@ -303,3 +307,9 @@ def test_report_command_takes_sweeps_names_and_paths(sweep, tmp_path, capsys, mo
     assert main(["report", "beam1", "--reports-dir", str(root), "--out", "x.pdf"]) == 2
     assert "must end in .html" in capsys.readouterr().err
     assert main(["report", "nothing", "--reports-dir", str(root)]) == 2
+
+
+def test_every_figure_of_the_papers_tables_has_a_column():
+    published = json.loads((files("dialoeval") / "assets" / "paper" / "tables.json").read_text("utf-8"))
+    names = {column.name for column in PAPER_TABLE}
+    assert all(set(row) == names for table in published["tables"].values() for row in table["rows"].values())

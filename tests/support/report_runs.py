@@ -6,7 +6,6 @@ import random
 from pathlib import Path
 from typing import Any
 
-from dialoeval import __version__
 from dialoeval.config import (
     DatasetConfig,
     DecodingConfig,
@@ -18,6 +17,7 @@ from dialoeval.config import (
 )
 from dialoeval.data.example import Example, fingerprint
 from dialoeval.files import sha256_file, write_json, write_jsonl, write_text
+from dialoeval.version import __version__
 
 TEXT = """yes no well i think so you are right not today what about the film it was a great one though we saw it in town
 last week with my brother who never liked music very much but he came and he was happy to be there for once"""
