@@ -41,5 +41,4 @@ def columns(systems: Iterable[Scores]) -> tuple[Figure, ...]:
 
 def score_cell(scores: Scores, figure: Figure, intervals: bool = True) -> Cell:
     """Return a figure as a cell, with its interval, or with the reason why there is none."""
-    interval = scores.interval(figure.name) if intervals else None
-    return figure.cell(scores.get(figure.name), interval, why=scores.missing(figure.name))
+    return scores.cell(figure, intervals)

@@ -14,6 +14,7 @@ from dialoeval.metrics import paper, registry
 from dialoeval.metrics.figures import BLEU, DISTINCT, ENTROPY, FIGURES, NIST, PAPER_TABLE, Figure
 from dialoeval.metrics.system_statistics import Statistics, statistics
 from dialoeval.stats import bootstrap_intervals
+from dialoeval.tables import Cell, Table
 from dialoeval.version import __version__
 
 if TYPE_CHECKING:
@@ -120,6 +121,11 @@ class Scores:
         """Return the figures that tables show: the paper's, then the main one of each extra metric."""
         return (*PAPER_TABLE, *(registry.figure(name) for name in self.extra))
 
+    def cell(self, figure: Figure, intervals: bool = True) -> Cell:
+        """Return a figure as a table cell, with its 95% interval, or with the reason why there is none."""
+        interval = self.interval(figure.name) if intervals else None
+        return figure.cell(self.get(figure.name), interval, why=self.missing(figure.name))
+
     def with_counts(self, **counts: int) -> Scores:
         """Return these scores with further counts."""
         return replace(self, counts=self.counts | counts)
@@ -208,9 +214,9 @@ class Scores:
         return f"Scores({self.n} replies, protocol {self.protocol.name}: {shown})"
 
     def _repr_html_(self) -> str:
-        from dialoeval.metrics.score_tables import score_table
-
-        return score_table([(f"{self.n} replies", self)], intervals=True).to_html()
+        columns = self.columns()
+        cells = (self.cell(figure) for figure in columns)
+        return Table(("", *(f.heading for f in columns)), ((f"{self.n} replies", *cells),)).to_html()
 
     def _shown(self) -> Iterator[tuple[Figure, float]]:
         for figure in self.columns():
