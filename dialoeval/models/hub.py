@@ -11,7 +11,7 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from dialoeval.errors import UserError
+from dialoeval.errors import UserError, chain, first_line
 
 _NO_HUB = "models that need no hub: tiny, smollm2 (dialoeval fetch smollm2), or a folder (model.path=FOLDER)"
 
@@ -87,10 +87,10 @@ def _sentence(path: str, place: str, error: Exception) -> str | None:
         RevisionNotFoundError,
     )
 
-    chain = _chain(error)
+    links = chain(error)
 
     def among(*kinds: type) -> bool:
-        return any(isinstance(link, kinds) for link in chain)
+        return any(isinstance(link, kinds) for link in links)
 
     if isinstance(error, MemoryError) or "out of memory" in str(error):
         return None
@@ -105,7 +105,7 @@ def _sentence(path: str, place: str, error: Exception) -> str | None:
     if among(HFValidationError):
         return f"{path} is neither a folder here nor a name that the hub could have"
     refusal = next(
-        (link for link in chain if isinstance(link, HfHubHTTPError) and not isinstance(link, RemoteEntryNotFoundError)),
+        (link for link in links if isinstance(link, HfHubHTTPError) and not isinstance(link, RemoteEntryNotFoundError)),
         None,
     )
     if refusal is not None:
@@ -115,7 +115,7 @@ def _sentence(path: str, place: str, error: Exception) -> str | None:
     if among(RemoteEntryNotFoundError):
         return f"{path} is not a model that can be loaded: {first_line(error)}"
     if among(LocalEntryNotFoundError, ConnectionError) or any(
-        type(link).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2") for link in chain
+        type(link).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2") for link in links
     ):
         return f"cannot load the model {path}: it is not on this machine, and the hub cannot be reached. {_NO_HUB}"
     if isinstance(error, OSError | ValueError | KeyError | RuntimeError | ImportError) or type(error).__module__.split(
@@ -123,15 +123,3 @@ def _sentence(path: str, place: str, error: Exception) -> str | None:
     )[0] in ("safetensors", "huggingface_hub", "tokenizers", "safetensors_rust"):
         return f"{path} is not a model that can be loaded: {first_line(error)}"
     return None
-
-
-def _chain(error: BaseException | None) -> list[BaseException]:
-    chain: list[BaseException] = []
-    while error is not None and error not in chain:
-        chain.append(error)
-        error = error.__cause__ or error.__context__
-    return chain
-
-
-def first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]

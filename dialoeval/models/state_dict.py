@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dialoeval.errors import UserError
-from dialoeval.models.hub import first_line
+from dialoeval.errors import UserError, first_line
 
 
 def load_release_weights(model: Any, path: str) -> None:

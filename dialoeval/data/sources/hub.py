@@ -10,7 +10,7 @@ from dialoeval.config import DatasetConfig
 from dialoeval.data import columns
 from dialoeval.data.columns import Row
 from dialoeval.data.example import Dataset
-from dialoeval.errors import UserError
+from dialoeval.errors import UserError, first_line
 
 
 def load(config: DatasetConfig) -> Dataset:
@@ -60,7 +60,7 @@ def _explained(config: DatasetConfig) -> Iterator[None]:
         raise
     except RuntimeError as error:
         if "scripts are no longer supported" not in str(error):
-            raise UserError(f"cannot read the dataset {config.path}: {_first_line(error)}") from error
+            raise UserError(f"cannot read the dataset {config.path}: {first_line(error)}") from error
         raise UserError(
             f"the dataset {config.path} is made by a script, which is not run; the hub's own copy of its rows may do: "
             "dataset.revision=refs/convert/parquet"
@@ -69,21 +69,17 @@ def _explained(config: DatasetConfig) -> Iterator[None]:
         raise UserError(f"the dataset {config.path} has no data files that can be read") from error
     except datasets.exceptions.DatasetGenerationError as error:
         raise UserError(
-            f"the dataset {config.path} has malformed data: {_first_line(error.__cause__ or error)}"
+            f"the dataset {config.path} has malformed data: {first_line(error.__cause__ or error)}"
         ) from error
     except (datasets.exceptions.DatasetNotFoundError, ConnectionError, OSError) as error:
         raise UserError(
             f"cannot get the dataset {config.path}: no such folder here, and the hub has none of that name (or it is "
-            f"gated: set HF_TOKEN), or cannot be reached ({_first_line(error)})"
+            f"gated: set HF_TOKEN), or cannot be reached ({first_line(error)})"
         ) from error
     except (ValueError, KeyError) as error:
         # Unknown splits and configurations: the library's first line names those that exist.
-        raise UserError(f"the dataset {config.path}: {_first_line(error)}") from error
+        raise UserError(f"the dataset {config.path}: {first_line(error)}") from error
     except Exception as error:
         if type(error).__module__.startswith(("datasets", "huggingface_hub", "pyarrow", "httpx")):
-            raise UserError(f"cannot read the dataset {config.path}: {_first_line(error)}") from error
+            raise UserError(f"cannot read the dataset {config.path}: {first_line(error)}") from error
         raise
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]

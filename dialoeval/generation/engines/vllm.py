@@ -7,12 +7,11 @@ from typing import Any
 
 from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
 from dialoeval.data.example import Example
-from dialoeval.errors import UserError
+from dialoeval.errors import UserError, first_line
 from dialoeval.generation import rng
 from dialoeval.generation.prompts import Prompter
 from dialoeval.generation.rerank import Reranker, open_reranker
 from dialoeval.generation.types import Candidate, Reply
-from dialoeval.models.hub import first_line
 from dialoeval.models.loading import load, resolve
 
 VERSION = 1
