@@ -3,7 +3,7 @@
 ``dataset.path`` is a reference file (``test.refs.txt``), or a folder that holds ``test.refs.txt`` or
 ``references.jsonl``, and beside it the dialogues: ``test.convos.txt`` (the task's data extraction writes
 ``id, subreddit, conversation, score, turn, dialogue, response``, tab-separated), or ``contexts.jsonl`` with a list
-``context``. Without dialogues the contexts are empty: good for what needs references only.
+``context``. Without dialogues the contexts are empty: enough for what needs references only.
 """
 
 from __future__ import annotations
@@ -59,15 +59,15 @@ def load(config: DatasetConfig) -> Dataset:
 
 
 def reference_text(cell: str) -> str:
-    """The text of ``score|reference``: what stands between the first and the second bar, as the official scripts
-    take it (they split at bars); a cell that does not begin with a score is all text."""
+    """Return the text of ``score|reference``: what stands between the first and the second bar, as in the official
+    scripts (they split at bars); a cell that does not begin with a score is all text."""
     return cell.split("|")[1] if _SCORED.match(cell) else cell
 
 
 def dialogue_turns(text: str) -> tuple[str, ...]:
-    """The turns of ``turn EOS turn``; a leading ``START`` is no turn.
+    """Split ``turn EOS turn`` into its turns; a leading ``START`` is not a turn.
 
-    Where every turn begins with a training weight ("1.0 ", "0.0 "), as DialoGPT's extraction writes them, these go.
+    If every turn begins with a training weight ("1.0 ", "0.0 "), as DialoGPT's extraction writes them, these go.
     """
     turns = [turn.strip() for turn in text.split(TURN_END)]
     if turns[0] == START:
