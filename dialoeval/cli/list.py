@@ -25,9 +25,9 @@ def main(arguments: Sequence[str]) -> int:
     for what in [options.what] if options.what else [*GROUPS, "metrics", "runs"]:
         print(f"{what}:")
         if what == "metrics":
-            from dialoeval.metrics import AVAILABLE
+            from dialoeval.metrics import available
 
-            _print(AVAILABLE)
+            _print(available())
         elif what == "runs":
             _print(_runs(options.reports_dir))
         else:
@@ -51,7 +51,6 @@ def _options(group: str) -> dict[str, str]:
 def _runs(reports_dir: str) -> dict[str, str]:
     from dialoeval.errors import UserError
     from dialoeval.runs.folder import RunFolder
-    from dialoeval.tables import figure
 
     found = {}
     for file in sorted(Path(reports_dir).glob("*/manifest.json")):
@@ -61,7 +60,7 @@ def _runs(reports_dir: str) -> dict[str, str]:
         except UserError as error:
             found[file.parent.name] = f"damaged: {error}"
             continue
-        nist = figure(scores, "nist4") if scores else None
+        nist = scores.get("nist4") if scores else None
         found[file.parent.name] = f"{manifest['status']}, {manifest.get('examples', '?')} examples" + (
             f", NIST-4 {nist:.2f}" if nist is not None else ""
         )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from dialoeval import __version__
 from dialoeval.errors import UserError, nearest
@@ -42,14 +43,20 @@ class _StderrHandler(logging.Handler):
         print(self.format(record), file=sys.stderr, flush=True)
 
 
-_STDERR = _StderrHandler()
-
-
-def _log_to_stderr() -> None:
-    """Print what the library logs, INFO and above, on stderr."""
-    logger = logging.getLogger("dialoeval")
+@contextlib.contextmanager
+def _log_to_stderr() -> Iterator[None]:
+    """Print what the library logs, INFO and above, on stderr and nowhere else."""
+    logger, handler = logging.getLogger("dialoeval"), _StderrHandler()
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
     logger.setLevel(logging.INFO)
-    logger.addHandler(_STDERR)  # one handler for all calls: a second call adds nothing
+    logger.propagate = False  # Hydra and other libraries may have given the root logger handlers of their own
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,12 +68,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[0] in ("-V", "--version"):
         print(f"dialoeval {__version__}")
         return 0
-    _log_to_stderr()
     verb, *rest = arguments
     try:
         if verb not in VERBS:
             raise UserError(f"unknown verb {verb!r}{nearest(verb, VERBS)} (`dialoeval --help` lists them)")
-        return importlib.import_module(f"dialoeval.cli.{VERBS[verb][0]}").main(rest)
+        with _log_to_stderr():
+            return importlib.import_module(f"dialoeval.cli.{VERBS[verb][0]}").main(rest)
     except UserError as error:
         print(f"dialoeval: {error}", file=sys.stderr)
         return 2

@@ -26,11 +26,11 @@ def main(arguments: Sequence[str]) -> int:
         from dialoeval.runs.sweep import sweep
 
         return sweep(overrides)
+    from dialoeval.metrics.score_tables import score_table
     from dialoeval.runs.runner import run
-    from dialoeval.tables import paper_table
 
     outcome = run(compose("config", overrides))
-    print(paper_table([(outcome.name, outcome.scores)], intervals=True).to_markdown(), end="")
+    print(score_table([(outcome.name, outcome.scores)], intervals=True).to_markdown(), end="")
     if not outcome.generated:
         print("\nnothing to generate: these replies were there already")
     print(f"\nreport: {outcome.folder.path / 'report.md'}")

@@ -94,18 +94,18 @@ def job(config: Any) -> dict[str, Any]:
 
 def finish(folder: Path, jobs: list[list[str]], outcomes: list[dict[str, Any]]) -> int:
     """Write sweep.json, the leaderboard and the report of a sweep; say which jobs failed."""
+    from dialoeval.metrics.score_tables import score_table
     from dialoeval.runs.folder import RunFolder
-    from dialoeval.tables import figure, paper_table
 
     recorded = _record(folder, jobs, outcomes)
     complete = [entry for entry in recorded if entry["status"] == "complete"]
     runs = [RunFolder(folder.parent.parent / entry["run"]) for entry in complete]
     labels = _labels(jobs, recorded)
     rows = [(labels[i], scores) for i, run in zip(_complete(recorded), runs, strict=True) if (scores := run.scores())]
-    rows.sort(key=lambda row: figure(row[1], "nist4") or 0.0, reverse=True)
-    table = paper_table(rows, intervals=True)
+    rows.sort(key=lambda row: row[1].get("nist4") or 0.0, reverse=True)
+    table = score_table(rows, intervals=True)
     write_text(folder / "leaderboard.md", table.to_markdown())
-    write_text(folder / "leaderboard.csv", paper_table(rows).to_csv())
+    write_text(folder / "leaderboard.csv", score_table(rows).to_csv())
     if runs:
         from dialoeval.reports import write_html
 

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from dialoeval.errors import UserError, nearest
-from dialoeval.metrics.figures import FIGURES
+from dialoeval.metrics.scores import Scores
 from dialoeval.runs.folder import RunFolder
-from dialoeval.tables import figure
 
 
 def check_tracker(tracker: str) -> None:
@@ -27,14 +26,14 @@ def check_tracker(tracker: str) -> None:
         raise UserError(f"tracker={tracker} needs a package: pip install 'dialoeval[{tracker}]'")
 
 
-def track(tracker: str, folder: RunFolder, name: str, scores: dict[str, Any]) -> None:
+def track(tracker: str, folder: RunFolder, name: str, scores: Scores) -> None:
     """Log a run's figures to a tracker.
 
     Raises:
         UserError: unknown tracker, its package is not installed, or it failed (the run itself is complete).
     """
     check_tracker(tracker)
-    figures = {key: value for key in FIGURES if (value := figure(scores, key)) is not None}
+    figures = dict(scores.figures)
     try:
         TRACKERS[tracker](folder, name, figures, folder.manifest()["identity"])
     except Exception as error:  # a tracker's own errors have no common type

@@ -65,6 +65,8 @@ def test_what_the_library_logs_is_printed_once_as_plain_text_on_stderr(capsys, m
         logging.getLogger("another_package").info("of no interest")
         return 0
 
+    # a handler that another library gave the root logger prints nothing a second time
+    monkeypatch.setattr(logging.getLogger(), "handlers", [logging.StreamHandler(sys.stdout)])
     monkeypatch.setattr("dialoeval.cli.list.main", verb)
     for _ in range(2):
         assert main(["list"]) == 0

@@ -12,19 +12,19 @@ from dialoeval.cli.main import main
 from dialoeval.config import ProtocolConfig
 from dialoeval.data.dstc7_release import read_release
 from dialoeval.errors import UserError
+from dialoeval.metrics.figures import PAPER_TABLE
 from dialoeval.reports.paper import PAPER, human_evaluation, published, table_of
 from dialoeval.reports.reproduce import reproduce, to_json, to_table
 from dialoeval.runs.folder import RunFolder
 from dialoeval.stats import exact_interval, sign_test
-from dialoeval.tables import PAPER_COLUMNS
 
 
 def figures(line):
-    return {column.name: cell.value for column, cell in zip(PAPER_COLUMNS, line.cells, strict=True)}
+    return {column.name: cell.value for column, cell in zip(PAPER_TABLE, line.cells, strict=True)}
 
 
 def test_published_figures_are_complete_and_have_a_source():
-    names = {column.name for column in PAPER_COLUMNS}
+    names = {column.name for column in PAPER_TABLE}
     for name in PAPER:
         entry = published()["tables"][name]
         assert all(set(row) == names for row in entry["rows"].values()) and entry["title"]
