@@ -1,21 +1,22 @@
-"""Datasets: where examples come from. One module a kind; `load` finds it by the configuration's `kind`."""
+"""Datasets: examples to reply to and dialogues to train on, read by a module a kind (`DatasetKind`)."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from types import ModuleType
+from typing import cast
 
 from dialoeval.config import DatasetConfig
 from dialoeval.data import sources
 from dialoeval.data.example import Dataset, Example
+from dialoeval.data.kind import ConversationKind, DatasetKind
 from dialoeval.errors import UserError, nearest
 
-__all__ = ["Dataset", "Example", "dialogues", "load"]
+__all__ = ["ConversationKind", "Dataset", "DatasetKind", "Example", "dialogues", "has_splits", "load"]
 
 
 def kinds() -> list[str]:
-    """The kinds of dataset that can be named in a configuration."""
+    """List the kinds of dataset that can be named in a configuration."""
     return sorted(module.name for module in pkgutil.iter_modules(sources.__path__))
 
 
@@ -23,7 +24,7 @@ def load(config: DatasetConfig) -> Dataset:
     """Read the examples that a dataset configuration names.
 
     Raises:
-        UserError: naming file, line and field, where something is missing or malformed.
+        UserError: naming file, line and field of what is missing or malformed.
     """
     _check(config)
     dataset = _module(config.kind).load(config)
@@ -38,15 +39,23 @@ def load(config: DatasetConfig) -> Dataset:
 
 
 def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
-    """The dialogues to train on: each a tuple of turns, oldest first.
+    """Read the dialogues to train on: each a tuple of turns, oldest first.
 
-    A kind that knows whole conversations gives these; of the others, each context with each of its references is one.
+    These are the conversations of a kind that knows them, else each context with each of its references.
+
+    Raises:
+        UserError: as `load`.
     """
     _check(config)
     module = _module(config.kind)
-    if hasattr(module, "dialogues"):
+    if isinstance(module, ConversationKind):
         return module.dialogues(config)
     return [(*example.context, reference) for example in load(config).examples for reference in example.references]
+
+
+def has_splits(config: DatasetConfig) -> bool:
+    """Whether ``config.split`` chooses among several splits of the dataset."""
+    return bool(getattr(_module(config.kind), "HAS_SPLITS", False))
 
 
 def _check(config: DatasetConfig) -> None:
@@ -56,7 +65,7 @@ def _check(config: DatasetConfig) -> None:
         raise UserError(f"dataset.context_turns must be 0 (all) or more, not {config.context_turns}")
 
 
-def _module(kind: str) -> ModuleType:
+def _module(kind: str) -> DatasetKind:
     if kind not in kinds():
         raise UserError(f"unknown dataset kind {kind!r}{nearest(kind, kinds())} (known: {', '.join(kinds())})")
-    return importlib.import_module(f"{sources.__name__}.{kind}")
+    return cast(DatasetKind, importlib.import_module(f"{sources.__name__}.{kind}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 
@@ -63,6 +64,21 @@ def test_a_mistake_in_a_process_of_its_own_shows_no_traceback(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("dialoeval: ") and done.stderr.count("\n") == 1 and "'beam'" in done.stderr
+
+
+def test_what_the_library_logs_is_printed_once_as_plain_text_on_stderr(capsys, monkeypatch):
+    def verb(arguments):
+        logging.getLogger("dialoeval.data.columns").info("3 bad rows skipped")
+        logging.getLogger("another_package").info("of no interest")
+        return 0
+
+    # a handler that another library gave the root logger prints nothing a second time
+    monkeypatch.setattr(logging.getLogger(), "handlers", [logging.StreamHandler(sys.stdout)])
+    monkeypatch.setattr("dialoeval.cli.list.main", verb)
+    for _ in range(2):
+        assert main(["list"]) == 0
+        printed = capsys.readouterr()
+        assert printed.err == "3 bad rows skipped\n" and not printed.out
 
 
 def test_hydras_own_flags(capsys, tmp_path, monkeypatch):

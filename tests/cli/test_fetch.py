@@ -138,7 +138,7 @@ def test_fetch_and_reply(cache, package, capsys):
     assert "verified" in said.err and left(cache) == ["smollm2"]
     files = {path.name for path in (cache / "smollm2").iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= files
-    loaded = models.load("smollm2", revision=None, weights=None, engine=EngineConfig(device="cpu"))
+    loaded = models.load_model("smollm2", revision=None, weights=None, engine=EngineConfig(device="cpu"))
     embedding = loaded.model.get_input_embeddings().weight
     assert torch.equal(embedding, package[3]["token_embd.weight"]) and loaded.window == WINDOW
     text = "what kind of songs do you play?"

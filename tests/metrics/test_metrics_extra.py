@@ -167,7 +167,7 @@ def test_perplexity_is_exp_of_the_models_own_loss(tmp_path):
         ("rouge", "rouge_l"),
         ("rouge_l:x", "no argument"),
         ("perplexity", "needs a model"),
-        ("perplexity:/nowhere/at/all", "cannot load"),
+        ("perplexity:/nowhere/at/all", "there is no folder /nowhere/at/all"),
         ("bertscore:x@y", "number"),
     ],
 )
