@@ -6,10 +6,12 @@ import importlib
 import pkgutil
 from types import ModuleType
 
+from dialoeval import plugins
 from dialoeval.config import DatasetConfig
 from dialoeval.data import sources
 from dialoeval.data.example import Dataset, Example
 from dialoeval.errors import UserError, nearest
+from dialoeval.plugins import Plugin
 
 __all__ = ["Dataset", "Example", "dialogues", "load"]
 
@@ -25,8 +27,7 @@ def load(config: DatasetConfig) -> Dataset:
     Raises:
         UserError: naming file, line and field, where something is missing or malformed.
     """
-    _check(config)
-    dataset = _module(config.kind).load(config)
+    dataset: Dataset = _source(config).load(config)
     if not dataset.examples and dataset.skipped:
         where, why = dataset.skipped[0]
         raise UserError(
@@ -42,21 +43,32 @@ def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
 
     A kind that knows whole conversations gives these; of the others, each context with each of its references is one.
     """
-    _check(config)
-    module = _module(config.kind)
+    module = _source(config)
     if hasattr(module, "dialogues"):
-        return module.dialogues(config)
+        turns: list[tuple[str, ...]] = module.dialogues(config)
+        return turns
     return [(*example.context, reference) for example in load(config).examples for reference in example.references]
 
 
-def _check(config: DatasetConfig) -> None:
-    if config.limit is not None and config.limit < 1:
-        raise UserError(f"dataset.limit must be at least 1, or null for all, not {config.limit}")
-    if config.context_turns < 0:
-        raise UserError(f"dataset.context_turns must be 0 (all) or more, not {config.context_turns}")
+def plugin(kind: str) -> Plugin | None:
+    """Return the plugin that reads datasets of this kind, or None if the kind is built in or unknown."""
+    return None if kind in kinds() else plugins.get("datasets", kind)
 
 
-def _module(kind: str) -> ModuleType:
-    if kind not in kinds():
-        raise UserError(f"unknown dataset kind {kind!r}{nearest(kind, kinds())} (known: {', '.join(kinds())})")
-    return importlib.import_module(f"{sources.__name__}.{kind}")
+def _source(config: DatasetConfig) -> ModuleType:
+    """Return the module that reads this kind of dataset; a plugin's module has checked its options."""
+    kind, options = config.kind, config.options
+    if kind in kinds():
+        if options:
+            raise UserError(f"dataset.options.{next(iter(options))}: the dataset kind {kind} has no options")
+        return importlib.import_module(f"{sources.__name__}.{kind}")
+    offer = plugin(kind)
+    if offer is None:
+        known = sorted({*kinds(), *plugins.find("datasets")})
+        raise UserError(f"unknown dataset kind {kind!r}{nearest(kind, known)} (known: {', '.join(known)})")
+    module: ModuleType = offer.load()
+    if hasattr(module, "check"):
+        module.check(options)
+    elif options:
+        raise UserError(f"dataset.options.{next(iter(options))}: {kind} of {offer.package} has no options")
+    return module
