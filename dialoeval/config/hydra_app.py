@@ -7,6 +7,7 @@ without Hydra's output folders, and Hydra offers these under ``hydra._internal``
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -64,6 +65,8 @@ def run_flags(arguments: Sequence[str], run: Callable[[Any], None]) -> int:
     version.setbase("1.3")
     parser = get_args_parser()
     parser.prog = "dialoeval run"
+    root = logging.getLogger()
+    handlers = list(root.handlers)
     try:
         flags = parser.parse_args(plain_overrides(arguments))
         if flags.cfg == "job" and not flags.package:
@@ -78,6 +81,8 @@ def run_flags(arguments: Sequence[str], run: Callable[[Any], None]) -> int:
             _run_hydra(flags, parser, run, config_path=str(conf_dir()), config_name="config")
     except SystemExit as stop:
         return 2 if stop.code else 0
+    finally:
+        root.handlers[:] = handlers  # Hydra puts its own there
     return 0
 
 

@@ -227,7 +227,9 @@ def test_supports_says_why_not():
     )
     assert "one candidate" in supports(config, decoding("beam", num_beams=2, num_candidates=2))
     assert "vocabulary" in supports(config, decoding("beam", num_beams=200))
-    assert "early_stopping" in supports(config, decoding("beam", num_beams=2, early_stopping="sometimes"))
+    beam = decoding("beam", num_beams=2)
+    beam.early_stopping = "sometimes"
+    assert "early_stopping" in supports(config, beam)
 
 
 def test_a_saved_model_with_a_tokenizer(tmp_path):
