@@ -15,7 +15,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,19 +59,27 @@ class Plugin:
                 f"{first_line(error)} (mend it, or uninstall {self.package.partition('==')[0]})"
             ) from error
 
+    def fault(self) -> str | None:
+        """Return what is wrong with the plugin, or None if it can be used."""
+        if self.kind == "conf":
+            return None if self.folder() else f"{self.package} has no configuration package {self.target}"
+        try:
+            self.load()
+        except UserError as error:
+            return str(error)
+        return None
+
     def folder(self) -> Path | None:
         """Return the folder of the package that `target` names, found without importing it or its parents.
 
         None if there is no such package in a folder.
         """
-        locations: Sequence[str] | None = None
-        for name in accumulate(self.target.split("."), "{}.{}".format):
-            finders = (finder.find_spec(name, locations) for finder in sys.meta_path)
-            spec = next((spec for spec in finders if spec is not None), None)
-            if spec is None or not spec.submodule_search_locations:
-                return None
-            locations = list(spec.submodule_search_locations)
-        return next((folder for folder in map(Path, locations or ()) if folder.is_dir()), None)
+        from importlib.util import find_spec
+
+        top, *below = self.target.split(".")
+        spec = find_spec(top)  # imports parents only, and there is none
+        folders = (Path(location, *below) for location in (spec and spec.submodule_search_locations) or ())
+        return next((folder for folder in folders if folder.is_dir()), None)
 
 
 def find(kind: str) -> dict[str, tuple[Plugin, ...]]:
@@ -99,11 +106,26 @@ def get(kind: str, name: str) -> Plugin | None:
     Raises:
         UserError: two packages offer the name.
     """
-    plugins = find(kind).get(name, ())
-    if len(plugins) > 1:
-        packages = " and ".join(plugin.package for plugin in plugins)
-        raise UserError(f"two packages offer {kind} named {name!r}: {packages}; uninstall one of them")
-    return plugins[0] if plugins else None
+    offers = find(kind).get(name, ())
+    if len(offers) > 1:
+        raise _clash(kind, name, offers)
+    return offers[0] if offers else None
+
+
+def faults() -> list[str]:
+    """Import every plugin there is; return what is wrong with them, one line a fault."""
+    lines = []
+    for kind in KINDS:
+        for name, offers in find(kind).items():
+            if len(offers) > 1 and kind != "conf":  # nobody asks for a configuration package by its name
+                lines.append(str(_clash(kind, name, offers)))
+            lines += [fault for plugin in offers if (fault := plugin.fault()) is not None]
+    return lines
+
+
+def _clash(kind: str, name: str, offers: Sequence[Plugin]) -> UserError:
+    packages = " and ".join(plugin.package for plugin in offers)
+    return UserError(f"two packages offer {kind} named {name!r}: {packages}; uninstall one of them")
 
 
 def _package(point: EntryPoint) -> str:

@@ -16,8 +16,6 @@ GROUPS = {
     "engines": "engine",
     "experiments": "experiment",
 }
-# The setting that names a plugin of a kind.
-SETTINGS = {"datasets": "dataset.kind", "engines": "engine.name"}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -35,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
         elif what == "runs":
             _print(_runs(options.reports_dir))
         else:
-            _print(_options(GROUPS[what]) | (_kinds(what, SETTINGS[what]) if what in SETTINGS else {}))
+            _print(_options(GROUPS[what]) | (_plugins(what) if what in ("datasets", "engines") else {}))
     return 0
 
 
@@ -55,13 +53,18 @@ def _options(group: str) -> dict[str, str]:
     return remarks
 
 
-def _kinds(kind: str, setting: str) -> dict[str, str]:
-    """Return {name: how to write it, and the plugins that offer it} of the datasets or engines of plugins."""
-    from dialoeval import plugins
+def _plugins(kind: str) -> dict[str, str]:
+    """Return {name: how to write it, and who offers it} of the plugins of a kind that no built-in one hides."""
+    from dialoeval import data, generation, plugins
 
+    setting, built_in = {
+        "datasets": ("dataset.kind", data.kinds()),
+        "engines": ("engine.name", generation.engines()),
+    }[kind]
     return {
         name: f"{setting}={name} {' '.join(_origin(plugin.package) for plugin in offers)}"
         for name, offers in plugins.find(kind).items()
+        if name not in built_in
     }
 
 
