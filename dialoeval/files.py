@@ -127,15 +127,23 @@ def read_jsonl(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, An
         UserError: naming file and line, where a line is not a JSON object.
     """
     for number, line in read_lines(path):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{path}, line {number}: not JSON: {getattr(error, 'msg', error)}") from error
-        if not isinstance(row, dict):
-            raise UserError(f"{path}, line {number}: expected a JSON object, found {type(row).__name__}")
-        yield number, row
+        if line.strip():
+            yield number, json_object(line, f"{path}, line {number}")
+
+
+def json_object(text: str, where: str) -> dict[str, Any]:
+    """Parse a JSON object; `where` is what the message names.
+
+    Raises:
+        UserError: the text is not JSON, or not an object.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:  # not JSON; an integer of thousands of digits; nested too deep
+        raise UserError(f"{where}: not JSON: {getattr(error, 'msg', error)}") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{where}: expected a JSON object, found {type(value).__name__}")
+    return value
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:

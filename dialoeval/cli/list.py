@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
         elif what == "runs":
             _print(_runs(options.reports_dir))
         else:
-            _print(_options(GROUPS[what]) | (_plugins(what) if what in ("datasets", "engines") else {}))
+            _print((_plugins(what) if what in ("datasets", "engines") else {}) | _options(GROUPS[what]))
     return 0
 
 
@@ -55,12 +55,9 @@ def _options(group: str) -> dict[str, str]:
 
 def _plugins(kind: str) -> dict[str, str]:
     """Return {name: how to write it, and who offers it} of the plugins of a kind that no built-in one hides."""
-    from dialoeval import data, generation, plugins
+    from dialoeval import data, plugins
 
-    setting, built_in = {
-        "datasets": ("dataset.kind", data.kinds()),
-        "engines": ("engine.name", generation.engines()),
-    }[kind]
+    setting, built_in = ("dataset.kind", data.kinds()) if kind == "datasets" else ("engine.name", [])
     return {
         name: f"{setting}={name} {' '.join(_origin(plugin.package) for plugin in offers)}"
         for name, offers in plugins.find(kind).items()

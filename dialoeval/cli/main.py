@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -34,6 +35,23 @@ def usage() -> str:
     )
 
 
+class _StderrHandler(logging.Handler):
+    """Print a message as plain text to what `sys.stderr` is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
+_STDERR = _StderrHandler()
+
+
+def _log_to_stderr() -> None:
+    """Print what the library logs, INFO and above, on stderr."""
+    logger = logging.getLogger("dialoeval")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(_STDERR)  # one handler for all calls: a second call adds nothing
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb. Exit codes: 0 done, 1 a job failed, 2 the user can put it right, 130 interrupted."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
@@ -43,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[0] in ("-V", "--version"):
         print(f"dialoeval {__version__}")
         return 0
+    _log_to_stderr()
     verb, *rest = arguments
     try:
         if verb not in VERBS:

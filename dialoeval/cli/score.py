@@ -23,6 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     from dialoeval.config import ScoringConfig
     from dialoeval.config.compose import group
     from dialoeval.data import scoring_files
+    from dialoeval.errors import UserError
     from dialoeval.files import sha256_file
     from dialoeval.metrics import extra
     from dialoeval.metrics.corpus import statistics
@@ -33,24 +34,27 @@ def main(arguments: Sequence[str]) -> int:
     scoring = ScoringConfig(meteor=not options.no_meteor, extra=names, resamples=options.resamples)
     protocol = group("protocol", options.protocol)
     references, skipped = scoring_files.read_references(options.references, options.skip_bad)
-    systems = scoring_files.read_systems(options.hypotheses, options.skip_bad)
+    systems = scoring_files.read_hypotheses(options.hypotheses, options.skip_bad)
     results: dict[str, dict[str, Any]] = {}
     rows: list[dict[str, Any]] = []
     for name, system in systems.items():
-        found = scoring_files.match(system.replies, references, options.skip_bad)
-        made = statistics(found.replies, found.references, protocol, meteor=scoring.meteor, progress=True)
+        try:
+            texts = scoring_files.match(system.replies, references, options.skip_bad)
+        except scoring_files.UnmatchedIds as error:
+            raise UserError(f"{error}; --skip-bad leaves them out") from error
+        made = statistics(texts.replies, texts.references, protocol, meteor=scoring.meteor, progress=True)
         scores = score_statistics(
-            made, scoring, hypotheses=found.replies, references=found.references, contexts=found.contexts
+            made, scoring, hypotheses=texts.replies, references=texts.references, contexts=texts.contexts
         )
         results[name] = scores.to_json()
         results[name]["counts"] |= {
-            "replies_left_out": found.without_entry,
-            "references_without_reply": found.without_reply,
+            "replies_left_out": texts.without_entry,
+            "references_without_reply": texts.without_reply,
             "skipped_lines": system.skipped + skipped,
         }
         results[name]["replies_sha256"] = sha256_file(system.path)
         if options.segments:
-            rows += [{"system": name, **row} for row in segments(made, found.ids)]
+            rows += [{"system": name, **row} for row in segments(made, texts.ids)]
     _write(options, results, rows)
     _print(results)
     return 0

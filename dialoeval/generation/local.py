@@ -13,7 +13,7 @@ from dialoeval.errors import UserError
 from dialoeval.generation.prompts import Prompter
 from dialoeval.generation.rerank import open_reranker
 from dialoeval.generation.types import Candidate, Reply, TokenEngine, TokenReply, TokenRequest
-from dialoeval.models.loading import LoadedModel, choose_device, load
+from dialoeval.models.loading import LoadedModel, choose_device, load_classifier, load_model
 
 
 class LocalGenerator:
@@ -34,7 +34,7 @@ class LocalGenerator:
     def identity(self) -> dict[str, Any]:
         """Weights, tokenizer, prompt format, precision, engine; the reranking model's too."""
         made = {
-            **{key: value for key, value in self.loaded.identity.items() if key != "path"},
+            **self.loaded.identity.without_path(),
             "prompt": self.prompter.identity(),
             "engine": self.engine.name,
             "engine_version": _version(self.engine),
@@ -49,7 +49,7 @@ class LocalGenerator:
             "engine_reason": self.why,
             "device": self.loaded.device,
             "dtype": self.config.dtype,
-            "model": self.loaded.identity,
+            "model": self.loaded.identity.to_json(),
             "parameters": self.loaded.model.num_parameters(),
             "window": self.loaded.window,
             "accounting": self.engine.accounting(),
@@ -125,15 +125,14 @@ def open_local(model: ModelConfig, engine: EngineConfig, decoding: DecodingConfi
 _CACHE: dict[str, tuple[tuple, LoadedModel]] = {}
 
 
-def cached_load(
-    role: str, path: str, revision: str | None, weights: str | None, engine: EngineConfig, kind: str = "lm"
-) -> LoadedModel:
-    """`models.load`, or what the last call for `role` (forward, backward, classifier) gave where it asked the same."""
-    key = (path, revision, weights, engine.device, kind)
+def cached_load(role: str, path: str, revision: str | None, weights: str | None, engine: EngineConfig) -> LoadedModel:
+    """Load the model of a role (forward, backward, classifier), unless the role's last call asked for the same one."""
+    key = (path, revision, weights, engine.device)
     if role in _CACHE and _CACHE[role][0] != key:
         del _CACHE[role]  # freed before the next one is read
     if role not in _CACHE:
-        _CACHE[role] = (key, load(path, revision=revision, weights=weights, engine=engine, kind=kind))
+        load = load_classifier if role == "classifier" else load_model
+        _CACHE[role] = (key, load(path, revision=revision, weights=weights, engine=engine))
     return _CACHE[role][1]
 
 

@@ -38,9 +38,7 @@ def open_reranker(model: ModelConfig, engine: EngineConfig, decoding: DecodingCo
         return MaximumMutualInformation(backward, token_engine)
     if not model.classifier:
         raise UserError("decoding.rerank=classifier needs a sequence classifier: model.classifier=NAME or FOLDER")
-    return Classifier(
-        cached_load("classifier", model.classifier, model.classifier_revision, None, engine, kind="classifier")
-    )
+    return Classifier(cached_load("classifier", model.classifier, model.classifier_revision, None, engine))
 
 
 class Reranker(ABC):
@@ -87,7 +85,7 @@ class Reranker(ABC):
             yield Reply.of(example.id, best, dropped, scored)
 
     def _identity(self, kind: str) -> dict[str, Any]:
-        return {"kind": kind, **{key: value for key, value in self.loaded.identity.items() if key != "path"}}
+        return {"kind": kind, **self.loaded.identity.without_path()}
 
 
 class MaximumMutualInformation(Reranker):

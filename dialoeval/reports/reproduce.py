@@ -9,7 +9,7 @@ from typing import Any
 
 from dialoeval.config import ScoringConfig
 from dialoeval.config.compose import group
-from dialoeval.data.dstc7_release import System, read_systems
+from dialoeval.data.dstc7_release import SystemReplies, read_release
 from dialoeval.errors import UserError
 from dialoeval.files import read_json, read_lines
 from dialoeval.reports.paper import PAPER, printed_cell, published
@@ -65,7 +65,7 @@ def reproduce(table: str, data: Path | None, runs: Iterable[RunFolder], *, progr
     Args:
         table: "dstc7" or "reddit6k".
         data: a folder with the table's published replies: ``human.ref.6k.txt`` (reddit6k), or a DSTC-7 release
-            (`dialoeval.data.dstc7_release.read_systems`).
+            (`dialoeval.data.dstc7_release.read_release`).
         runs: run folders, of which the complete ones of DialoGPT models on this table's data are rows.
 
     Raises:
@@ -85,7 +85,7 @@ def reproduce(table: str, data: Path | None, runs: Iterable[RunFolder], *, progr
     rows += [Row(name, missing=f"it cannot be read: {why}") for name, why in unread.items()]
     if table == "dstc7" and data:
         official = _official(data)
-        rows += [_release_row(system, official, progress) for system in read_systems(data)]
+        rows += [_release_row(system, official, progress) for system in read_release(data)]
     return rows
 
 
@@ -234,7 +234,7 @@ def _official(data: Path) -> dict[str, dict[str, float]]:
     return ours | given
 
 
-def _release_row(system: System, official: dict[str, dict[str, float]], progress: bool) -> Row:
+def _release_row(system: SystemReplies, official: dict[str, dict[str, float]], progress: bool) -> Row:
     from dialoeval.metrics import score
 
     protocol, scoring = group("protocol", "dstc7"), ScoringConfig(resamples=0)

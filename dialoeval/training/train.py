@@ -206,7 +206,7 @@ def _held_out(config: TrainConfig) -> DatasetConfig | None:
     options = config.training
     if options.validation_path is not None:
         return dataclasses.replace(config.dataset, path=options.validation_path, limit=options.validation_limit)
-    if options.validation_split is None or config.dataset.kind not in ("chitchat", "hub"):
+    if options.validation_split is None or not data.has_splits(config.dataset):
         return None
     return dataclasses.replace(config.dataset, split=options.validation_split, limit=options.validation_limit)
 

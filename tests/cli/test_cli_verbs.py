@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 
@@ -56,6 +57,19 @@ def test_mistakes_are_one_line_and_exit_code_2(arguments, words, capsys, tmp_pat
     for word in words:
         assert word in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_library_logs_is_printed_once_as_plain_text_on_stderr(capsys, monkeypatch):
+    def verb(arguments):
+        logging.getLogger("dialoeval.data.columns").info("3 bad rows skipped")
+        logging.getLogger("another_package").info("of no interest")
+        return 0
+
+    monkeypatch.setattr("dialoeval.cli.list.main", verb)
+    for _ in range(2):
+        assert main(["list"]) == 0
+        printed = capsys.readouterr()
+        assert printed.err == "3 bad rows skipped\n" and not printed.out
 
 
 def test_hydras_own_flags(capsys, tmp_path, monkeypatch):

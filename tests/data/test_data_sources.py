@@ -111,7 +111,7 @@ def test_dstc7_other_errors(tmp_path):
     with pytest.raises(UserError, match=r"holds neither test.refs.txt nor references.jsonl"):
         data.load(config("dstc7", tmp_path))
     (tmp_path / "references.jsonl").write_text('{"id": "a", "references": "x"}\n')
-    with pytest.raises(UserError, match=r'references.jsonl, line 1: expected "id"'):
+    with pytest.raises(UserError, match=r'references.jsonl, line 1: field "references" must be a list of texts'):
         data.load(config("dstc7", tmp_path))
     (tmp_path / "test.refs.txt").write_text("a\tx\n")
     (tmp_path / "test.convos.txt").write_text("a\tb\n")

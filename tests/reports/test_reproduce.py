@@ -10,7 +10,7 @@ from support.report_runs import examples, replies, write_run
 
 from dialoeval.cli.main import main
 from dialoeval.config import ProtocolConfig
-from dialoeval.data.dstc7_release import read_systems
+from dialoeval.data.dstc7_release import read_release
 from dialoeval.errors import UserError
 from dialoeval.reports.paper import PAPER, human_evaluation, published, table_of
 from dialoeval.reports.reproduce import reproduce, to_json, to_table
@@ -109,11 +109,11 @@ def submission(folder, *, fields=7):
 
 
 def test_submissions_in_the_tasks_own_format(tmp_path):
-    systems = {system.name: system for system in read_systems(submission(tmp_path / "d"))}
+    systems = {system.name: system for system in read_release(submission(tmp_path / "d"))}
     assert systems["Human"].replies == ["the human said 0", "the human said 1", "the human said 2"]
     assert systems["TeamB"].ids == ["k0", "k1"] and systems["TeamB"].references[0][1] == "the human said 0"
     (tmp_path / "d" / "test.2k.txt").write_text("k1\nk2\n")
-    systems = {system.name: system for system in read_systems(tmp_path / "d")}
+    systems = {system.name: system for system in read_release(tmp_path / "d")}
     assert systems["Human"].ids == ["k1", "k2"]
     assert systems["TeamB"].ids == ["k1"] and systems["TeamB"].left_out == 1
     rows = {row.system: row for row in reproduce("dstc7", tmp_path / "d", [])}
@@ -154,7 +154,7 @@ def test_submissions_in_the_tasks_own_format(tmp_path):
 def test_malformed_releases_are_named(tmp_path, make, said):
     make(tmp_path)
     with pytest.raises(UserError) as error:
-        read_systems(tmp_path)
+        read_release(tmp_path)
     assert said in str(error.value)
 
 

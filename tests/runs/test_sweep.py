@@ -129,8 +129,8 @@ def test_consecutive_jobs_load_their_model_once(model, tmp_path, monkeypatch):
     from dialoeval.generation import local
 
     loads = []
-    load = local.load
-    monkeypatch.setattr(local, "load", lambda path, **options: loads.append(path) or load(path, **options))
+    load = local.load_model
+    monkeypatch.setattr(local, "load_model", lambda path, **options: loads.append(path) or load(path, **options))
     monkeypatch.setattr(local, "_CACHE", {})
     monkeypatch.chdir(tmp_path)
     write_dataset(tmp_path, 3)
