@@ -21,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
             raise UserError(f"{flags[0]} does not go with -m (a sweep takes key=value and group=option only)")
         from dialoeval.config.hydra_app import run_flags
 
-        return run_flags(overrides, _run_composed)
+        return run_flags(overrides, run=_run_composed, show=lambda text: print(text, end=""))
     from dialoeval.config.compose import compose, is_sweep
 
     if multirun or is_sweep(overrides):

@@ -46,12 +46,13 @@ def launch(job: Callable[[Any], Any], overrides: Sequence[str]) -> list[Any]:
     return [returned.return_value for batch in batches for returned in batch]
 
 
-def run_flags(arguments: Sequence[str], run: Callable[[Any], None]) -> int:
+def run_flags(arguments: Sequence[str], run: Callable[[Any], None], show: Callable[[str], None]) -> int:
     """Obey Hydra's own flags (``--cfg job``, ``--info``, ``--hydra-help`` ...) and return the exit code.
 
     Args:
         arguments: flags and overrides.
         run: called with the composed configuration if the flags ask for a run.
+        show: called with the configuration as YAML if they ask for it; Hydra itself prints everything else.
 
     Raises:
         UserError: the overrides do not compose.
@@ -75,7 +76,7 @@ def run_flags(arguments: Sequence[str], run: Callable[[Any], None]) -> int:
                 check_choices(config)
                 if flags.resolve:
                     OmegaConf.resolve(config)
-                print(to_yaml(application.get_sanitized_cfg(config, "job")), end="")
+                show(to_yaml(application.get_sanitized_cfg(config, "job")))
             return 0
         with _hydra_errors():
             _run_hydra(flags, parser, run, config_path=str(conf_dir()), config_name="config")
