@@ -21,15 +21,15 @@ def atomic_open(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[An
     Readers see the old file or the whole new one, never a part; on an error the old file stays.
 
     Raises:
-        UserError: the folder cannot be made or written, or the disk is full.
+        UserError: the folder cannot be created or written, or the disk is full.
     """
     path = Path(path)
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n", "errors": "surrogatepass"}
-        with os.fdopen(descriptor, mode, **text) as stream:
+        encoding, newline, errors = (None, None, None) if "b" in mode else ("utf-8", "\n", "surrogatepass")
+        with os.fdopen(descriptor, mode, encoding=encoding, newline=newline, errors=errors) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -121,7 +121,7 @@ def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
 
 
 def read_jsonl(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (line number, object) of a JSON-lines file; blank lines are passed over.
+    """Yield (line number, object) of a JSON-lines file; blank lines are skipped.
 
     Raises:
         UserError: naming file and line, where a line is not a JSON object.
@@ -147,12 +147,12 @@ def json_object(text: str, where: str) -> dict[str, Any]:
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:
-    """The SHA-256 of a file's bytes, in hex."""
+    """Return the SHA-256 of a file's bytes, in hex."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sha256_json(value: Any) -> str:
-    """The SHA-256 of `value`'s canonical JSON (sorted keys, no spaces), in hex."""
+    """Return the SHA-256 of `value`'s canonical JSON (sorted keys, no spaces), in hex."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()

@@ -6,11 +6,13 @@ import importlib
 import pkgutil
 from typing import cast
 
+from dialoeval import plugins
 from dialoeval.config import DatasetConfig
 from dialoeval.data import sources
 from dialoeval.data.example import Dataset, Example
 from dialoeval.data.kind import ConversationKind, DatasetKind
 from dialoeval.errors import UserError, nearest
+from dialoeval.plugins import Plugin
 
 __all__ = ["ConversationKind", "Dataset", "DatasetKind", "Example", "dialogues", "has_splits", "load"]
 
@@ -26,8 +28,7 @@ def load(config: DatasetConfig) -> Dataset:
     Raises:
         UserError: naming file, line and field of what is missing or malformed.
     """
-    _check(config)
-    dataset = _module(config.kind).load(config)
+    dataset = _module(config).load(config)
     if not dataset.examples and dataset.skipped:
         where, why = dataset.skipped[0]
         raise UserError(
@@ -46,8 +47,7 @@ def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
     Raises:
         UserError: as `load`.
     """
-    _check(config)
-    module = _module(config.kind)
+    module = _module(config)
     if isinstance(module, ConversationKind):
         return module.dialogues(config)
     return [(*example.context, reference) for example in load(config).examples for reference in example.references]
@@ -55,17 +55,33 @@ def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
 
 def has_splits(config: DatasetConfig) -> bool:
     """Whether ``config.split`` chooses among several splits of the dataset."""
-    return bool(getattr(_module(config.kind), "HAS_SPLITS", False))
+    return bool(getattr(_module(config), "HAS_SPLITS", False))
 
 
-def _check(config: DatasetConfig) -> None:
-    if config.limit is not None and config.limit < 1:
-        raise UserError(f"dataset.limit must be at least 1, or null for all, not {config.limit}")
-    if config.context_turns < 0:
-        raise UserError(f"dataset.context_turns must be 0 (all) or more, not {config.context_turns}")
+def plugin(kind: str) -> Plugin | None:
+    """Return the plugin that reads datasets of this kind, or None if the kind is built in or unknown.
+
+    Raises:
+        UserError: two packages offer the kind.
+    """
+    return None if kind in kinds() else plugins.get("datasets", kind)
 
 
-def _module(kind: str) -> DatasetKind:
-    if kind not in kinds():
-        raise UserError(f"unknown dataset kind {kind!r}{nearest(kind, kinds())} (known: {', '.join(kinds())})")
-    return cast(DatasetKind, importlib.import_module(f"{sources.__name__}.{kind}"))
+def _module(config: DatasetConfig) -> DatasetKind:
+    """Import what reads this kind of dataset, and let a plugin check its options."""
+    kind, options = config.kind, config.options
+    offer = plugin(kind)
+    if offer is not None:
+        module = offer.load()
+        if not hasattr(module, "load"):
+            raise UserError(f"the plugin {kind!r} of {offer.package} is not a dataset kind: it has no load(config)")
+    elif kind in kinds():
+        module = importlib.import_module(f"{sources.__name__}.{kind}")
+    else:
+        known = sorted({*kinds(), *plugins.find("datasets")})
+        raise UserError(f"unknown dataset kind {kind!r}{nearest(kind, known)} (known: {', '.join(known)})")
+    if hasattr(module, "check"):
+        module.check(options)
+    elif options:
+        raise UserError(f"dataset.options.{next(iter(options))}: the dataset kind {kind} has no options")
+    return cast(DatasetKind, module)

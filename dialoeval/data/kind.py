@@ -12,6 +12,7 @@ class DatasetKind(Protocol):
     """A module of `dialoeval.data.sources`, or of another package.
 
     ``HAS_SPLITS = True`` in it says that ``config.split`` chooses among several; without it there is one split.
+    ``check(options)`` in it refuses entries of ``config.options`` that it does not know; without it there are none.
     """
 
     def load(self, config: DatasetConfig) -> Dataset:

@@ -35,10 +35,6 @@ def open_generator(model: ModelConfig, engine: EngineConfig, decoding: DecodingC
     Raises:
         UserError: the model cannot be had, the engine cannot do this, or the settings contradict each other.
     """
-    from dialoeval.generation.checks import check_decoding, check_engine
-
-    check_decoding(decoding)
-    check_engine(engine)
     name = str(engine.name)
     if name in ("openai", "vllm"):
         return importlib.import_module(f"dialoeval.generation.engines.{name}").open(model, engine, decoding)

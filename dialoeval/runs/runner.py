@@ -12,6 +12,7 @@ from typing import Any
 
 from dialoeval import data
 from dialoeval.config import RunConfig
+from dialoeval.config.compose import to_yaml
 from dialoeval.data.example import Dataset, Example
 from dialoeval.errors import UserError, is_out_of_memory
 from dialoeval.files import sha256_file, write_json, write_jsonl, write_text
@@ -220,7 +221,7 @@ def _score(config: RunConfig, folder: RunFolder, dataset: Dataset) -> Scores:
         replies_sha256=replies_sha256,
     )
     write_jsonl(folder.segments_file, stats.segments([row["id"] for row in rows]).rows())
-    write_text(config_file, _yaml(config))
+    write_text(config_file, to_yaml(config))
     write_report(folder, config, scores, rows, references)
     write_json(folder.scores_file, scores.to_json())
     return scores
@@ -233,9 +234,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value if value is None or type(value) in (bool, int, float) else str(value)
-
-
-def _yaml(config: RunConfig) -> str:
-    from omegaconf import OmegaConf
-
-    return OmegaConf.to_yaml(OmegaConf.structured(config))

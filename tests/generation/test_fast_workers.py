@@ -235,7 +235,7 @@ def test_low_precision_runs_and_says_what_it_is():
 def test_devices_and_dtypes_that_cannot_be_had():
     with pytest.raises(UserError, match="fp16 needs CUDA"):
         engine(gpt2(), dtype="fp16")
-    with pytest.raises(UserError, match=r"engine\.dtype=int3"):
+    with pytest.raises(UserError, match=r"engine\.dtype must be fp32, bf16 or fp16, not 'int3'"):
         engine(gpt2(), dtype="int3")
     if not torch.cuda.is_available():
         with pytest.raises(UserError, match="no CUDA device"):

@@ -12,7 +12,8 @@ from support.random_models import random_gpt2
 from support.run_fakes import FakeGenerator, write_dataset
 
 from dialoeval.cli.main import main
-from dialoeval.config.compose import group_options, is_sweep
+from dialoeval.config.compose import is_sweep
+from dialoeval.config.groups import group_options
 from dialoeval.errors import UserError
 from dialoeval.runs import runner
 from dialoeval.runs.sweep import read_sweep
