@@ -1,10 +1,12 @@
-"""The jar's options, and its parameters for English."""
+"""The jar's options, its parameters for English, and the signature of a figure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from dialoeval.errors import UserError, nearest
+
+VERSION = 1  # of this package's code: raise it with every change of a figure
 
 MODULES = ("exact", "stem", "synonym", "paraphrase")
 _SHORT = {"exact": "ex", "stem": "st", "synonym": "sy", "paraphrase": "pa"}
@@ -79,3 +81,14 @@ class Options:
         modules = "_".join(_SHORT[module] for module in self.modules)
         parameters, weights = ("_".join(map(repr, numbers)) for numbers in (self.all_parameters, self.module_weights))
         return f"meteor-1.5-wo-en-{norm}-{parameters}-{modules}-{weights}"
+
+
+PAPER = Options()
+"""What the paper uses."""
+
+
+def signature(options: Options = PAPER) -> str:
+    """Return what identifies a figure: the jar's Eval ID, this code's version, the data's version."""
+    from dialoeval.metrics.meteor15 import source
+
+    return f"{options.eval_id}|code:{VERSION}|data:pycocoevalcap-{source.version()}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 _LETTERS = (
     "A-Za-z\u0160\u017d\u0161\u017e\u0178\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u017e"  # Latin
@@ -31,14 +32,10 @@ SPACES = re.compile(r"[ \t\n\r\f]+")  # where java.util.StringTokenizer splits
 _UNICODE_SPACES = re.compile("[ \u2000-\u200a\u202f\u205f\u3000\u00a0]+")
 _TRIMMED = "".join(map(chr, range(33)))  # what String.trim strips
 
-_letters: dict[str, bool] = {}
 
-
+@lru_cache(maxsize=1 << 12)
 def _is_letter(character: str) -> bool:
-    known = _letters.get(character)
-    if known is None:
-        known = _letters[character] = _LETTER.match(character) is not None
-    return known
+    return _LETTER.match(character) is not None
 
 
 def _is_digit(character: str) -> bool:
@@ -54,7 +51,7 @@ def _around(text: str, mark: str, put: str, left: Callable[[str], bool], right: 
 
     Like it, from left to right and without overlap: a character that ended one match begins no other.
     """
-    pieces = []
+    pieces: list[str] = []
     done = 0
     free = 0  # the first place that a match may begin at
     place = text.find(mark)
