@@ -18,6 +18,7 @@ from dialoeval.metrics.meteor15.layout import Phrases, Synonyms, Vocabulary
 FORMAT = 1  # raise it when the layout or the meaning of the file changes
 _ALIGNMENT = 64
 _HEADER_LIMIT = 1 << 16  # bytes
+_HEADER_ROOM = 992  # bytes, for the digits of the offsets
 Group = TypeVar("Group", Vocabulary, Synonyms, Phrases)
 
 
@@ -133,7 +134,7 @@ def write(path: Path, fingerprint: str, tables: Tables) -> None:
         words, prefixes = tables.function_words, tables.prefixes
         return json.dumps(asdict(Header(FORMAT, fingerprint, checksum, words, prefixes, start, start + size, arrays)))
 
-    start = len(header(0)) + 1024
+    start = len(header(0)) + _HEADER_ROOM
     start += -start % _ALIGNMENT
     with atomic_open(path, "wb") as stream:
         stream.write(header(start).encode("ascii").ljust(start - 1) + b"\n")

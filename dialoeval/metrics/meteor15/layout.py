@@ -161,7 +161,7 @@ class Path(NamedTuple):
 
     weight: Int  # of its matches, reply and reference together
     chunks: Int  # number of closed chunks
-    distance: Int  # sum over matches of the distance between their places in reply and reference
+    distance: Int  # sum over matches of the distance between their positions in reply and reference
     ref_end: Int  # end of the last match in the reference
     hyp_end: Int  # end of the last match in the reply; -1 if no chunk is open
     newest: Int  # the newest of its links

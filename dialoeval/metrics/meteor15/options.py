@@ -24,7 +24,7 @@ TASKS = {
 
 @dataclass(frozen=True)
 class Options:
-    """How METEOR is computed; the defaults are the paper's (``-l en -norm``).
+    """The options of METEOR; the defaults are the paper's (``-l en -norm``).
 
     Attributes:
         normalize: tokenize, and lower-case (the jar's ``-norm``).
@@ -63,17 +63,17 @@ class Options:
 
     @property
     def all_parameters(self) -> tuple[float, ...]:
-        """alpha, beta, gamma, delta."""
+        """Return alpha, beta, gamma, delta."""
         return tuple(map(float, self.parameters or TASKS[self.task][0]))
 
     @property
     def module_weights(self) -> tuple[float, ...]:
-        """The weight of each of `modules`."""
+        """Return the weight of each of `modules`."""
         return tuple(map(float, self.weights or TASKS[self.task][1][: len(self.modules)]))
 
     @property
     def eval_id(self) -> str:
-        """What the jar prints as "Eval ID" for these options."""
+        """Return what the jar prints as "Eval ID" for these options."""
         if self.normalize:
             norm = "norm" if self.punctuation else "norm_nopunct"
         else:
