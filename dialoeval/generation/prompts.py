@@ -93,7 +93,8 @@ class Prompter:
         return list(self._encoded(self._templated(messages)))
 
     def _templated(self, messages: list[dict[str, str]]) -> str:
-        return self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        text: str = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        return text
 
     def _check_template(self) -> None:
         """Try the template once. Some want the user to speak first: then an empty turn of the user's opens a dialogue

@@ -23,7 +23,9 @@ from support.random_models import TEXTS, bpe_tokenizer, edit_json, random_gpt2, 
 from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
 from dialoeval.data import Example
 from dialoeval.errors import UserError
-from dialoeval.generation import local, open_generator
+from dialoeval.generation import open_generator
+from dialoeval.generation.generator import ReplyGenerator
+from dialoeval.generation.types import TokenRequest
 from dialoeval.models import loading as models
 from dialoeval.models.state_dict import load_release_weights
 
@@ -463,15 +465,18 @@ TOPK = DecodingConfig(name="topk", strategy="sample", top_k=20, max_new_tokens=1
 BEAM = DecodingConfig(name="beam", strategy="beam", num_beams=3, max_new_tokens=8)
 
 
-def generator(folder: Path, decoding: DecodingConfig, engine: str = "auto", **settings) -> local.LocalGenerator:
+def generator(folder: Path, decoding: DecodingConfig, engine: str = "auto", **settings) -> ReplyGenerator:
     made = EngineConfig(name=engine, device="cpu", workers=1)
     return open_generator(ModelConfig(name="m", path=str(folder), **settings), made, decoding)
 
 
-def tokens(made: local.LocalGenerator, decoding: DecodingConfig) -> dict[str, tuple[tuple[int, ...], str]]:
+def tokens(made: ReplyGenerator, decoding: DecodingConfig) -> dict[str, tuple[tuple[int, ...], str]]:
     """example -> (tokens, finish) of an engine."""
-    requests = [local.TokenRequest(e.id, made.prompter.build(e.context, 100).token_ids) for e in EXAMPLES]
-    return {reply.example_id: (reply.token_ids, reply.finish) for reply in made.engine.generate(requests, decoding, 7)}
+    requests = [TokenRequest(e.id, made.source.prompter.build(e.context, 100).token_ids) for e in EXAMPLES]
+    return {
+        reply.example_id: (reply.token_ids, reply.finish)
+        for reply in made.source.engine.generate(requests, decoding, 7)
+    }
 
 
 def second_end(found: dict[str, tuple[tuple[int, ...], str]]) -> int:
@@ -500,12 +505,12 @@ def test_replies_stop_at_any_end_token(gpt2, copy, decoding):
     assert expected != plain
     assert tokens(made, decoding) == expected
     # the end token that was drawn counts in the reply's probability
-    requests = [made.prompter.build(example.context, 100).token_ids for example in EXAMPLES]
+    requests = [made.source.prompter.build(example.context, 100).token_ids for example in EXAMPLES]
     targets = []
     for name, (reply, finish) in expected.items():
         end = (other if other in plain[name][0] else 0,) if finish == "stop" else ()
         targets.append((requests[[e.id for e in EXAMPLES].index(name)], (*reply, *end)))
-    logprobs = dict(zip(expected, made.engine.score(targets), strict=True))
+    logprobs = dict(zip(expected, made.source.engine.score(targets), strict=True))
     for reply in made.reply(EXAMPLES, decoding, 7):
         assert reply.logprob == pytest.approx(logprobs[reply.id], abs=1e-3)
         assert (reply.tokens, reply.finish) == (len(expected[reply.id][0]), expected[reply.id][1])
@@ -531,7 +536,7 @@ def test_the_fast_engine_refuses_several_end_tokens(copy):
 def test_one_end_token_in_a_list_is_one(gpt2, copy):
     edit_json(copy / "generation_config.json", eos_token_id=[0])
     made = generator(copy, GREEDY, "fast")
-    assert made.describe()["engine"] == "fast" and made.loaded.eos_ids == (0,)
+    assert made.describe().engine == "fast" and made.loaded.eos_ids == (0,)
     made.close()
 
 
@@ -552,7 +557,7 @@ def test_a_backward_model_may_have_several_end_tokens(gpt2, copy):
     edit_json(copy / "generation_config.json", eos_token_id=[0, 5])
     mmi = DecodingConfig(name="mmi", strategy="sample", top_k=10, num_candidates=2, rerank="mmi", max_new_tokens=4)
     made = generator(gpt2, mmi, backward=str(copy))
-    assert made.describe()["engine"] == "fast" and made.reranker.engine.name == "hf"
+    assert made.describe().engine == "fast" and made.reranker.engine.name == "hf"
     made.close()
     with pytest.raises(UserError, match=r"engine=fast cannot run this: .*ends replies with 2 tokens"):
         generator(gpt2, mmi, "fast", backward=str(copy))

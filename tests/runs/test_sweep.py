@@ -125,12 +125,12 @@ def model(tmp_path_factory):
 
 
 def test_consecutive_jobs_load_their_model_once(model, tmp_path, monkeypatch):
-    from dialoeval.generation import local
+    from dialoeval.generation import token_engines
+    from dialoeval.models.loading import load
 
     loads = []
-    load = local.load
-    monkeypatch.setattr(local, "load", lambda path, **options: loads.append(path) or load(path, **options))
-    monkeypatch.setattr(local, "_CACHE", {})
+    cache = token_engines.ModelCache(lambda path, **options: loads.append(path) or load(path, **options))
+    monkeypatch.setattr(token_engines, "MODELS", cache)
     monkeypatch.chdir(tmp_path)
     write_dataset(tmp_path, 3)
     assert main(["run", "-m", f"model.path={model}", "decoding=greedy,topk", "engine=hf,auto", *DATA]) == 0

@@ -49,7 +49,7 @@ class Cache:
         self.bias[first : first + count] = torch.where(seen, 0.0, float("-inf"))[:, None].to(self.bias.dtype)
 
         def attend(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
-            k, v = (x.unflatten(0, (count, width)).transpose(1, 2).to(self.bias.dtype) for x in (k, v))
+            k, v = (x.view(count, width, *x.shape[1:]).transpose(1, 2).to(self.bias.dtype) for x in (k, v))
             self.keys[layer][first : first + count, :, :width] = k
             self.values[layer][first : first + count, :, :width] = v
             return causal(q, k, v, scale)
@@ -123,7 +123,7 @@ def causal(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> t
     heads = q.shape[1]
     if heads != kv_heads:
         k, v = (x.repeat_interleave(heads // kv_heads, dim=1) for x in (k, v))
-    q = q.unflatten(0, (batch, width)).transpose(1, 2).to(k.dtype)
+    q = q.view(batch, width, heads, head_dim).transpose(1, 2).to(k.dtype)
     y = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
     return y.transpose(1, 2).reshape(batch * width, heads * head_dim)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from dialoeval.generation.engines.fast.gpt2 import ACTIVATIONS
+from dialoeval.generation.engines.fast.activations import ACTIVATIONS
 from dialoeval.generation.engines.fast.network import Attend, Network, Shape
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ _STATIC_ROPE = ("default", "linear", "llama3", "yarn")  # frequencies that do no
 
 
 def unsupported(config: Any) -> str | None:
-    """One sentence on what `hidden` does not implement of a LlamaConfig, or None."""
+    """Return one sentence on what `hidden` does not implement of a LlamaConfig, or None."""
     rope = (config.rope_parameters or {}).get("rope_type", "default")
     if rope not in _STATIC_ROPE:
         return f"rotary positions of type {rope!r} are not implemented"
@@ -25,7 +25,10 @@ def unsupported(config: Any) -> str | None:
 
 
 def read(model: Any, prepare: Callable[[torch.Tensor], torch.Tensor], window: int) -> Network:
-    """The network of a transformers LlamaForCausalLM for `window` positions; `prepare` gives a matrix its dtype."""
+    """Return the network of a transformers LlamaForCausalLM for `window` positions.
+
+    `prepare` gives a matrix its compute dtype.
+    """
     import torch
 
     config = model.config
@@ -53,7 +56,7 @@ def read(model: Any, prepare: Callable[[torch.Tensor], torch.Tensor], window: in
     weights["rope.cos"], weights["rope.sin"] = cosine[0], sine[0]
     weights["head"] = model.lm_head.weight.detach()
     weights["probe"] = weights["layers.0.self_attn.q_proj.weight"]
-    return Network(shape, weights)
+    return Network(shape, weights, hidden)
 
 
 def hidden(
@@ -63,7 +66,7 @@ def hidden(
     attend: Attend,
     wanted: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Final hidden states (rows or wanted, width) of tokens (rows,) at positions (rows,): see `Network.hidden`."""
+    """Return final hidden states (rows or wanted, width) of tokens (rows,) at positions (rows,): see `Forward`."""
     import torch
 
     w, shape, project = network.weights, network.shape, network.linear

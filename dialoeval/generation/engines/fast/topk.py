@@ -21,7 +21,7 @@ def best(scores: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     blocks = columns // _BLOCK
     if scores.device.type != "cpu" or blocks < 4 * k:
         return scores.topk(k, dim=-1)
-    peaks = scores[:, : blocks * _BLOCK].unflatten(1, (blocks, _BLOCK)).amax(dim=-1)
+    peaks = scores[:, : blocks * _BLOCK].view(rows, blocks, _BLOCK).amax(dim=-1)
     chosen = peaks.topk(k, dim=-1).indices[..., None] * _BLOCK + torch.arange(_BLOCK)  # (rows, k, _BLOCK)
     rest = torch.arange(blocks * _BLOCK, columns).expand(rows, -1)
     candidates = torch.cat((chosen.flatten(1), rest), dim=1)

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 
-class Accounts:
+class Counters:
     """Sums by name: seconds a phase, tokens, padding, rows; and the highest memory use."""
 
     def __init__(self) -> None:
@@ -16,7 +16,7 @@ class Accounts:
     def add(self, **amounts: float) -> None:
         self.sums.update(amounts)
 
-    def merge(self, other: Accounts) -> None:
+    def merge(self, other: Counters) -> None:
         """Add another process's counters."""
         self.sums.update(other.sums)
         self.peak_bytes = max(self.peak_bytes, other.peak_bytes)
