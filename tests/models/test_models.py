@@ -495,9 +495,9 @@ def test_replies_stop_at_any_end_token(gpt2, copy, decoding):
     other = second_end(plain)
     edit_json(copy / "generation_config.json", eos_token_id=[other, 0])
     made = generator(copy, decoding)
-    assert made.loaded.eos_ids == (0, other)
-    assert made.describe()["engine"] == "hf"
-    assert made.describe()["engine_reason"] == f"fast cannot: {copy} ends replies with 2 tokens"
+    assert made.source.loaded.eos_ids == (0, other)
+    assert made.describe().engine == "hf"
+    assert made.describe().reason == f"fast cannot: {copy} ends replies with 2 tokens"
     expected = {
         name: (reply[: reply.index(other)], "stop") if other in reply else (reply, finish)
         for name, (reply, finish) in plain.items()
@@ -536,7 +536,7 @@ def test_the_fast_engine_refuses_several_end_tokens(copy):
 def test_one_end_token_in_a_list_is_one(gpt2, copy):
     edit_json(copy / "generation_config.json", eos_token_id=[0])
     made = generator(copy, GREEDY, "fast")
-    assert made.describe().engine == "fast" and made.loaded.eos_ids == (0,)
+    assert made.describe().engine == "fast" and made.source.loaded.eos_ids == (0,)
     made.close()
 
 

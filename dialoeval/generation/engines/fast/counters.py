@@ -14,6 +14,7 @@ class Counters:
         self.peak_bytes = 0
 
     def add(self, **amounts: float) -> None:
+        """Add to counters by name."""
         self.sums.update(amounts)
 
     def merge(self, other: Counters) -> None:
@@ -22,7 +23,7 @@ class Counters:
         self.peak_bytes = max(self.peak_bytes, other.peak_bytes)
 
     def summary(self) -> dict[str, Any]:
-        """The counters and their ratios; seconds are summed over processes."""
+        """Return the counters and their ratios; seconds are summed over processes."""
         sums = self.sums
         padded = sums["prompt_tokens"] + sums["padding_tokens"]
         seconds = ("prefill_seconds", "decode_seconds", "score_seconds")

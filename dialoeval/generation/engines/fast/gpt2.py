@@ -56,9 +56,9 @@ def hidden(
     tokens: torch.Tensor,
     positions: torch.Tensor,
     attend: Attend,
-    wanted: torch.Tensor | None = None,
+    rows: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return final hidden states (rows or wanted, width) of tokens (rows,) at positions (rows,): see `Forward`."""
+    """Return final hidden states (rows, width) of tokens (n,) at positions (n,), or of some `rows`; see `Forward`."""
     import torch.nn.functional as F
 
     w, shape, project = network.weights, network.shape, network.linear
@@ -73,8 +73,8 @@ def hidden(
         qkv = project(norm(x, f"{name}.ln_1"), f"{name}.attn.c_attn")  # (rows, 3 * width)
         q, k, v = qkv.view(len(x), 3, shape.heads, shape.head_dim).unbind(1)
         attended = attend(layer, q, k, v, scale)
-        if wanted is not None and layer == shape.layers - 1:
-            x, attended = x[wanted], attended[wanted]
+        if rows is not None and layer == shape.layers - 1:
+            x, attended = x[rows], attended[rows]
         x = x + project(attended, f"{name}.attn.c_proj")
         inner = ACTIVATIONS[shape.activation](project(norm(x, f"{name}.ln_2"), f"{name}.mlp.c_fc"))
         x = x + project(inner, f"{name}.mlp.c_proj")

@@ -64,9 +64,9 @@ def hidden(
     tokens: torch.Tensor,
     positions: torch.Tensor,
     attend: Attend,
-    wanted: torch.Tensor | None = None,
+    rows: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return final hidden states (rows or wanted, width) of tokens (rows,) at positions (rows,): see `Forward`."""
+    """Return final hidden states (rows, width) of tokens (n,) at positions (n,), or of some `rows`; see `Forward`."""
     import torch
 
     w, shape, project = network.weights, network.shape, network.linear
@@ -88,8 +88,8 @@ def hidden(
         k = project(inner, f"{name}.self_attn.k_proj").view(len(x), shape.kv_heads, shape.head_dim)
         v = project(inner, f"{name}.self_attn.v_proj").view(len(x), shape.kv_heads, shape.head_dim)
         attended = attend(layer, rotate(q), rotate(k), v, scale)
-        if wanted is not None and layer == shape.layers - 1:
-            x, attended = x[wanted], attended[wanted]
+        if rows is not None and layer == shape.layers - 1:
+            x, attended = x[rows], attended[rows]
         x = x + project(attended, f"{name}.self_attn.o_proj")
         inner = norm(x, f"{name}.post_attention_layernorm")
         gate = ACTIVATIONS[shape.activation](project(inner, f"{name}.mlp.gate_proj"))

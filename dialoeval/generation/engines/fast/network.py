@@ -47,13 +47,13 @@ class Forward(Protocol):
         tokens: torch.Tensor,
         positions: torch.Tensor,
         attend: Attend,
-        wanted: torch.Tensor | None = None,
+        rows: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Return final hidden states (rows, width), normalised, of tokens (rows,) at positions (rows,).
+        """Return final hidden states (rows, width), normalised, of tokens (n,) at positions (n,).
 
         Args:
             attend: attention, which is the caller's.
-            wanted: numbers of the rows to return, None: all. The last layer computes its feed-forward for them alone.
+            rows: numbers of the rows to return, None: all. The last layer computes its feed-forward for them alone.
         """
         ...
 
@@ -78,21 +78,24 @@ class Network:
 
     @property
     def device(self) -> torch.device:
+        """Of all weights."""
         return self.weights["head"].device
 
     def parameters(self) -> int:
-        """Numbers in all weights, a head tied to the embedding counted once."""
+        """Return the number of parameters, a head tied to the embedding counted once."""
         return sum({w.data_ptr(): w.numel() for w in self.weights.values()}.values())
 
     def hidden(
-        self, tokens: torch.Tensor, positions: torch.Tensor, attend: Attend, wanted: torch.Tensor | None = None
+        self, tokens: torch.Tensor, positions: torch.Tensor, attend: Attend, rows: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Return what `forward` gives for this network."""
-        return self.forward(self, tokens, positions, attend, wanted)
+        return self.forward(self, tokens, positions, attend, rows)
 
     def linear(self, x: torch.Tensor, name: str) -> torch.Tensor:
-        """x (rows, in) times the matrix of layer `name`, plus its bias if it has one, in the matrix's dtype; the result
-        (rows, out) is float32."""
+        """Return x (rows, in) times the matrix of layer `name`, plus its bias if it has one: (rows, out), in float32.
+
+        The product is in the matrix's dtype.
+        """
         import torch
 
         weight, bias = self.weights[f"{name}.weight"], self.weights.get(f"{name}.bias")
@@ -102,7 +105,7 @@ class Network:
         return (torch.mm(x, weight) if bias is None else torch.addmm(bias, x, weight)).float()
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Float32 scores (rows, vocabulary) of hidden states (rows, width)."""
+        """Return float32 scores (rows, vocabulary) of hidden states (rows, width)."""
         import torch
 
         head = self.weights["head"]
@@ -112,7 +115,7 @@ class Network:
         return torch.nn.functional.linear(hidden, head)
 
     def logprobs(self, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Float32 log-probability (rows,) of one target token (rows,) after each hidden state (rows, width)."""
+        """Return float32 log-probabilities (rows,) of target tokens (rows,) after hidden states (rows, width)."""
         import torch
 
         head = self.weights["head"]
@@ -128,7 +131,7 @@ class Network:
 
 
 def low_precision(weight: torch.Tensor, dtype: torch.dtype, native: bool) -> torch.Tensor:
-    """The weight in the compute dtype; where the device has no arithmetic in it, rounded to it but held in float32."""
+    """Return the weight in the compute dtype, or rounded to it but in float32 if the device lacks its arithmetic."""
     return weight.to(dtype) if native else weight.to(dtype).to(weight.dtype)
 
 

@@ -20,7 +20,11 @@ _HEAD_ROWS = 512  # rows of logits alive at once
 
 
 def check(pairs: Iterable[Pair], window: int) -> None:
-    """Raise ValueError where a context is empty or context and target exceed the window."""
+    """Refuse an empty context, and context and target that exceed the window.
+
+    Raises:
+        ValueError: naming the pair.
+    """
     for number, (context, target) in enumerate(pairs):
         if not context:
             raise ValueError(f"pair {number}: an empty context gives no probability of the target's first token")
@@ -29,7 +33,7 @@ def check(pairs: Iterable[Pair], window: int) -> None:
 
 
 def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Indices of sequences, shortest first, in batches whose padded tokens keep to `budget` (at least one each)."""
+    """Yield batches of indices, shortest sequences first, whose padded tokens keep to `budget` (at least one each)."""
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda index: (lengths[index], index)):
         if batch and (len(batch) + 1) * lengths[index] > budget:

@@ -30,7 +30,7 @@ class Stepper:
         extent: int,
         rows: torch.Tensor | None,
     ) -> torch.Tensor:
-        """Logits (rows, vocabulary).
+        """Return logits (rows, vocabulary).
 
         Args:
             tokens: (slots, rows) new tokens, positions: (slots, rows) theirs in the sequence, offsets: (slots, rows)
@@ -48,7 +48,7 @@ class Stepper:
         extent: int,
         rows: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Final hidden states (rows, width) of the new tokens, whose keys and values are kept; all on the device."""
+        """Return final hidden states (rows, width) of the new tokens, and keep their keys and values."""
         self.cache.open(offsets)
         tokens, positions = tokens.reshape(-1), positions.reshape(-1)
         if rows is not None:
@@ -101,11 +101,11 @@ class GraphStepper(Stepper):
         return self.network.logits(hidden if rows is None else hidden[rows.to(hidden.device)])
 
     def _inputs(self, slots: int) -> torch.Tensor:
-        """(3, slots, rows) tokens, positions and offsets; contiguous, so that one copy fills it."""
+        """Return (3, slots, rows) tokens, positions and offsets; contiguous, so that one copy fills it."""
         return self.inputs[: 3 * slots * self.rows].view(3, slots, self.rows)
 
     def _step(self, slots: int, extent: int) -> Callable[[], None]:
-        """A step from `inputs` to `hidden`: neither allocates what outlives it nor waits for the device."""
+        """Return a step from `inputs` to `hidden` that allocates nothing that outlives it and never waits."""
         tokens, positions, offsets = self._inputs(slots)
         target = self.hidden[: slots * self.rows]
 
@@ -115,7 +115,7 @@ class GraphStepper(Stepper):
         return step
 
     def _record(self, step: Callable[[], None]) -> Callable[[], object]:
-        """Record a step, which may run meanwhile; returns what replays it."""
+        """Record a step, which may run meanwhile, and return what replays it."""
         import torch
 
         with torch.cuda.device(self.network.device):  # capture is of the current device, which may be another one

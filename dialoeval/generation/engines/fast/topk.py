@@ -11,7 +11,7 @@ _BLOCK = 64
 
 
 def best(scores: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Values and columns (rows, k) of the k largest scores (rows, columns), descending.
+    """Return the values and columns (rows, k) of the k largest scores (rows, columns), descending.
 
     A score among the k best stands in one of the k blocks of largest maxima, so only those blocks are looked at.
     """
