@@ -1,17 +1,18 @@
-# Two commands, each from a bare clone: `make demo` runs the main job, `make test` passes the tests.
-# Both make .venv with the pinned packages of constraints.txt first; a second call sets nothing up again.
+# From a bare clone: `make demo` runs the main job, `make test` passes the tests, `make check` reads the code without running it.
+# Each makes .venv with the pinned packages of constraints.txt first; a second call sets nothing up again.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: demo test setup lint tiny bench clean
+.PHONY: demo test check docs setup tiny bench clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "dialoeval needs Python 3.11, 3.12 or 3.13; found %d.%d. Name one with: make PYTHON=python3.12" % sys.version_info[:2])'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 setup: $(STAMP)
@@ -21,6 +22,19 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Style, types, the examples in docstrings (of the modules that have any), and the documentation with every link in it
+# (`mkdocs --quiet` would count no warnings, and so pass whatever is broken).
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q --doctest-modules $$(grep -rl --include='*.py' '>>> ' dialoeval)
+	site=$$(mktemp -d) && trap 'rm -rf "$$site"' EXIT && $(BIN)/mkdocs build --strict --site-dir "$$site"
+
+# The documentation as web pages: site/index.html, or with its search: python -m http.server --directory site.
+docs: $(STAMP)
+	$(BIN)/mkdocs build --strict
 
 # Trains the two embedded models from random weights and puts them into the package: an hour or so of one core.
 EMBEDDED := tiny tiny-backward
@@ -34,8 +48,5 @@ tiny: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/generation.py --quick
 
-lint: $(STAMP)
-	$(BIN)/ruff check .
-
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist site *.egg-info

@@ -88,7 +88,7 @@ class Work:
 
     def bootstrap(self, n: int = 6000, resamples: int = 1000) -> dict:
         """All figures but METEOR of resamples; METEOR adds one more matrix product."""
-        from dialoeval.metrics.corpus import statistics
+        from dialoeval.metrics.system_statistics import statistics
         from dialoeval.stats import bootstrap_intervals
 
         examples = [self.example(i) for i in range(n)]

@@ -1,3 +1,3 @@
 """dialoeval: the reference harness for evaluating response generation."""
 
-__version__ = "0.1.0"
+from dialoeval.version import __version__ as __version__

@@ -20,6 +20,21 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text that is not blank, or the name of its class if there is none."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def chain(error: BaseException) -> list[BaseException]:
+    """Return an error followed by its cause, the cause's cause and so on."""
+    links: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and not any(link is earlier for earlier in links):
+        links.append(link)
+        link = link.__cause__ or link.__context__
+    return links
+
+
 # What torch says on the CPU, on a GPU, and for cuBLAS.
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
 

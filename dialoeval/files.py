@@ -21,15 +21,15 @@ def atomic_open(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[An
     Readers see the old file or the whole new one, never a part; on an error the old file stays.
 
     Raises:
-        UserError: the folder cannot be made or written, or the disk is full.
+        UserError: the folder cannot be created or written, or the disk is full.
     """
     path = Path(path)
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n", "errors": "surrogatepass"}
-        with os.fdopen(descriptor, mode, **text) as stream:
+        encoding, newline, errors = (None, None, None) if "b" in mode else ("utf-8", "\n", "surrogatepass")
+        with os.fdopen(descriptor, mode, encoding=encoding, newline=newline, errors=errors) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -121,30 +121,38 @@ def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
 
 
 def read_jsonl(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (line number, object) of a JSON-lines file; blank lines are passed over.
+    """Yield (line number, object) of a JSON-lines file; blank lines are skipped.
 
     Raises:
         UserError: naming file and line, where a line is not a JSON object.
     """
     for number, line in read_lines(path):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{path}, line {number}: not JSON: {getattr(error, 'msg', error)}") from error
-        if not isinstance(row, dict):
-            raise UserError(f"{path}, line {number}: expected a JSON object, found {type(row).__name__}")
-        yield number, row
+        if line.strip():
+            yield number, json_object(line, f"{path}, line {number}")
+
+
+def json_object(text: str, where: str) -> dict[str, Any]:
+    """Parse a JSON object; `where` is what the message names.
+
+    Raises:
+        UserError: the text is not JSON, or not an object.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:  # not JSON; an integer of thousands of digits; nested too deep
+        raise UserError(f"{where}: not JSON: {getattr(error, 'msg', error)}") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{where}: expected a JSON object, found {type(value).__name__}")
+    return value
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:
-    """The SHA-256 of a file's bytes, in hex."""
+    """Return the SHA-256 of a file's bytes, in hex."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sha256_json(value: Any) -> str:
-    """The SHA-256 of `value`'s canonical JSON (sorted keys, no spaces), in hex."""
+    """Return the SHA-256 of `value`'s canonical JSON (sorted keys, no spaces), in hex."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()

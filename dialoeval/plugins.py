@@ -11,10 +11,14 @@ name always wins: callers look among their own modules first.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dialoeval.errors import UserError
+from dialoeval.errors import UserError, first_line
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -30,7 +34,8 @@ class Plugin:
         kind: one of `KINDS`.
         name: what the user writes.
         package: the distribution that offers it, as ``name==version``; part of identities and signatures.
-        target: the module, or the object in a module (``pkg.module:Name``), that `load` returns.
+        target: the module, or the object in a module (``pkg.module:Name``), that `load` returns; of a "conf" plugin
+            the package that holds the groups' folders.
     """
 
     kind: str
@@ -49,23 +54,50 @@ class Plugin:
         try:
             return EntryPoint(self.name, self.target, f"dialoeval.{self.kind}").load()
         except Exception as error:  # whatever a plugin raises while it is imported
-            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
             raise UserError(
-                f"the plugin {self.name!r} of {self.package} cannot be imported: {type(error).__name__}: {reason} "
-                f"(mend it, or uninstall {self.package.partition('==')[0]})"
+                f"the plugin {self.name!r} of {self.package} cannot be imported: {type(error).__name__}: "
+                f"{first_line(error)} (mend it, or uninstall {self.package.partition('==')[0]})"
             ) from error
 
+    def fault(self) -> str | None:
+        """Return what is wrong with the plugin, or None if it can be used."""
+        if self.kind == "conf":
+            return None if self.folder() else f"{self.package} has no configuration package {self.target}"
+        try:
+            self.load()
+        except UserError as error:
+            return str(error)
+        return None
 
-def find(kind: str) -> dict[str, list[Plugin]]:
+    def folder(self) -> Path | None:
+        """Return the folder of the package that `target` names, found without importing it or its parents.
+
+        None if there is no such package in a folder.
+        """
+        from importlib.util import find_spec
+
+        top, *below = self.target.split(".")
+        spec = find_spec(top)  # imports parents only, and there is none
+        folders = (Path(location, *below) for location in (spec and spec.submodule_search_locations) or ())
+        return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def find(kind: str) -> dict[str, tuple[Plugin, ...]]:
     """Return the plugins of a kind by name, importing none of them. A name that two packages offer has two entries."""
+    return _find(kind, tuple(sys.path))
+
+
+@lru_cache(maxsize=32)
+def _find(kind: str, path: tuple[str, ...]) -> dict[str, tuple[Plugin, ...]]:
     from importlib.metadata import entry_points
 
-    found: dict[str, list[Plugin]] = {}
+    plugins: dict[str, tuple[Plugin, ...]] = {}
     for point in sorted(entry_points(group=f"dialoeval.{kind}"), key=lambda point: point.name):
         plugin = Plugin(kind, point.name, _package(point), point.value)
-        if plugin not in found.setdefault(point.name, []):  # a path that is listed twice shows a package twice
-            found[point.name].append(plugin)
-    return found
+        offers = plugins.get(point.name, ())
+        if plugin not in offers:  # a folder that is on the path twice shows a package twice
+            plugins[point.name] = (*offers, plugin)
+    return plugins
 
 
 def get(kind: str, name: str) -> Plugin | None:
@@ -74,11 +106,26 @@ def get(kind: str, name: str) -> Plugin | None:
     Raises:
         UserError: two packages offer the name.
     """
-    plugins = find(kind).get(name, [])
-    if len(plugins) > 1:
-        packages = " and ".join(plugin.package for plugin in plugins)
-        raise UserError(f"two packages offer {kind} named {name!r}: {packages}; uninstall one of them")
-    return plugins[0] if plugins else None
+    offers = find(kind).get(name, ())
+    if len(offers) > 1:
+        raise _clash(kind, name, offers)
+    return offers[0] if offers else None
+
+
+def faults() -> list[str]:
+    """Import every plugin there is; return what is wrong with them, one line a fault."""
+    lines = []
+    for kind in KINDS:
+        for name, offers in find(kind).items():
+            if len(offers) > 1 and kind != "conf":  # nobody asks for a configuration package by its name
+                lines.append(str(_clash(kind, name, offers)))
+            lines += [fault for plugin in offers if (fault := plugin.fault()) is not None]
+    return lines
+
+
+def _clash(kind: str, name: str, offers: Sequence[Plugin]) -> UserError:
+    packages = " and ".join(plugin.package for plugin in offers)
+    return UserError(f"two packages offer {kind} named {name!r}: {packages}; uninstall one of them")
 
 
 def _package(point: EntryPoint) -> str:

@@ -22,7 +22,11 @@ def progress(what: str, total: int, done: int = 0) -> Iterator[Callable[[], None
         from tqdm import tqdm
 
         with tqdm(total=total, initial=done, unit=f" {what}", desc=what, leave=False) as bar:
-            yield bar.update
+
+            def advance() -> None:
+                bar.update()
+
+            yield advance
         return
     count, started = 0, time.monotonic()
     last = started

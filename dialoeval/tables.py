@@ -1,4 +1,4 @@
-"""Tables in the paper's layout, as Markdown, CSV, LaTeX and HTML."""
+"""Tables of figures and words, as Markdown, CSV, LaTeX and HTML."""
 
 from __future__ import annotations
 
@@ -6,48 +6,11 @@ import csv
 import html
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 MISSING = "–"
-
-
-@dataclass(frozen=True)
-class Column:
-    """One figure of the paper's tables: its heading, its flat name, the factor and decimals it is printed with."""
-
-    heading: str
-    name: str
-    factor: float
-    decimals: int
-    suffix: str = ""
-
-    def cell(
-        self, value: float | None, interval: Sequence[float] | None = None, *, why: str = "", signed: bool = False
-    ) -> Cell:
-        """A cell of this column for a figure as scores.json holds it (a fraction where the paper prints percent)."""
-        low, high = (None, None) if value is None or interval is None else (self.factor * edge for edge in interval)
-        scaled = None if value is None else self.factor * value
-        return Cell(scaled, self.decimals, "" if signed else self.suffix, low, high, why, signed)
-
-
-def column(name: str) -> Column:
-    """The column of a figure by its flat name; BLEU, METEOR and distinct are printed in percent, as in the paper."""
-    if name == "avg_len":
-        return Column("Avg Len", name, 1, 1)
-    if name == "meteor":
-        return Column("METEOR", name, 100, 2, "%")
-    family, order = name[:-1], name[-1]
-    if family in ("bleu", "distinct"):
-        return Column(f"{'BLEU' if family == 'bleu' else 'Dist'}-{order}", name, 100, 2, "%")
-    return Column(f"{'NIST' if family == 'nist' else family.capitalize()}-{order}", name, 1, 2)
-
-
-# The column order of the paper's tables 2 and 3.
-PAPER_COLUMNS = tuple(
-    map(column, ("nist2", "nist4", "bleu2", "bleu4", "meteor", "entropy4", "distinct1", "distinct2", "avg_len"))
-)
 
 
 @dataclass(frozen=True)
@@ -179,42 +142,6 @@ class Table:
         """Columns aligned to the left: the first, and those that hold words."""
         words = {i for row in self.rows for i, cell in enumerate(row) if isinstance(cell, str) and _has_words(cell)}
         return {0} | words
-
-
-def figure(scores: dict[str, Any], name: str) -> float | None:
-    """A flat figure (``bleu2``) of scores in the layout of scores.json; None where it was not computed."""
-    if name in ("meteor", "avg_len", "nist5"):
-        return scores.get(name)
-    family, order = name[:-1], int(name[-1])
-    values = scores.get(family) or []
-    return values[order - 1] if len(values) >= order else None
-
-
-def paper_table(
-    rows: Iterable[tuple[str, dict[str, Any]]], *, intervals: bool = False, columns: Sequence[Column] = PAPER_COLUMNS
-) -> Table:
-    """The paper's columns for named scores; with `intervals`, half the width of the 95% interval behind each figure.
-
-    Args:
-        rows: (name, scores in the layout of scores.json).
-        columns: which figures; default the paper's, in its order.
-    """
-    headings = ("System", *(column.heading for column in columns))
-    return Table(headings, tuple((name, *(score_cell(scores, c, intervals) for c in columns)) for name, scores in rows))
-
-
-def score_cell(scores: dict[str, Any], column: Column, intervals: bool = True) -> Cell:
-    """A figure of scores.json as a cell, with its interval, or with the reason why there is none."""
-    interval = scores.get("intervals", {}).get(column.name) if intervals else None
-    return column.cell(figure(scores, column.name), interval, why=_why_missing(scores, column.name))
-
-
-def _why_missing(scores: dict[str, Any], name: str) -> str:
-    if name == "meteor" and figure(scores, "nist1") is not None:
-        return "not computed (scoring.meteor=false)"
-    if name in ("meteor", *(f"{family}{n}" for family in ("nist", "bleu") for n in range(1, 6))):
-        return "no reply has a reference"
-    return "no replies"
 
 
 def _has_words(text: str) -> bool:

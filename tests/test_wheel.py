@@ -27,7 +27,7 @@ def test_a_wheel_runs_the_default_in_an_empty_folder(tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         archive.extractall(tmp_path / "site")
-    assert {"dialoeval/conf/config.yaml", "dialoeval/assets/tiny/model.safetensors"} <= names
+    assert {"dialoeval/conf/config.yaml", "dialoeval/assets/tiny/model.safetensors", "dialoeval/py.typed"} <= names
     assert not [name for name in names if name.startswith(("tests/", "reports/", "conf/"))]
     empty = tmp_path / "empty"
     empty.mkdir()

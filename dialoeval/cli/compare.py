@@ -16,14 +16,14 @@ A run is a folder's path, or a part of a name in the reports folder that only on
 def main(arguments: Sequence[str]) -> int:
     """Compare each run with the first one, or every pair."""
     options = _parser().parse_args(arguments)
-    from dialoeval.reports.compare import COMPARED, Settings, compare
+    from dialoeval.reports.compare import Settings, compare
     from dialoeval.reports.compare_text import to_markdown
     from dialoeval.runs.folder import find
     from dialoeval.runs.reader import load_run
 
     names = [name.strip() for text in options.metric for name in text.split(",") if name.strip()]
     settings = Settings(
-        metrics=tuple(dict.fromkeys(names)) or COMPARED,
+        metrics=tuple(dict.fromkeys(names)),
         resamples=options.resamples,
         trials=options.trials,
         seed=options.seed,
@@ -54,7 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("runs", nargs="+", metavar="RUN", help="the first is A, the baseline")
     parser.add_argument("--all-pairs", action="store_true", help="compare every pair, not only with the first")
     parser.add_argument(
-        "--metric", action="append", default=[], metavar="NAME,...", help="figures to test (default: the paper's nine)"
+        "--metric",
+        action="append",
+        default=[],
+        metavar="NAME,...",
+        help="default: the paper's nine, and the runs' extra metrics",
     )
     parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="of the paired bootstrap")
     parser.add_argument("--trials", type=int, default=1000, metavar="N", help="of approximate randomization")

@@ -16,7 +16,16 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--offline", action="store_true", help="do not try to reach the hub")
     options = parser.parse_args(arguments)
-    checks: list[Callable[[], tuple[str, str]]] = [_python, _packages, _device, _models, _meteor, _cache, _runs]
+    checks: list[Callable[[], tuple[str, str]]] = [
+        _python,
+        _packages,
+        _device,
+        _models,
+        _meteor,
+        _cache,
+        _runs,
+        _plugins,
+    ]
     if not options.offline:
         checks.append(_hub)
     broken = False
@@ -90,6 +99,16 @@ def _cache() -> tuple[str, str]:
 
 def _runs() -> tuple[str, str]:
     return "ok", f"{len(list(Path('reports').glob('*/manifest.json')))} runs in ./reports"
+
+
+def _plugins() -> tuple[str, str]:
+    from dialoeval import plugins
+
+    offers = [offer for kind in plugins.KINDS for named in plugins.find(kind).values() for offer in named]
+    packages = sorted({offer.package for offer in offers})
+    if faults := plugins.faults():
+        return "broken", f"plugins: {'; '.join(faults)}"
+    return "ok", f"plugins: {', '.join(packages) or 'none'}"
 
 
 def _hub() -> tuple[str, str]:

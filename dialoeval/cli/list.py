@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from dialoeval.errors import UserError
+
 GROUPS = {
     "models": "model",
     "decodings": "decoding",
@@ -25,33 +27,50 @@ def main(arguments: Sequence[str]) -> int:
     for what in [options.what] if options.what else [*GROUPS, "metrics", "runs"]:
         print(f"{what}:")
         if what == "metrics":
-            from dialoeval.metrics import AVAILABLE
+            from dialoeval.metrics import available
 
-            _print(AVAILABLE)
+            _print(available())
         elif what == "runs":
             _print(_runs(options.reports_dir))
         else:
-            _print(_options(GROUPS[what]))
+            _print((_plugins(what) if what in ("datasets", "engines") else {}) | _options(GROUPS[what]))
     return 0
 
 
 def _options(group: str) -> dict[str, str]:
-    """{option: the remark in its first line; Hydra's own ``@package`` header is passed over}."""
-    from dialoeval.paths import conf_dir
+    """Return {option: what it is, and the plugin that offers it} of a configuration group."""
+    from dialoeval.config.groups import find_option, group_options
 
-    found = {}
-    for path in sorted((conf_dir() / group).glob("*.yaml")):
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if "@package" not in line]
-        first = next(iter(lines), "").lstrip("# ")
-        _, _, remark = first.partition("        ")
-        found[path.stem] = (remark or first).strip("() ")
-    return found
+    remarks = {}
+    for name in group_options(group):
+        try:
+            option = find_option(group, name)
+        except UserError as error:  # two plugins offer it
+            remarks[name] = str(error)
+            continue
+        if option is not None:
+            remarks[name] = f"{option.remark} {_origin(option.package)}" if option.package else option.remark
+    return remarks
+
+
+def _plugins(kind: str) -> dict[str, str]:
+    """Return {name: how to write it, and who offers it} of the plugins of a kind that no built-in one hides."""
+    from dialoeval import data, plugins
+
+    setting, built_in = ("dataset.kind", data.kinds()) if kind == "datasets" else ("engine.name", [])
+    return {
+        name: f"{setting}={name} {' '.join(_origin(plugin.package) for plugin in offers)}"
+        for name, offers in plugins.find(kind).items()
+        if name not in built_in
+    }
+
+
+def _origin(package: str) -> str:
+    return f"(from {package.replace('==', ' ')})"
 
 
 def _runs(reports_dir: str) -> dict[str, str]:
-    from dialoeval.errors import UserError
     from dialoeval.runs.folder import RunFolder
-    from dialoeval.tables import figure
 
     found = {}
     for file in sorted(Path(reports_dir).glob("*/manifest.json")):
@@ -61,7 +80,7 @@ def _runs(reports_dir: str) -> dict[str, str]:
         except UserError as error:
             found[file.parent.name] = f"damaged: {error}"
             continue
-        nist = figure(scores, "nist4") if scores else None
+        nist = scores.get("nist4") if scores else None
         found[file.parent.name] = f"{manifest['status']}, {manifest.get('examples', '?')} examples" + (
             f", NIST-4 {nist:.2f}" if nist is not None else ""
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from dialoeval import __version__
 from dialoeval.errors import UserError, nearest
+from dialoeval.version import __version__
 
 # verb -> (module in dialoeval.cli with a `main(arguments) -> exit code`, what it does)
 VERBS = {
@@ -34,6 +36,29 @@ def usage() -> str:
     )
 
 
+class _StderrHandler(logging.Handler):
+    """Print a message as plain text to what `sys.stderr` is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def _log_to_stderr() -> Iterator[None]:
+    """Print what the library logs, INFO and above, on stderr and nowhere else."""
+    logger, handler = logging.getLogger("dialoeval"), _StderrHandler()
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False  # Hydra and other libraries may have given the root logger handlers of their own
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb. Exit codes: 0 done, 1 a job failed, 2 the user can put it right, 130 interrupted."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
@@ -47,7 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if verb not in VERBS:
             raise UserError(f"unknown verb {verb!r}{nearest(verb, VERBS)} (`dialoeval --help` lists them)")
-        return importlib.import_module(f"dialoeval.cli.{VERBS[verb][0]}").main(rest)
+        with _log_to_stderr():
+            return importlib.import_module(f"dialoeval.cli.{VERBS[verb][0]}").main(rest)
     except UserError as error:
         print(f"dialoeval: {error}", file=sys.stderr)
         return 2

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+from typing import Any
 
 from dialoeval.errors import UserError
 
@@ -19,18 +19,20 @@ def main(arguments: Sequence[str]) -> int:
     if flags := [argument for argument in overrides if argument.startswith("-")]:
         if multirun and "--cfg" not in flags and "-c" not in flags:
             raise UserError(f"{flags[0]} does not go with -m (a sweep takes key=value and group=option only)")
-        return _hydra(overrides)
+        from dialoeval.config.hydra_app import run_flags
+
+        return run_flags(overrides, run=_run_composed, show=lambda text: print(text, end=""))
     from dialoeval.config.compose import compose, is_sweep
 
     if multirun or is_sweep(overrides):
         from dialoeval.runs.sweep import sweep
 
         return sweep(overrides)
+    from dialoeval.metrics.score_tables import score_table
     from dialoeval.runs.runner import run
-    from dialoeval.tables import paper_table
 
     outcome = run(compose("config", overrides))
-    print(paper_table([(outcome.name, outcome.scores)], intervals=True).to_markdown(), end="")
+    print(score_table([(outcome.name, outcome.scores)], intervals=True).to_markdown(), end="")
     if not outcome.generated:
         print("\nnothing to generate: these replies were there already")
     print(f"\nreport: {outcome.folder.path / 'report.md'}")
@@ -55,47 +57,22 @@ def _with_search_path(arguments: list[str]) -> list[str]:
     return arguments
 
 
-def _hydra(arguments: list[str]) -> int:
-    """Hydra's own flags (--cfg job, --info, --hydra-help ...), by Hydra itself."""
-    import hydra
+def _run_composed(config: Any) -> None:
+    """Run what Hydra composed, for its own flags."""
+    from dialoeval.config.compose import to_typed
+    from dialoeval.runs.runner import run
 
-    from dialoeval.config.compose import explained, register
-    from dialoeval.paths import conf_dir
-
-    register()
-
-    @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
-    def application(config) -> None:
-        from dialoeval.config.compose import to_typed
-        from dialoeval.runs.runner import run
-
-        outcome = run(to_typed(config, "config"))
-        print(f"report: {outcome.folder.path / 'report.md'}")
-
-    own = sys.argv
-    sys.argv = ["dialoeval run", *arguments]
-    try:
-        application()
-    except UserError:
-        raise
-    except SystemExit as stop:
-        return 2 if stop.code else 0
-    except Exception as error:
-        if type(error).__module__.startswith(("hydra", "omegaconf")):
-            raise explained(error, "config") from error
-        raise
-    finally:
-        sys.argv = own
-    return 0
+    outcome = run(to_typed(config, "config"))
+    print(f"report: {outcome.folder.path / 'report.md'}")
 
 
 def _help() -> str:
-    """Usage with the options of every group, read from conf/ without importing Hydra."""
-    from dialoeval.paths import conf_dir
+    """Return the usage with the options of every group, found without importing Hydra."""
+    from dialoeval.config.groups import group_options
 
     groups = []
     for group in ("model", "decoding", "dataset", "protocol", "engine", "experiment"):
-        options = ", ".join(sorted(path.stem for path in (conf_dir() / group).glob("*.yaml")))
+        options = ", ".join(group_options(group))
         groups.append(f"  {group + '=':<12} {options or '(none)'}")
     return (
         "usage: dialoeval run [group=option ...] [key=value ...] [-m] [--cfg job]\n\n"

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dialoeval.metrics.scores import Scores
 
 EPILOG = """hypotheses: JSON lines {"id", "reply"} (a run's replies.jsonl too; with "system", several systems in one
 file), or plain text, one reply a line. references: JSON lines {"id", "references": [...]}, tab-separated text (.tsv:
@@ -23,34 +27,42 @@ def main(arguments: Sequence[str]) -> int:
     from dialoeval.config import ScoringConfig
     from dialoeval.config.compose import group
     from dialoeval.data import scoring_files
+    from dialoeval.errors import UserError
     from dialoeval.files import sha256_file
-    from dialoeval.metrics import extra
-    from dialoeval.metrics.corpus import statistics
-    from dialoeval.metrics.scores import score_statistics, segments
+    from dialoeval.metrics import registry
+    from dialoeval.metrics.scores import score_statistics
+    from dialoeval.metrics.system_statistics import statistics
 
     names = [name for name in (options.extra or "").split(",") if name]
-    extra.check(names)
+    registry.check(names)
     scoring = ScoringConfig(meteor=not options.no_meteor, extra=names, resamples=options.resamples)
     protocol = group("protocol", options.protocol)
     references, skipped = scoring_files.read_references(options.references, options.skip_bad)
-    systems = scoring_files.read_systems(options.hypotheses, options.skip_bad)
-    results: dict[str, dict[str, Any]] = {}
+    systems = scoring_files.read_hypotheses(options.hypotheses, options.skip_bad)
+    results: dict[str, Scores] = {}
     rows: list[dict[str, Any]] = []
     for name, system in systems.items():
-        found = scoring_files.match(system.replies, references, options.skip_bad)
-        made = statistics(found.replies, found.references, protocol, meteor=scoring.meteor, progress=True)
-        scores = score_statistics(
-            made, scoring, hypotheses=found.replies, references=found.references, contexts=found.contexts
+        try:
+            texts = scoring_files.match(system.replies, references, options.skip_bad)
+        except scoring_files.UnmatchedIds as error:
+            raise UserError(f"{error}; --skip-bad leaves them out") from error
+        stats = statistics(
+            texts.replies,
+            texts.references,
+            protocol,
+            meteor=scoring.meteor,
+            extra=names,
+            contexts=texts.contexts,
+            progress=True,
         )
-        results[name] = scores.to_json()
-        results[name]["counts"] |= {
-            "replies_left_out": found.without_entry,
-            "references_without_reply": found.without_reply,
-            "skipped_lines": system.skipped + skipped,
-        }
-        results[name]["replies_sha256"] = sha256_file(system.path)
+        scores = score_statistics(stats, scoring).with_counts(
+            replies_left_out=texts.without_entry,
+            references_without_reply=texts.without_reply,
+            skipped_lines=system.skipped + skipped,
+        )
+        results[name] = replace(scores, replies_sha256=sha256_file(system.path))
         if options.segments:
-            rows += [{"system": name, **row} for row in segments(made, found.ids)]
+            rows += [{"system": name, **row} for row in stats.segments(texts.ids).rows()]
     _write(options, results, rows)
     _print(results)
     return 0
@@ -95,12 +107,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _write(options: argparse.Namespace, results: dict[str, dict[str, Any]], rows: list[dict[str, Any]]) -> None:
+def _write(options: argparse.Namespace, results: dict[str, Scores], rows: list[dict[str, Any]]) -> None:
     from dialoeval.files import atomic_open, write_json, write_jsonl
 
     if options.out:
-        alone = len(results) == 1
-        write_json(options.out, next(iter(results.values())) if alone else {"schema": 1, "systems": results})
+        systems = {name: scores.to_json() for name, scores in results.items()}
+        write_json(options.out, systems.popitem()[1] if len(systems) == 1 else {"schema": 1, "systems": systems})
     if not options.segments:
         return
     if len(results) == 1:
@@ -115,16 +127,16 @@ def _write(options: argparse.Namespace, results: dict[str, dict[str, Any]], rows
         parquet.write_table(pyarrow.Table.from_pylist(rows), stream)
 
 
-def _print(results: dict[str, dict[str, Any]]) -> None:
-    from dialoeval.tables import paper_table
+def _print(results: dict[str, Scores]) -> None:
+    from dialoeval.metrics.score_tables import score_table
 
-    order = sorted(results, key=lambda name: results[name]["nist"][3] or 0.0, reverse=True)
-    print(paper_table([(name, results[name]) for name in order], intervals=True).to_markdown(), end="")
+    order = sorted(results, key=lambda name: results[name].get("nist4") or 0.0, reverse=True)
+    print(score_table([(name, results[name]) for name in order], intervals=True).to_markdown(), end="")
     first = results[order[0]]
-    print(f"\nsignature: {first['signature']}")
+    print(f"\nsignature: {first.signature}")
     for name in order:
-        odd = {key: value for key, value in results[name]["counts"].items() if value}
+        odd = {key: value for key, value in results[name].counts.items() if value}
         if odd:
             print(f"{name}: " + ", ".join(f"{value} {key.replace('_', ' ')}" for key, value in odd.items()))
-        for metric, result in results[name]["extra"].items():
-            print(f"{name}: {metric} = {result['score']}  ({result['signature']})")
+        for metric, result in results[name].extra.items():
+            print(f"{name}: {metric} = {result.score}  ({result.signature})")

@@ -16,16 +16,16 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--reports-dir", default="reports", metavar="DIR")
     options = parser.parse_args(arguments)
     from dialoeval.files import dumps
+    from dialoeval.metrics.score_tables import score_table
     from dialoeval.runs.folder import find
-    from dialoeval.tables import paper_table
 
     folder = find(options.run, options.reports_dir)
     manifest, scores = folder.manifest(), folder.scores()
     print(f"{folder.path}\nstatus: {manifest['status']}" + (f" ({manifest['error']})" if manifest.get("error") else ""))
     print(f"examples: {manifest.get('examples', '?')}\nidentity: {dumps(manifest['identity'], indent=2)}\n")
     if scores:
-        print(paper_table([(folder.path.name, scores)], intervals=True).to_markdown())
-        print(f"signature: {scores['signature']}\n")
+        print(score_table([(folder.path.name, scores)], intervals=True).to_markdown())
+        print(f"signature: {scores.signature}\n")
     if not folder.is_complete():
         print("not complete: the same `dialoeval run` goes on where it stopped")
         return 0

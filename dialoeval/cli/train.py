@@ -28,9 +28,9 @@ def main(arguments: Sequence[str]) -> int:
     show = list(arguments[-2:]) == ["--cfg", "job"]
     config = compose("train", arguments[:-2] if show else arguments)
     if show:
-        from omegaconf import OmegaConf
+        from dialoeval.config.compose import to_yaml
 
-        print(OmegaConf.to_yaml(OmegaConf.structured(config)), end="")
+        print(to_yaml(config), end="")
         return 0
     from dialoeval.training.train import train
 

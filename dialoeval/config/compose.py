@@ -1,14 +1,21 @@
-"""Composing conf/ into a typed configuration, with errors that name what was probably meant."""
+"""Compose conf/ into a typed configuration, with errors that name what was probably meant."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from dialoeval.config import schema
-from dialoeval.errors import UserError, nearest
+from dialoeval.config.groups import find_option, group_options, plugin_folders
+from dialoeval.config.schema import not_a_choice
+from dialoeval.errors import UserError, chain, first_line, nearest
 from dialoeval.paths import conf_dir
+
+if TYPE_CHECKING:
+    from hydra.plugins.search_path_plugin import SearchPathPlugin
+    from omegaconf import DictConfig
 
 # Schema of each configuration group, and of each whole configuration.
 GROUPS = {
@@ -23,21 +30,67 @@ ROOTS = {"config": schema.RunConfig, "train": schema.TrainConfig}
 
 
 def register() -> None:
-    """Tell Hydra the schemas, under names that conf/'s files start from: `base_config` and `<group>/base_<group>`."""
+    """Tell Hydra the schemas that conf/'s files start from, and the conf folders of plugins.
+
+    The schemas are named `base_config`, `base_train` and `<group>/base_<group>`.
+    """
     from hydra.core.config_store import ConfigStore
+    from hydra.core.plugins import Plugins
 
     store = ConfigStore.instance()
     for root, node in ROOTS.items():
         store.store(name=f"base_{root}", node=node, provider="dialoeval")
     for group, node in GROUPS.items():
         store.store(group=group, name=f"base_{group}", node=node, provider="dialoeval")
+    Plugins.instance().register(_search_path_plugin())
 
 
-def compose(config_name: str, overrides: Sequence[str]) -> Any:
-    """Compose ``conf/<config_name>.yaml`` with command-line overrides into an object of its schema.
+@lru_cache(maxsize=1)
+def _search_path_plugin() -> type[SearchPathPlugin]:
+    from hydra.core.config_search_path import ConfigSearchPath
+    from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+    class PluginFolders(SearchPathPlugin):
+        """Hydra's search path: conf/ comes first, so that a built-in option wins."""
+
+        def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+            for plugin, folder in plugin_folders():
+                search_path.append(provider=plugin.package, path=f"file://{folder}")
+
+    return PluginFolders
+
+
+@overload
+def compose(config_name: Literal["config"], overrides: Sequence[str]) -> schema.RunConfig: ...
+@overload
+def compose(config_name: Literal["train"], overrides: Sequence[str]) -> schema.TrainConfig: ...
+def compose(config_name: str, overrides: Sequence[str]) -> schema.RunConfig | schema.TrainConfig:
+    """Compose ``conf/<config_name>.yaml`` with ``key=value`` overrides into an object of its schema.
 
     Raises:
-        UserError: an unknown key, group option or value of the wrong type, naming the nearest known one.
+        UserError: an unknown key, group option or value of the wrong type, naming the nearest known one; a value out
+            of range.
+    """
+    typed: schema.RunConfig | schema.TrainConfig = to_typed(compose_untyped(config_name, overrides), config_name)
+    return typed
+
+
+def is_sweep(overrides: Sequence[str]) -> bool:
+    """Return whether these overrides make a sweep without -m: an experiment sets ``hydra.mode`` to it.
+
+    Raises:
+        UserError: as `compose`.
+    """
+    if not any(override.startswith("experiment=") for override in plain_overrides(overrides)):
+        return False
+    return str(compose_untyped("config", overrides).hydra.mode) == "RunMode.MULTIRUN"
+
+
+def compose_untyped(config_name: str, overrides: Sequence[str]) -> DictConfig:
+    """Compose as `compose` does, but check no value; Hydra's own part is under `hydra`.
+
+    Raises:
+        UserError: an unknown key or group option, or a value of the wrong type.
     """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
@@ -47,44 +100,82 @@ def compose(config_name: str, overrides: Sequence[str]) -> Any:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         try:
-            config = hydra_compose(config_name, overrides=plain_overrides(overrides))
+            config: DictConfig = hydra_compose(
+                config_name, overrides=plain_overrides(overrides), return_hydra_config=True
+            )
         except Exception as error:
             raise explained(error, config_name) from error
-    return to_typed(config, config_name)
+    check_choices(config)
+    return config
+
+
+def check_choices(config: DictConfig) -> None:
+    """Refuse the options that a composed configuration took from one of two plugins.
+
+    Raises:
+        UserError: naming the option and both packages.
+    """
+    for group, option in config.hydra.runtime.choices.items():
+        if option is not None and not group.startswith("hydra/"):
+            find_option(group, option)
 
 
 def plain_overrides(overrides: Sequence[str]) -> list[str]:
-    """Overrides with ``+experiment=`` as ``experiment=``: many Hydra applications want the plus, this one does not."""
-    return [override.removeprefix("+") if override.startswith("+experiment=") else override for override in overrides]
+    """Return overrides as Hydra reads them.
+
+    ``+experiment=`` becomes ``experiment=``: many Hydra applications want the plus, this one does not. The settings
+    of a plugin (``dataset.options.x=1``) are in no schema, so Hydra must be told to add them.
+    """
+    plain = [override.removeprefix("+") if override.startswith("+experiment=") else override for override in overrides]
+    return [f"++{override}" if re.match(r"\w+\.options\.", override) else override for override in plain]
 
 
-def is_sweep(overrides: Sequence[str]) -> bool:
-    """Whether these overrides make a sweep without -m: an experiment sets ``hydra.mode`` to it."""
-    names = [o.partition("=")[2] for o in plain_overrides(overrides) if o.startswith("experiment=")]
-    files = [conf_dir() / "experiment" / f"{name}.yaml" for name in names]
-    mode = re.compile(r"^\s*mode: MULTIRUN", re.MULTILINE)
-    return any(file.is_file() and mode.search(file.read_text(encoding="utf-8")) for file in files)
-
-
-def to_typed(config: Any, config_name: str) -> Any:
-    """A composed configuration as plain dataclasses.
+def to_typed(config: DictConfig, config_name: str) -> Any:
+    """Return a composed configuration as dataclasses, which check themselves.
 
     Raises:
-        UserError: a mandatory value is missing, or a key was added that no schema has.
+        UserError: as `fit`; or a value is out of range, or has no effect beside the others.
     """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    _check_keys(config, set(known_keys(config_name)), "")
     try:
-        fields = {key: config[key] for key in config if key not in ("hydra", "experiment")}
-        plain = OmegaConf.merge(OmegaConf.structured(ROOTS[config_name]), fields)
-        missing = sorted(OmegaConf.missing_keys(plain))
-        if missing:
-            raise UserError(f"{missing[0]} must be set: add {missing[0]}=VALUE")
-        return OmegaConf.to_object(plain)
+        return OmegaConf.to_object(fit(config, config_name))
     except OmegaConfBaseException as error:
         raise explained(error, config_name) from error
+
+
+def fit(config: DictConfig, config_name: str) -> DictConfig:
+    """Return a composed configuration in the types of its schema; whether its values make sense is not checked.
+
+    Raises:
+        UserError: a mandatory value is missing, a key was added that no schema has, or a value has the wrong type.
+    """
+    from omegaconf import DictConfig, OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    _check_keys(config, set(known_keys(config_name)), "")
+    fields = {key: config[key] for key in config if key not in ("hydra", "experiment")}
+    try:
+        fitted = OmegaConf.merge(OmegaConf.structured(ROOTS[config_name]), fields)
+    except OmegaConfBaseException as error:
+        raise explained(error, config_name) from error
+    assert isinstance(fitted, DictConfig)
+    if missing := sorted(OmegaConf.missing_keys(fitted)):
+        raise UserError(f"{missing[0]} must be set: add {missing[0]}=VALUE")
+    return fitted
+
+
+def to_yaml(config: Any) -> str:
+    """Return a configuration, composed or typed, as YAML; `options` are left out of a group that has none set."""
+    from omegaconf import OmegaConf
+
+    plain = OmegaConf.to_container(OmegaConf.structured(config))
+    assert isinstance(plain, dict)
+    for group in plain.values():
+        if isinstance(group, dict) and group.get("options") == {}:
+            del group["options"]
+    return OmegaConf.to_yaml(OmegaConf.create(plain))
 
 
 def _check_keys(node: Any, known: set[str], prefix: str) -> None:
@@ -100,19 +191,22 @@ def _check_keys(node: Any, known: set[str], prefix: str) -> None:
 
 
 def explained(error: Exception, config_name: str) -> UserError:
-    """Hydra's or OmegaConf's exception as one sentence that says what to write instead."""
-    text = "\n".join(str(e) for e in _chain(error))
+    """Return an exception of Hydra or OmegaConf as one sentence that says what to write instead."""
+    text = "\n".join(str(e) for e in chain(error))
     if override := getattr(error, "override", None):
-        first = next(iter(str(error).splitlines()), "")
-        return UserError(f"cannot read {override!r} as key=value: {first} (quote values with special characters)")
+        return UserError(
+            f"cannot read {override!r} as key=value: {first_line(error)} (quote values with special characters)"
+        )
     # Group option that does not exist: "In 'config': Could not find 'decoding/beem'"
     if match := re.search(r"Could not find '(\w+)/([^']+)'", text):
-        group, option = match.groups()
-        options = group_options(group)
-        return UserError(f"unknown {group} {option!r}{nearest(option, options)} (known: {', '.join(options)})")
+        available = re.findall(r"^\t(\w\S*)$", text, re.MULTILINE)  # --config-dir's included
+        options = sorted(name for name in available if not name.startswith("base_"))
+        return _unknown_option(match.group(1), match.group(2), options)
+    key = re.search(r"full_key: (\S+)", text)
+    if key and (match := re.search(r"Invalid value '(.*)', expected one of \[(.*)\]", text)):
+        return not_a_choice(key.group(1), match.group(1), match.group(2).split(", "))
     for pattern in (r"Key '([^']+)' is not in struct", r"Key '([^']+)' not in '", r"Could not override '([^']+)'"):
         if match := re.search(pattern, text):
-            key = re.search(r"full_key: (\S+)", text)
             named = re.search(r"Could not override '([^']+)'", text)
             name = named.group(1) if named else key.group(1) if key else match.group(1)
             if wrong_type := re.search(r"(Value '.*' of type .*|Invalid value .*|Invalid type .*)", text):
@@ -120,18 +214,15 @@ def explained(error: Exception, config_name: str) -> UserError:
             return UserError(
                 f"unknown setting {name!r}{nearest(name, known_keys(config_name))} (`--cfg job` shows all)"
             )
-    key = re.search(r"full_key: (\S+)", text)
-    first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
-    return UserError(f"{key.group(1)}: {first}" if key else first)
+    return UserError(f"{key.group(1)}: {first_line(error)}" if key else first_line(error))
 
 
-def group_options(group: str) -> list[str]:
-    """The options of a configuration group: its files in conf/."""
-    return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+def _unknown_option(group: str, option: str, known: Sequence[str]) -> UserError:
+    return UserError(f"unknown {group} {option!r}{nearest(option, known)} (known: {', '.join(known)})")
 
 
 def known_keys(config_name: str) -> list[str]:
-    """Every dotted key of a configuration, and its groups."""
+    """Return every dotted key of a configuration, and its groups."""
     import dataclasses
     import typing
 
@@ -147,25 +238,17 @@ def known_keys(config_name: str) -> list[str]:
     return walk(ROOTS[config_name], "")
 
 
-def _chain(error: BaseException | None) -> list[BaseException]:
-    chain = []
-    while error is not None and len(chain) < 5:
-        chain.append(error)
-        error = error.__cause__ or error.__context__
-    return chain
-
-
 def group(name: str, option: str) -> Any:
-    """One option of a configuration group, as an object of its schema.
+    """Return one option of a configuration group as an object of its schema.
 
     Raises:
-        UserError: no such option, naming the nearest.
+        UserError: the group has no such option, naming the nearest.
     """
-    from omegaconf import OmegaConf
+    from omegaconf import DictConfig, OmegaConf
 
-    if option not in group_options(name):
-        options = group_options(name)
-        raise UserError(f"unknown {name} {option!r}{nearest(option, options)} (known: {', '.join(options)})")
-    values = OmegaConf.load(conf_dir() / name / f"{option}.yaml")
+    if (chosen := find_option(name, option)) is None:
+        raise _unknown_option(name, option, group_options(name))
+    values = OmegaConf.load(chosen.file)
+    assert isinstance(values, DictConfig)
     values.pop("defaults", None)
     return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(GROUPS[name]), values))

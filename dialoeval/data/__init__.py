@@ -1,21 +1,24 @@
-"""Datasets: where examples come from. One module a kind; `load` finds it by the configuration's `kind`."""
+"""Datasets: examples to reply to and dialogues to train on, read by a module a kind (`DatasetKind`)."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from types import ModuleType
+from typing import cast
 
+from dialoeval import plugins
 from dialoeval.config import DatasetConfig
 from dialoeval.data import sources
 from dialoeval.data.example import Dataset, Example
+from dialoeval.data.kind import ConversationKind, DatasetKind
 from dialoeval.errors import UserError, nearest
+from dialoeval.plugins import Plugin
 
-__all__ = ["Dataset", "Example", "dialogues", "load"]
+__all__ = ["ConversationKind", "Dataset", "DatasetKind", "Example", "dialogues", "has_splits", "load"]
 
 
 def kinds() -> list[str]:
-    """The kinds of dataset that can be named in a configuration."""
+    """List the kinds of dataset that can be named in a configuration."""
     return sorted(module.name for module in pkgutil.iter_modules(sources.__path__))
 
 
@@ -23,10 +26,9 @@ def load(config: DatasetConfig) -> Dataset:
     """Read the examples that a dataset configuration names.
 
     Raises:
-        UserError: naming file, line and field, where something is missing or malformed.
+        UserError: naming file, line and field of what is missing or malformed.
     """
-    _check(config)
-    dataset = _module(config.kind).load(config)
+    dataset = _module(config).load(config)
     if not dataset.examples and dataset.skipped:
         where, why = dataset.skipped[0]
         raise UserError(
@@ -38,25 +40,48 @@ def load(config: DatasetConfig) -> Dataset:
 
 
 def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
-    """The dialogues to train on: each a tuple of turns, oldest first.
+    """Read the dialogues to train on: each a tuple of turns, oldest first.
 
-    A kind that knows whole conversations gives these; of the others, each context with each of its references is one.
+    These are the conversations of a kind that knows them, else each context with each of its references.
+
+    Raises:
+        UserError: as `load`.
     """
-    _check(config)
-    module = _module(config.kind)
-    if hasattr(module, "dialogues"):
+    module = _module(config)
+    if isinstance(module, ConversationKind):
         return module.dialogues(config)
     return [(*example.context, reference) for example in load(config).examples for reference in example.references]
 
 
-def _check(config: DatasetConfig) -> None:
-    if config.limit is not None and config.limit < 1:
-        raise UserError(f"dataset.limit must be at least 1, or null for all, not {config.limit}")
-    if config.context_turns < 0:
-        raise UserError(f"dataset.context_turns must be 0 (all) or more, not {config.context_turns}")
+def has_splits(config: DatasetConfig) -> bool:
+    """Whether ``config.split`` chooses among several splits of the dataset."""
+    return bool(getattr(_module(config), "HAS_SPLITS", False))
 
 
-def _module(kind: str) -> ModuleType:
-    if kind not in kinds():
-        raise UserError(f"unknown dataset kind {kind!r}{nearest(kind, kinds())} (known: {', '.join(kinds())})")
-    return importlib.import_module(f"{sources.__name__}.{kind}")
+def plugin(kind: str) -> Plugin | None:
+    """Return the plugin that reads datasets of this kind, or None if the kind is built in or unknown.
+
+    Raises:
+        UserError: two packages offer the kind.
+    """
+    return None if kind in kinds() else plugins.get("datasets", kind)
+
+
+def _module(config: DatasetConfig) -> DatasetKind:
+    """Import what reads this kind of dataset, and let a plugin check its options."""
+    kind, options = config.kind, config.options
+    offer = plugin(kind)
+    if offer is not None:
+        module = offer.load()
+        if not hasattr(module, "load"):
+            raise UserError(f"the plugin {kind!r} of {offer.package} is not a dataset kind: it has no load(config)")
+    elif kind in kinds():
+        module = importlib.import_module(f"{sources.__name__}.{kind}")
+    else:
+        known = sorted({*kinds(), *plugins.find("datasets")})
+        raise UserError(f"unknown dataset kind {kind!r}{nearest(kind, known)} (known: {', '.join(known)})")
+    if hasattr(module, "check"):
+        module.check(options)
+    elif options:
+        raise UserError(f"dataset.options.{next(iter(options))}: the dataset kind {kind} has no options")
+    return cast(DatasetKind, module)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,17 +12,20 @@ from dialoeval.config.schema import ColumnsConfig, DatasetConfig
 from dialoeval.data.example import Dataset, Example, fingerprint
 from dialoeval.errors import UserError, nearest
 
+ADVICE = " (dataset.skip_bad=true skips such rows and counts them)"
+
+_logger = logging.getLogger(__name__)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
-class Row:
-    """A row of a table, or why there is none.
+class TableRow:
+    """A row of a table, or the reason why it cannot be read.
 
     Attributes:
-        where: file and line (or item, or row) as messages name it.
-        number: from 1, bad rows counted; the id where no column gives one.
-        value: column -> value, or the error that reading it gave.
+        where: file and line (or item, or row), as messages name it.
+        number: from 1, bad rows counted; the id if no column gives one.
+        value: {column: value}, or the error that reading it gave.
     """
 
     where: str
@@ -31,70 +34,76 @@ class Row:
 
 
 class MissingColumn(UserError):
-    """The mapping names a column that the table does not have: never skipped, since every row would be."""
+    """A column of the mapping that the table does not have: never skipped, since every row would be."""
 
 
-def dataset(config: DatasetConfig, rows: Iterable[Row]) -> Dataset:
-    """The first `config.limit` examples of the rows, read no further than needed.
+def dataset(config: DatasetConfig, rows: Iterable[TableRow]) -> Dataset:
+    """Make a dataset of the first `config.limit` examples of the rows, which are read no further than needed.
 
     Raises:
-        UserError: naming file, line and field of the first bad row (with `skip_bad` these are recorded instead), of an
-            id met before, or of a column that the table does not have.
+        UserError: naming file, line and field of the first bad row (with `skip_bad` these are recorded instead), an id
+            that stands twice, or a column that the table does not have.
     """
     skipped: list[tuple[str, str]] = []
     return gather(config, _examples(config, rows, skipped), skipped)
 
 
 def gather(config: DatasetConfig, examples: Iterable[tuple[str, Example]], skipped: list[tuple[str, str]]) -> Dataset:
-    """A dataset of the first `config.limit` of ``(where, example)`` pairs. Ids met before are errors, or skipped."""
-    kept: list[Example] = []
-    first_met: dict[str, str] = {}
+    """Make a dataset of the first `config.limit` of ``(where, example)`` pairs.
+
+    Raises:
+        UserError: an id stands twice (with `skip_bad` the second is added to `skipped`).
+    """
+    unique: list[Example] = []
+    first_place: dict[str, str] = {}
     for where, example in examples:
-        if example.id in first_met:
-            message = f"the id {example.id!r} was met before ({first_met[example.id]}); ids must be unique"
+        if example.id in first_place:
+            message = f"the id {example.id!r} was met before ({first_place[example.id]}); ids must be unique"
             if not config.skip_bad:
                 raise UserError(f"{where}: {message}{ADVICE}")
             skipped.append((where, message))
             continue
-        first_met[example.id] = where
-        kept.append(example)
-        if len(kept) == config.limit:
+        first_place[example.id] = where
+        unique.append(example)
+        if len(unique) == config.limit:
             break
-    return Dataset(config.name, tuple(kept), fingerprint(kept), tuple(skipped))
+    return Dataset(config.name, tuple(unique), fingerprint(unique), tuple(skipped))
 
 
-def dialogues(config: DatasetConfig, rows: Iterable[Row]) -> list[tuple[str, ...]]:
-    """The dialogues of the rows, for training: of each row its `turns`, or its context with each of its references.
+def dialogues(config: DatasetConfig, rows: Iterable[TableRow]) -> list[tuple[str, ...]]:
+    """Make dialogues to train on: of each row its `turns`, or its context with each of its references.
 
-    Without a `references` column the context is the dialogue. `limit` counts rows.
+    Without a `references` column the context is the dialogue. `config.limit` counts rows.
+
+    Raises:
+        UserError: as `dataset`; with `skip_bad` the number of bad rows is logged instead.
     """
-    found: list[tuple[str, ...]] = []
+    turns: list[tuple[str, ...]] = []
     skipped: list[tuple[str, str]] = []
-    taken = 0
+    used = 0
     for row in rows:
-        if taken == config.limit:
+        if used == config.limit:
             break
         try:
             value = _value(row)
             if config.columns.turns is not None:
-                found.append(_texts(value, config.columns.turns, config.columns.turn_separator))
+                turns.append(_texts(value, config.columns.turns, config.columns.turn_separator))
             else:
                 context, references = _context_and_references(value, config.columns)
-                found += [(*context, reference) for reference in references] or [context]
+                turns += [(*context, reference) for reference in references] or [context]
         except UserError as error:
             _refuse_or_skip(config, row, error, skipped)
             continue
-        taken += 1
+        used += 1
     if skipped:
         where, why = skipped[0]
-        print(f"{config.name}: {len(skipped)} bad rows skipped; the first: {where}: {why}", file=sys.stderr)
-    return found
+        _logger.warning("%s: %d bad rows skipped; the first: %s: %s", config.name, len(skipped), where, why)
+    return turns
 
 
-ADVICE = " (dataset.skip_bad=true skips such rows and counts them)"
-
-
-def _examples(config: DatasetConfig, rows: Iterable[Row], skipped: list) -> Iterator[tuple[str, Example]]:
+def _examples(
+    config: DatasetConfig, rows: Iterable[TableRow], skipped: list[tuple[str, str]]
+) -> Iterator[tuple[str, Example]]:
     columns = config.columns
     for row in rows:
         try:
@@ -113,11 +122,11 @@ def _examples(config: DatasetConfig, rows: Iterable[Row], skipped: list) -> Iter
 
 
 def last_turns(example: Example, count: int) -> Example:
-    """The example with only the last `count` turns of its context; 0 keeps all."""
+    """Return the example with only the last `count` turns of its context; 0 keeps all."""
     return Example(example.id, example.context[-count:] if count else example.context, example.references)
 
 
-def _refuse_or_skip(config: DatasetConfig, row: Row, error: UserError, skipped: list[tuple[str, str]]) -> None:
+def _refuse_or_skip(config: DatasetConfig, row: TableRow, error: UserError, skipped: list[tuple[str, str]]) -> None:
     if isinstance(error, MissingColumn):
         raise UserError(f"{row.where}: {error}") from error
     if not config.skip_bad:
@@ -125,7 +134,7 @@ def _refuse_or_skip(config: DatasetConfig, row: Row, error: UserError, skipped: 
     skipped.append((row.where, str(error)))
 
 
-def _value(row: Row) -> Mapping[str, Any]:
+def _value(row: TableRow) -> Mapping[str, Any]:
     if isinstance(row.value, UserError):
         raise row.value
     return row.value
@@ -143,14 +152,14 @@ def _identifier(row: Mapping[str, Any], columns: ColumnsConfig, number: int) -> 
 
 def _context_and_references(row: Mapping[str, Any], columns: ColumnsConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
     context = _texts(row, "context" if columns.context is None else columns.context, columns.turn_separator)
-    named = columns.references
-    if named is None:
-        named = next((name for name in ("references", "reference") if name in row), [])
-    if not named:
+    column = columns.references
+    if column is None:
+        column = next((name for name in ("references", "reference") if name in row), [])
+    if not column:
         return context, ()
-    references = _texts(row, named, separator=None)
+    references = _texts(row, column, separator=None)
     if not references:
-        raise UserError(f"field {_names(named)}: no reference (dataset.columns.references=[]: use none)")
+        raise UserError(f"field {_names(column)}: no reference (dataset.columns.references=[]: use none)")
     return context, references
 
 
@@ -185,7 +194,7 @@ def _cell(value: Any, name: str, separator: str | None) -> tuple[str, ...]:
 
 def _checked(text: str, name: str) -> str:
     if _LONE_SURROGATE.search(text):
-        raise UserError(f"field {name!r} holds half of a surrogate pair, which is no text")
+        raise UserError(f"field {name!r} holds half of a surrogate pair, which is not text")
     return text
 
 

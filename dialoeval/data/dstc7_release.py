@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from dialoeval.config import DatasetConfig
+from dialoeval.data.rows import read_hypothesis_rows
 from dialoeval.data.sources import dstc7
 from dialoeval.errors import UserError
-from dialoeval.files import read_jsonl, read_lines
+from dialoeval.files import read_lines
 
 HUMAN = "Human"
 HUMAN_REFERENCE = 1  # place of the human reply among the references
@@ -18,10 +18,11 @@ _KEY_FILES = ("test.2k.txt", "keys/test.2k.txt")
 
 
 @dataclass(frozen=True)
-class System:
-    """Replies of one system; `ids` are sorted, as the official scripts score them.
+class SystemReplies:
+    """The replies of one system that have references, in the order of their ids, as the official scripts score them.
 
     Attributes:
+        ids: sorted.
         references: of each reply, all of them in file order.
         left_out: replies without references, which cannot be scored.
         source: the file they come from.
@@ -35,8 +36,8 @@ class System:
     source: str
 
 
-def read_systems(folder: Path) -> list[System]:
-    """All systems of a folder.
+def read_release(folder: Path) -> list[SystemReplies]:
+    """Read all systems of a folder.
 
     Two layouts are read. JSON lines: ``references.jsonl`` (``{"id", "references"}``) and ``replies.jsonl``
     (``{"system", "id", "reply"}``). Or the task's own files: ``test.refs`` or ``test.refs.txt``, and a submission a
@@ -44,59 +45,50 @@ def read_systems(folder: Path) -> list[System]:
     ``test.2k.txt`` only the ids in it are scored. There, the human replies are taken from the references.
 
     Raises:
-        UserError: neither layout, or a malformed line.
+        UserError: neither layout, or naming file, line and field of a malformed line.
     """
-    references_file = _first(folder, "references.jsonl", "test.refs.txt", "test.refs")
+    references_file = dstc7.first_file(folder, "references.jsonl", "test.refs.txt", "test.refs")
     if references_file is None:
         raise UserError(f"{folder} holds neither references.jsonl nor test.refs.txt of DSTC-7 Task 2")
     config = DatasetConfig(name="dstc7", kind="dstc7", path=str(references_file))
     references = {example.id: list(example.references) for example in dstc7.load(config).examples}
     if (folder / "replies.jsonl").is_file():
-        found = _from_jsonl(folder / "replies.jsonl")
-    else:
-        found = dict(_submissions(folder))
-        if keys := _first(folder, *_KEY_FILES):
-            wanted = {line.strip() for _, line in read_lines(keys)}
-            references = {key: value for key, value in references.items() if key in wanted}
-        said = {key: refs[HUMAN_REFERENCE] for key, refs in references.items() if len(refs) > HUMAN_REFERENCE}
-        found = {HUMAN: (said, f"index {HUMAN_REFERENCE} of {references_file.name}"), **found}
-    return [_system(name, replies, references, source) for name, (replies, source) in found.items() if replies]
+        systems = _from_jsonl(folder / "replies.jsonl")
+        return [_system(name, replies, references, "replies.jsonl") for name, replies in systems.items()]
+    if keys := dstc7.first_file(folder, *_KEY_FILES):
+        scored_ids = {line.strip() for _, line in read_lines(keys)}
+        references = {key: texts for key, texts in references.items() if key in scored_ids}
+    human = {key: texts[HUMAN_REFERENCE] for key, texts in references.items() if len(texts) > HUMAN_REFERENCE}
+    systems = {HUMAN: human}
+    sources = {HUMAN: f"index {HUMAN_REFERENCE} of {references_file.name}"}
+    for file in sorted(folder.glob("*.convos.txt")):
+        name = file.name.removesuffix(".convos.txt")
+        systems[name], sources[name] = _submission(file), file.name
+    return [_system(name, replies, references, sources[name]) for name, replies in systems.items() if replies]
 
 
-def _system(name: str, replies: dict[str, str], references: dict[str, list[str]], source: str) -> System:
+def _system(name: str, replies: dict[str, str], references: dict[str, list[str]], source: str) -> SystemReplies:
     ids = sorted(key for key in replies if key in references)
     if not ids:
         raise UserError(f"{source}: none of the {len(replies)} ids of system {name!r} has references")
     lists = [references[key] for key in ids]
-    return System(name, ids, [replies[key] for key in ids], lists, len(replies) - len(ids), source)
+    return SystemReplies(name, ids, [replies[key] for key in ids], lists, len(replies) - len(ids), source)
 
 
-def _from_jsonl(file: Path) -> dict[str, tuple[dict[str, str], str]]:
-    systems: dict[str, tuple[dict[str, str], str]] = {}
-    for number, row in read_jsonl(file):
-        for field in ("system", "id", "reply"):
-            if not isinstance(row.get(field), str):
-                raise UserError(f'{file}, line {number}: field "{field}" must be a text')
-        replies, _ = systems.setdefault(row["system"], ({}, file.name))
-        if row["id"] in replies:
-            raise UserError(f"{file}, line {number}: a second reply of {row['system']!r} to {row['id']!r}")
-        replies[row["id"]] = row["reply"]
+def _from_jsonl(file: Path) -> dict[str, dict[str, str]]:
+    """{system: {id: reply}}."""
+    systems: dict[str, dict[str, str]] = {}
+    for row in read_hypothesis_rows(file):
+        if row.system is None:
+            raise UserError(f'{row.where}: field "system" is missing: name the system of every reply')
+        replies = systems.setdefault(row.system, {})
+        if row.key in replies:
+            raise UserError(f"{row.where}: a second reply of {row.system!r} to {row.key!r}")
+        replies[row.key] = row.reply
     return systems
 
 
-def _submissions(folder: Path) -> Iterator[tuple[str, tuple[dict[str, str], str]]]:
-    for file in sorted(folder.glob("*.convos.txt")):
-        replies: dict[str, str] = {}
-        for number, line in read_lines(file):
-            if not line:
-                continue
-            fields = line.split("\t")
-            if len(fields) != 7:
-                raise UserError(f"{file}, line {number}: expected 7 tab-separated fields, found {len(fields)}")
-            if fields[6] != UNDISCLOSED:
-                replies[fields[0].strip()] = fields[6]
-        yield file.name.removesuffix(".convos.txt"), (replies, file.name)
-
-
-def _first(folder: Path, *names: str) -> Path | None:
-    return next((folder / name for name in names if (folder / name).is_file()), None)
+def _submission(file: Path) -> dict[str, str]:
+    """{id: reply} of one system."""
+    rows = dstc7.read_conversations(file)
+    return {key.strip(): reply for key, *_, reply in rows if reply != UNDISCLOSED}

@@ -1,4 +1,4 @@
-"""One evaluation example: a dialogue so far, and what people replied."""
+"""One evaluation example: a dialogue so far, and what people replied; and a dataset of them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Dataset:
 
     Attributes:
         name: as tables show it.
-        examples: in file order, ids unique.
+        examples: with unique ids.
         fingerprint: SHA-256 over ids, contexts and references; two datasets with one fingerprint are the same.
-        skipped: ``(where, why)`` of every line that ``skip_bad`` passed over.
+        skipped: ``(where, why)`` of every row that ``skip_bad`` left out.
     """
 
     name: str
@@ -41,5 +41,5 @@ class Dataset:
 
 
 def fingerprint(examples: Iterable[Example]) -> str:
-    """SHA-256 over ids, contexts and references, in order."""
+    """Return the SHA-256 over ids, contexts and references, in order."""
     return sha256_json([[example.id, example.context, example.references] for example in examples])

@@ -1,46 +1,43 @@
-"""Reading hypotheses and references for `dialoeval score`."""
+"""Hypotheses and references from files of any system, matched with each other."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from dialoeval.data.rows import HypothesisRow, ReferenceRow, TextRow, read_hypothesis_rows, read_reference_rows
 from dialoeval.errors import UserError
 from dialoeval.files import read_lines
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A reply, or the references of one: where it stands, its id (None in plain text), its text or texts."""
-
-    where: str
-    id: str | None
-    text: str = ""
-    references: tuple[str, ...] = ()
-    context: tuple[str, ...] = ()
-
-
-@dataclass
-class System:
+class ScoredSystem:
     """The replies of one system.
 
     Attributes:
         path: the file they stand in.
         replies: in file order.
-        skipped: malformed lines that were passed over.
+        skipped: malformed lines of the file.
     """
 
     path: str
-    replies: list[Entry] = field(default_factory=list)
-    skipped: int = 0
+    replies: list[HypothesisRow]
+    skipped: int
 
 
 @dataclass(frozen=True)
-class Matched:
-    """Replies with the references of each, and how many entries have no counterpart."""
+class ScoringInput:
+    """The replies of one system with the references of each.
+
+    Attributes:
+        ids: of each reply; its line number if neither file has ids.
+        replies: hypotheses, ``len(ids)`` of them.
+        references: of each reply, in file order.
+        contexts: of each reply; None if no reply has one.
+        without_entry: replies whose id is not in the references, left out.
+        without_reply: examples of the references that have no reply, left out.
+    """
 
     ids: list[str]
     replies: list[str]
@@ -50,60 +47,78 @@ class Matched:
     without_reply: int = 0
 
 
-def read_systems(paths: Sequence[str], skip_bad: bool = False) -> dict[str, System]:
-    """{system: its replies} of all hypothesis files; a system is named after its file, or by its "system" field.
+class UnmatchedIds(UserError):
+    """Ids stand on one side only; with `skip_bad` these would be left out."""
+
+
+def read_hypotheses(paths: Sequence[str], skip_bad: bool = False) -> dict[str, ScoredSystem]:
+    """Read the replies of all systems: JSON lines, or plain text with one reply a line.
+
+    Returns:
+        {name: system}; a system is named by the field ``system`` of its rows, else after its file.
 
     Raises:
-        UserError: naming file, line and field of what is malformed, unless `skip_bad`.
+        UserError: naming file, line and field of a malformed row (with `skip_bad` these are counted), a file without
+            replies, an id that stands twice, or two systems of one name.
     """
-    systems: dict[str, System] = {}
+    systems: dict[str, ScoredSystem] = {}
     for path in paths:
-        found, skipped = _read_replies(path, skip_bad)
-        if not found:
+        bad_rows: list[UserError] = []
+        replies: dict[str, list[HypothesisRow]] = {}
+        if _is_jsonl(path):
+            for row in read_hypothesis_rows(path, bad_rows=bad_rows if skip_bad else None):
+                replies.setdefault(row.system or "", []).append(row)
+        elif lines := [HypothesisRow(f"{path}, line {number}", None, line) for number, line in read_lines(path)]:
+            replies[""] = lines
+        if not replies:
             raise UserError(f"{path} has no replies")
-        for own_name, replies in found.items():
-            name = own_name or _name(path, paths)
+        for system, rows in replies.items():
+            _refuse_duplicates(rows)
+            name = system or _name(path, paths)
             if name in systems:
                 raise UserError(f"two systems are named {name!r} (in {systems[name].path} and {path}): rename a file")
-            systems[name] = System(path, replies, skipped)
+            systems[name] = ScoredSystem(path, rows, len(bad_rows))
     return systems
 
 
-def read_references(paths: Sequence[str], skip_bad: bool = False) -> tuple[list[Entry], int]:
-    """(references of each example, malformed lines passed over): one JSON-lines or tab-separated file, or parallel text
-    files.
+def read_references(paths: Sequence[str], skip_bad: bool = False) -> tuple[list[ReferenceRow], int]:
+    """Read references: one JSON-lines file, one tab-separated file (id, then the references), or parallel text files.
+
+    Returns:
+        (the references of each example, the number of malformed lines skipped).
 
     Raises:
-        UserError: naming file, line and field of what is malformed, unless `skip_bad`.
+        UserError: naming file, line and field of a malformed row (with `skip_bad` these are counted), an id that stands
+            twice, a file without references, or parallel files of different lengths.
     """
-    skipped = 0
+    bad_rows: list[UserError] = []
     if len(paths) == 1 and _is_jsonl(paths[0]):
-        rows = _Rows(paths[0], skip_bad, _references_of)
-        entries, skipped = list(rows), rows.skipped
+        rows = list(read_reference_rows(paths[0], bad_rows=bad_rows if skip_bad else None))
     elif len(paths) == 1 and Path(paths[0]).suffix == ".tsv":
-        entries = []
+        rows = []
         for number, line in read_lines(paths[0]):
+            where = f"{paths[0]}, line {number}"
             name, *references = line.split("\t")
             if name:
-                entries.append(Entry(f"{paths[0]}, line {number}", name, references=tuple(references)))
-            elif skip_bad:
-                skipped += 1
-            else:
-                raise UserError(f"{paths[0]}, line {number}: the first column, the id, is empty")
+                rows.append(ReferenceRow(where, name, tuple(references)))
+                continue
+            bad_rows.append(UserError(f"{where}: the first column, the id, is empty"))
+            if not skip_bad:
+                raise bad_rows[0]
     else:
-        entries = _parallel(paths)
-    if not entries:
+        rows = _parallel(paths)
+    if not rows:
         raise UserError(f"{paths[0]} has no references")
-    _refuse_duplicates(entries)
-    return entries, skipped
+    _refuse_duplicates(rows)
+    return rows, len(bad_rows)
 
 
-def match(replies: Sequence[Entry], references: Sequence[Entry], skip_bad: bool = False) -> Matched:
-    """Match by id where both have ids (in the order of the sorted ids, as the DSTC7 scripts do), else by line.
+def match(replies: Sequence[HypothesisRow], references: Sequence[ReferenceRow], skip_bad: bool = False) -> ScoringInput:
+    """Match by id if both sides have ids (in the order of the sorted ids, as the DSTC7 scripts do), else by line.
 
     Raises:
-        UserError: a reply has no entry in the references or the other way round (unless `skip_bad`), the numbers
-            differ, or only some have ids.
+        UnmatchedIds: a reply has no references or the other way round (unless `skip_bad`).
+        UserError: the numbers differ and there are no ids to match by, or only some rows have ids.
     """
     if not (_have_ids(replies) and _have_ids(references)):
         if len(replies) != len(references):
@@ -111,115 +126,60 @@ def match(replies: Sequence[Entry], references: Sequence[Entry], skip_bad: bool 
                 f"{len(replies)} replies but {len(references)} lists of references, and not both have ids to match "
                 f"them by (the last ones: {replies[-1].where}; {references[-1].where})"
             )
-        ids = [reply.id or reference.id or str(i) for i, (reply, reference) in _numbered(replies, references)]
-        return _matched(ids, replies, references)
-    known = {entry.id: entry for entry in references}
-    answered = {reply.id for reply in replies}
-    missing = [reply for reply in replies if reply.id not in known]
-    unanswered = [entry for entry in references if entry.id not in answered]
+        pairs = list(zip(replies, references, strict=True))
+        ids = [reply.id or reference.id or str(number) for number, (reply, reference) in enumerate(pairs, 1)]
+        return _scoring_input(ids, pairs)
+    by_id = {row.key: row for row in references}
+    answered = {reply.key for reply in replies}
+    without_entry = [reply for reply in replies if reply.key not in by_id]
+    without_reply = [row for row in references if row.key not in answered]
     if not skip_bad:
-        for entries, what in ((missing, "is not in the references"), (unanswered, "has no reply")):
-            if entries:
-                raise UserError(
-                    f"{entries[0].where}: the id {entries[0].id!r} {what} ({len(entries)} such); --skip-bad leaves "
-                    "them out"
-                )
-    kept = sorted((reply for reply in replies if reply.id in known), key=lambda reply: reply.id)
-    if not kept:
+        _refuse_unmatched(without_entry, "is not in the references")
+        _refuse_unmatched(without_reply, "has no reply")
+    scored = sorted((reply for reply in replies if reply.key in by_id), key=lambda reply: reply.key)
+    if not scored:
         raise UserError(f"no reply has an id that is in the references (the first: {replies[0].where})")
-    ids = [reply.id for reply in kept]
-    return _matched(ids, kept, [known[name] for name in ids], len(missing), len(unanswered))
+    pairs = [(reply, by_id[reply.key]) for reply in scored]
+    return _scoring_input([reply.key for reply in scored], pairs, len(without_entry), len(without_reply))
 
 
-def _matched(
-    ids: list[str], replies: Sequence[Entry], references: Sequence[Entry], missing: int = 0, unanswered: int = 0
-) -> Matched:
-    contexts = [reply.context for reply in replies]
-    return Matched(
+def _scoring_input(
+    ids: list[str], pairs: Sequence[tuple[HypothesisRow, ReferenceRow]], without_entry: int = 0, without_reply: int = 0
+) -> ScoringInput:
+    contexts = [reply.context for reply, _ in pairs]
+    return ScoringInput(
         ids,
-        [reply.text for reply in replies],
-        [list(entry.references) for entry in references],
+        [reply.reply for reply, _ in pairs],
+        [list(row.references) for _, row in pairs],
         contexts if any(contexts) else None,
-        missing,
-        unanswered,
+        without_entry,
+        without_reply,
     )
 
 
-def _numbered(replies: Sequence[Entry], references: Sequence[Entry]) -> Iterator[tuple[int, tuple[Entry, Entry]]]:
-    return enumerate(zip(replies, references, strict=True), 1)
-
-
-def _have_ids(entries: Sequence[Entry]) -> bool:
-    without = [entry for entry in entries if entry.id is None]
-    if without and len(without) < len(entries):
+def _have_ids(rows: Sequence[TextRow]) -> bool:
+    without = [row for row in rows if row.id is None]
+    if without and len(without) < len(rows):
         raise UserError(f'{without[0].where}: field "id" is missing, and other lines have one')
     return not without
 
 
-class _Rows:
-    """The entries of a JSON-lines file; malformed lines stop with an error, or are passed over and counted."""
-
-    def __init__(self, path: str, skip_bad: bool, parse: Any) -> None:
-        self.path, self.skip_bad, self.parse, self.skipped = path, skip_bad, parse, 0
-
-    def __iter__(self) -> Iterator[Any]:
-        for number, line in read_lines(self.path):
-            if not line.strip():
-                continue
-            where = f"{self.path}, line {number}"
-            try:
-                yield self.parse(_object(line, where), where)
-            except UserError:
-                if not self.skip_bad:
-                    raise
-                self.skipped += 1
+def _refuse_unmatched(rows: Sequence[TextRow], fault: str) -> None:
+    if rows:
+        raise UnmatchedIds(f"{rows[0].where}: the id {rows[0].id!r} {fault} ({len(rows)} such)")
 
 
-def _object(line: str, where: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise UserError(f"{where}: not JSON: {getattr(error, 'msg', error)}") from error
-    if not isinstance(row, dict):
-        raise UserError(f"{where}: expected a JSON object, found {type(row).__name__}")
-    return row
+def _refuse_duplicates(rows: Sequence[TextRow]) -> None:
+    first: dict[str, str] = {}
+    for row in rows:
+        if row.id is None:
+            continue
+        if row.id in first:
+            raise UserError(f'{row.where}: field "id": {row.id!r} stands twice (first in {first[row.id]})')
+        first[row.id] = row.where
 
 
-def _read_replies(path: str, skip_bad: bool) -> tuple[dict[str | None, list[Entry]], int]:
-    if not _is_jsonl(path):
-        lines = [Entry(f"{path}, line {number}", None, line) for number, line in read_lines(path)]
-        return ({None: lines} if lines else {}), 0
-    rows = _Rows(path, skip_bad, _reply_of)
-    systems: dict[str | None, list[Entry]] = {}
-    for system, entry in rows:
-        systems.setdefault(system, []).append(entry)
-    for replies in systems.values():
-        _refuse_duplicates(replies)
-    return systems, rows.skipped
-
-
-def _reply_of(row: dict[str, Any], where: str) -> tuple[str | None, Entry]:
-    reply, system, context = row.get("reply"), row.get("system"), row.get("context")
-    if not isinstance(reply, str):
-        raise UserError(f'{where}: field "reply" must be a string')
-    if system is not None and not isinstance(system, str):
-        raise UserError(f'{where}: field "system" must be a string')
-    turns = [context] if isinstance(context, str) else context or []
-    if not isinstance(turns, list) or not all(isinstance(turn, str) for turn in turns):
-        raise UserError(f'{where}: field "context" must be a list of strings')
-    return system, Entry(where, _id_of(row, where), reply, context=tuple(turns))
-
-
-def _references_of(row: dict[str, Any], where: str) -> Entry:
-    references = row.get("references")
-    if isinstance(references, str):
-        references = [references]
-    if not isinstance(references, list) or not all(isinstance(reference, str) for reference in references):
-        raise UserError(f'{where}: field "references" must be a list of strings')
-    return Entry(where, _id_of(row, where), references=tuple(references))
-
-
-def _parallel(paths: Sequence[str]) -> list[Entry]:
+def _parallel(paths: Sequence[str]) -> list[ReferenceRow]:
     columns = [[line for _, line in read_lines(path)] for path in paths]
     for path, column in zip(paths, columns, strict=True):
         if len(column) != len(columns[0]):
@@ -228,26 +188,9 @@ def _parallel(paths: Sequence[str]) -> list[Entry]:
                 f"{len(column)}"
             )
     return [
-        Entry(f"{paths[0]}, line {number}", None, references=row)
-        for number, row in enumerate(zip(*columns, strict=True), 1)
+        ReferenceRow(f"{paths[0]}, line {number}", None, references)
+        for number, references in enumerate(zip(*columns, strict=True), 1)
     ]
-
-
-def _id_of(row: dict[str, Any], where: str) -> str | None:
-    name = row.get("id")
-    if isinstance(name, bool) or (name is not None and not isinstance(name, str | int)):
-        raise UserError(f'{where}: field "id" must be a string or a whole number')
-    return None if name is None else str(name)
-
-
-def _refuse_duplicates(entries: Sequence[Entry]) -> None:
-    seen: dict[str, str] = {}
-    for entry in entries:
-        if entry.id is None:
-            continue
-        if entry.id in seen:
-            raise UserError(f'{entry.where}: field "id": {entry.id!r} stands twice (first in {seen[entry.id]})')
-        seen[entry.id] = entry.where
 
 
 def _is_jsonl(path: str) -> bool:
@@ -255,7 +198,7 @@ def _is_jsonl(path: str) -> bool:
 
 
 def _name(path: str, paths: Sequence[str]) -> str:
-    """The file's name without its end; the folder's name where that is not enough (runs' replies.jsonl)."""
+    """The file's name without its ending; the folder's name if several files share that (runs' replies.jsonl)."""
     stem = Path(path).stem
     if [Path(other).stem for other in paths].count(stem) > 1 or stem == "replies":
         return Path(path).resolve().parent.name

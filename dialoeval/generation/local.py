@@ -26,7 +26,7 @@ class LocalSource:
     def identity(self) -> dict[str, Any]:
         """Return weights, tokenizer, prompt format, precision and engine."""
         return {
-            **{key: value for key, value in self.loaded.identity.items() if key != "path"},
+            **self.loaded.identity.without_path(),
             "prompt": self.prompter.identity(),
             "engine": self.engine.name,
             "engine_version": self.engine.version,

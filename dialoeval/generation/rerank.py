@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
-from dialoeval.config.schema import Rerank
+from dialoeval.config.schema import Dtype, Rerank
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError
 from dialoeval.generation import token_engines
@@ -32,7 +32,7 @@ def open_reranker(
     if decoding.rerank == Rerank.none:
         return None
     if not runs_here:
-        engine = replace(engine, name="auto", dtype="fp32", options={})
+        engine = replace(engine, name="auto", dtype=Dtype.fp32, options={})
     load = token_engines.MODELS.get
     if decoding.rerank == Rerank.mmi:
         if not model.backward:
@@ -43,7 +43,7 @@ def open_reranker(
         return MaximumMutualInformation(backward, token_engines.open_engine(backward, engine, decoding).tokens)
     if not model.classifier:
         raise UserError("decoding.rerank=classifier needs a sequence classifier: model.classifier=NAME or FOLDER")
-    return Classifier(load("classifier", model.classifier, model.classifier_revision, None, engine, kind="classifier"))
+    return Classifier(load("classifier", model.classifier, model.classifier_revision, None, engine))
 
 
 class Reranker(ABC):
@@ -90,7 +90,7 @@ class Reranker(ABC):
         return
 
     def _identity(self, kind: str) -> dict[str, Any]:
-        return {"kind": kind, **{key: value for key, value in self.loaded.identity.items() if key != "path"}}
+        return {"kind": kind, **self.loaded.identity.without_path()}
 
 
 class MaximumMutualInformation(Reranker):

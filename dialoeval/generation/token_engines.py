@@ -10,30 +10,28 @@ from dialoeval.errors import UserError
 from dialoeval.generation import engines
 from dialoeval.generation.engines import Engine
 from dialoeval.generation.types import TokenEngine
-from dialoeval.models.loading import LoadedModel, load
+from dialoeval.models.loading import LoadedModel, load_classifier, load_model
 
 
 class ModelCache:
     """The last model of each role (forward, backward, classifier): a sweep loads each model once, and holds one a role.
 
     Args:
-        load: as `models.loading.load`.
+        load: as `models.loading.load_model`, which a classifier is not loaded with.
     """
 
-    def __init__(self, load: Callable[..., LoadedModel] = load) -> None:
+    def __init__(self, load: Callable[..., LoadedModel] = load_model) -> None:
         self._load = load
         self._models: dict[str, tuple[tuple[str | None, ...], LoadedModel]] = {}
 
-    def get(
-        self, role: str, path: str, revision: str | None, weights: str | None, engine: EngineConfig, kind: str = "lm"
-    ) -> LoadedModel:
+    def get(self, role: str, path: str, revision: str | None, weights: str | None, engine: EngineConfig) -> LoadedModel:
         """Return the model that the last call for `role` gave if it asked for the same, else load it."""
-        key = (path, revision, weights, engine.device, kind)
+        key = (path, revision, weights, engine.device)
         if role in self._models and self._models[role][0] != key:
             del self._models[role]  # freed before the next one is read
         if role not in self._models:
-            model = self._load(path, revision=revision, weights=weights, engine=engine, kind=kind)
-            self._models[role] = (key, model)
+            load = load_classifier if role == "classifier" else self._load
+            self._models[role] = (key, load(path, revision=revision, weights=weights, engine=engine))
         return self._models[role][1]
 
     def forget(self, loaded: LoadedModel) -> None:

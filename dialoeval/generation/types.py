@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from dialoeval.config import DecodingConfig
 from dialoeval.data.example import Example
+from dialoeval.models.fingerprint import ModelIdentity
 
 Accounting = dict[str, int | float | str]  # counters by name: seconds a phase, tokens, padding, slot use, peak memory
 
@@ -168,7 +169,7 @@ class GeneratorDescription:
     reason: str | None = None
     device: str | None = None
     dtype: str | None = None
-    model: dict[str, Any] | None = None
+    model: ModelIdentity | None = None
     parameters: int | None = None
     window: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
@@ -182,7 +183,7 @@ class GeneratorDescription:
             "engine_reason": self.reason,
             "device": self.device,
             "dtype": self.dtype,
-            "model": self.model,
+            "model": None if self.model is None else self.model.to_json(),
             "parameters": self.parameters,
             **self.settings,
             "window": self.window,

@@ -1,114 +1,150 @@
 """Metrics of generated replies, exactly as the paper's tools compute them.
 
-``references[i]`` is the list of references of reply i; their number may vary. The plain functions take the text as it
-is; `score` applies one of the paper's protocols (cleaning, reference slots) first.
+``references[i]`` holds the references of reply i; their number may vary. The plain functions take the text as it is;
+`score` applies one of the paper's protocols (cleaning, reference slots) first, and gives intervals and signatures.
 
-    >>> from dialoeval.metrics import bleu
-    >>> bleu(["the cat sat"], [["the cat sat", "a cat was sitting"]])
-    [1.0, 1.0, 1.0, 1.0]
+>>> from dialoeval.metrics import bleu
+>>> bleu(["the cat sat"], [["the cat sat", "a cat was sitting"]])
+[1.0, 1.0, 1.0, 1.0]
 
-METEOR's options, statistics and alignments: `dialoeval.metrics.meteor15`.
+METEOR's options, statistics and alignments are in `dialoeval.metrics.meteor15`; what a metric is, in
+`dialoeval.metrics.base`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from dialoeval.metrics.figures import FIGURES, PAPER_METRICS
+from dialoeval.metrics.figures import FIGURES
 
 if TYPE_CHECKING:
-    from dialoeval.metrics.corpus import Statistics
-    from dialoeval.metrics.scores import Scores
+    from dialoeval.metrics.base import MeanMetric, Metric, RowMetric
+    from dialoeval.metrics.figures import Figure
+    from dialoeval.metrics.registry import available
+    from dialoeval.metrics.scores import Scores, score
+    from dialoeval.metrics.system_statistics import Statistics, statistics
+
+# Names that are imported when they are first asked for: they need numpy and more, which take a while.
+_LAZY = {
+    "Figure": "figures",
+    "MeanMetric": "base",
+    "Metric": "base",
+    "RowMetric": "base",
+    "Scores": "scores",
+    "Statistics": "system_statistics",
+    "available": "registry",
+    "score": "scores",
+    "statistics": "system_statistics",
+}
 
 __all__ = [
-    "AVAILABLE",
     "FIGURES",
+    "Figure",
+    "MeanMetric",
+    "Metric",
+    "RowMetric",
+    "Scores",
+    "Statistics",
+    "available",
     "bleu",
     "distinct",
     "entropy",
     "meteor",
     "nist",
     "score",
-    "segments",
     "statistics",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "AVAILABLE":  # {name: what it is} of every metric: the paper's, then the extra ones
-        from dialoeval.metrics import extra
-
-        return PAPER_METRICS | extra.available()
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def nist(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
-    """Cumulative NIST-1..5 of the set.
+def __dir__() -> list[str]:
+    return __all__
+
+
+def nist(hypotheses: Iterable[str], references: Iterable[Iterable[str]]) -> list[float]:
+    """Return cumulative NIST-1..5 of the set, in bits per word (Doddington 2002; mteval-v14).
+
+    Args:
+        hypotheses: n replies: a list, tuple, generator, numpy array or pandas Series of strings.
+        references: for each reply the list of its references.
 
     Raises:
-        UserError: the lists do not fit, or no reply has a reference.
+        UserError: the lists do not fit, an entry is not a string, or no reply has a reference.
+
+    >>> [round(x, 4) for x in nist(["i like it"], [["i like it a lot"]])]
+    [1.7151, 1.7151, 1.7151, 1.7151, 1.7151]
     """
     return _overlap_figures(hypotheses, references, "nist", 5)
 
 
-def bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
-    """Cumulative BLEU-1..4 of the set, 0..1.
+def bleu(hypotheses: Iterable[str], references: Iterable[Iterable[str]]) -> list[float]:
+    """Return cumulative BLEU-1..4 of the set, 0..1 (Papineni et al. 2002; mteval-v14's smoothing).
+
+    Args:
+        hypotheses: n replies: a list, tuple, generator, numpy array or pandas Series of strings.
+        references: for each reply the list of its references.
 
     Raises:
-        UserError: the lists do not fit, or no reply has a reference.
+        UserError: the lists do not fit, an entry is not a string, or no reply has a reference.
+
+    >>> [round(x, 4) for x in bleu(["i like it"], [["i like it a lot"]])]
+    [0.5134, 0.5134, 0.5134, 0.5134]
     """
     return _overlap_figures(hypotheses, references, "bleu", 4)
 
 
-def meteor(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """METEOR 1.5 of the set, 0..1.
+def meteor(hypotheses: Iterable[str], references: Iterable[Iterable[str]]) -> float:
+    """Return METEOR 1.5 of the set, 0..1 (Denkowski and Lavie 2014), as ``meteor-1.5.jar -l en -norm`` prints it.
+
+    Args:
+        hypotheses: n replies: a list, tuple, generator, numpy array or pandas Series of strings.
+        references: for each reply the list of its references.
 
     Raises:
-        UserError: the lists do not fit, or METEOR's data is not installed.
+        UserError: the lists do not fit, an entry is not a string, or METEOR's data is not installed.
     """
     from dialoeval.metrics import meteor15
-    from dialoeval.metrics.protocol import check
+    from dialoeval.metrics.inputs import paired_inputs
 
-    check(hypotheses, references)
-    return float(meteor15.corpus(hypotheses, references))
+    return float(meteor15.corpus(*paired_inputs(hypotheses, references)))
 
 
-def entropy(hypotheses: Sequence[str]) -> list[float]:
-    """Entropy-1..4 of the replies, in nats."""
+def entropy(hypotheses: Iterable[str]) -> list[float]:
+    """Return entropy-1..4 of the replies, in nats: of the distribution of their n-grams (Zhang et al. 2018).
+
+    Raises:
+        UserError: an entry is not a string.
+
+    >>> [round(x, 4) for x in entropy(["a a b", "a"])]
+    [0.5623, 0.6931, 0.0, 0.0]
+    """
     return _diversity_figures(hypotheses, "entropy", 4)
 
 
-def distinct(hypotheses: Sequence[str]) -> list[float]:
-    """Distinct-1 and distinct-2 of the replies, 0..1."""
+def distinct(hypotheses: Iterable[str]) -> list[float]:
+    """Return distinct-1 and distinct-2 of the replies, 0..1: different n-grams over all n-grams (Li et al. 2016).
+
+    Raises:
+        UserError: an entry is not a string.
+
+    >>> distinct(["a a b", "a"])
+    [0.5, 1.0]
+    """
     return _diversity_figures(hypotheses, "distinct", 2)
 
 
-def score(*args: Any, **kwargs: Any) -> Scores:
-    """All of the paper's metrics under a protocol: see `dialoeval.metrics.scores.score`."""
-    from dialoeval.metrics.scores import score as function
-
-    return function(*args, **kwargs)
-
-
-def statistics(*args: Any, **kwargs: Any) -> Statistics:
-    """Per-reply statistics that add up: see `dialoeval.metrics.corpus.statistics`."""
-    from dialoeval.metrics.corpus import statistics as function
-
-    return function(*args, **kwargs)
-
-
-def segments(*args: Any, **kwargs: Any) -> list[dict[str, Any]]:
-    """The scores of each reply: see `dialoeval.metrics.scores.segments`."""
-    from dialoeval.metrics.scores import segments as function
-
-    return function(*args, **kwargs)
-
-
 def _overlap_figures(
-    hypotheses: Sequence[str], references: Sequence[Sequence[str]], name: str, orders: int
+    hypotheses: Iterable[str], references: Iterable[Iterable[str]], name: str, orders: int
 ) -> list[float]:
     from dialoeval.errors import UserError
+    from dialoeval.metrics.system_statistics import statistics
 
     figures = statistics(hypotheses, references, meteor=False).figures()
     if f"{name}1" not in figures:
@@ -116,10 +152,9 @@ def _overlap_figures(
     return [float(figures[f"{name}{n}"][0]) for n in range(1, orders + 1)]
 
 
-def _diversity_figures(hypotheses: Sequence[str], name: str, orders: int) -> list[float]:
+def _diversity_figures(hypotheses: Iterable[str], name: str, orders: int) -> list[float]:
     from dialoeval.metrics.diversity import Diversity
-    from dialoeval.metrics.protocol import check
+    from dialoeval.metrics.inputs import reply_list
 
-    check(hypotheses, [()] * len(hypotheses))
-    figures = Diversity([line.split() for line in hypotheses]).figures()
+    figures = Diversity([line.split() for line in reply_list(hypotheses)]).figures()
     return [float(figures[f"{name}{n}"][0]) for n in range(1, orders + 1)]

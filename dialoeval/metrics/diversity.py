@@ -107,4 +107,5 @@ def _figures(order: _Order, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 def _c_ln_c_table(largest: int) -> np.ndarray:
     counts = np.arange(largest + 1, dtype=float)
-    return counts * np.log(np.maximum(counts, 1))
+    table: np.ndarray = counts * np.log(np.maximum(counts, 1))
+    return table

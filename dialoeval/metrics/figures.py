@@ -1,23 +1,79 @@
-"""Names of the paper's metrics and figures."""
+"""The one table of figures: the numbers that tables, intervals and tests are about, and how each is printed."""
 
 from __future__ import annotations
 
-# Flat names of the figures, in the order of the paper's tables.
-FIGURES = (
-    *(f"nist{n}" for n in range(1, 6)),
-    *(f"bleu{n}" for n in range(1, 5)),
-    "meteor",
-    *(f"entropy{n}" for n in range(1, 5)),
-    "distinct1",
-    "distinct2",
-    "avg_len",
-)
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-PAPER_METRICS = {
-    "nist": "NIST-1..5, cumulative, as mteval-v14 prints it",
-    "bleu": "BLEU-1..4, cumulative, as mteval-v14 prints it (0..1)",
-    "meteor": "METEOR 1.5, as meteor-1.5.jar -l en -norm prints it (0..1)",
-    "entropy": "entropy of the 1..4-gram distribution of all replies, in nats",
-    "distinct": "distinct 1,2-grams over all 1,2-grams of all replies (0..1)",
-    "avg_len": "mean words a reply, empty ones counted as 0",
-}
+from dialoeval.tables import Cell
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of a metric.
+
+    Attributes:
+        name: flat name in JSON, commands and data frames, such as ``bleu4``; a further figure of a metric is
+            ``<metric>.<part>``.
+        heading: column heading in tables.
+        decimals: digits printed after the point.
+        percent: a fraction in JSON, printed in percent (as the paper prints BLEU, METEOR and distinct-n).
+        unit: of the value in JSON, for documentation: bits per word, nats, words, 0..1.
+        needs_references: None where no reply has a reference.
+        higher_is_better: None if neither direction is better by itself.
+        size_biased: depends on the number of replies, so that a resample, which holds some replies twice, shifts it.
+    """
+
+    name: str
+    heading: str
+    decimals: int = 2
+    percent: bool = False
+    unit: str = ""
+    needs_references: bool = False
+    higher_is_better: bool | None = True
+    size_biased: bool = False
+
+    def cell(
+        self, value: float | None, interval: Sequence[float] | None = None, *, why: str = "", signed: bool = False
+    ) -> Cell:
+        """Return a table cell.
+
+        Args:
+            value: as in JSON; None if there is none, and `why` says why.
+            interval: (low, high) of the value.
+            signed: the value is a difference, printed with its sign.
+        """
+        factor = 100 if self.percent else 1
+        low, high = (None, None) if value is None or interval is None else (factor * edge for edge in interval)
+        scaled = None if value is None else factor * value
+        return Cell(scaled, self.decimals, "" if signed else self.unit_suffix, low, high, why, signed)
+
+    @property
+    def unit_suffix(self) -> str:
+        """What stands behind a printed value: ``%`` or nothing."""
+        return "%" if self.percent else ""
+
+
+def _nist(n: int) -> Figure:
+    return Figure(f"nist{n}", f"NIST-{n}", unit="bits per word", needs_references=True)
+
+
+def _bleu(n: int) -> Figure:
+    return Figure(f"bleu{n}", f"BLEU-{n}", percent=True, unit="0..1", needs_references=True)
+
+
+NIST = tuple(_nist(n) for n in range(1, 6))
+BLEU = tuple(_bleu(n) for n in range(1, 5))
+METEOR = Figure("meteor", "METEOR", percent=True, unit="0..1", needs_references=True)
+ENTROPY = tuple(Figure(f"entropy{n}", f"Entropy-{n}", unit="nats", size_biased=True) for n in range(1, 5))
+DISTINCT = tuple(Figure(f"distinct{n}", f"Dist-{n}", percent=True, unit="0..1", size_biased=True) for n in range(1, 3))
+LENGTH = Figure("avg_len", "Avg Len", decimals=1, unit="words", higher_is_better=None)
+
+FIGURES: dict[str, Figure] = {figure.name: figure for figure in (*NIST, *BLEU, METEOR, *ENTROPY, *DISTINCT, LENGTH)}
+"""The paper's figures by flat name, in the order of its tables."""
+
+PAPER_TABLE = tuple(
+    FIGURES[name]
+    for name in ("nist2", "nist4", "bleu2", "bleu4", "meteor", "entropy4", "distinct1", "distinct2", "avg_len")
+)
+"""The columns of the paper's tables 2 and 3."""

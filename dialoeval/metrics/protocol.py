@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dialoeval.config import ProtocolConfig
-from dialoeval.errors import UserError
 from dialoeval.text import clean as cleaning
 from dialoeval.text.mteval import xml_line
 
@@ -31,12 +30,7 @@ class Texts:
 
 
 def apply(hypotheses: Sequence[str], references: Sequence[Sequence[str]], protocol: ProtocolConfig) -> Texts:
-    """Choose the reference slots and clean replies and references.
-
-    Raises:
-        UserError: the numbers of replies and reference lists differ, or one of them is not text.
-    """
-    check(hypotheses, references)
+    """Choose the reference slots and clean replies and references (`references[i]`: those of reply i)."""
     slots = [reference_slots(refs, protocol) for refs in references]
     hypotheses = [_one_line(h) for h in hypotheses]
     slots = [[_one_line(r) for r in refs] for refs in slots]
@@ -66,22 +60,6 @@ def reference_slots(references: Sequence[str], protocol: ProtocolConfig) -> list
             index = (index + 1) % len(references)
         chosen.append(references[index])
     return chosen
-
-
-def check(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:
-    """Refuse what would give a figure that means nothing."""
-    if isinstance(hypotheses, str) or isinstance(references, str):
-        raise UserError("hypotheses and references are lists: one reply, and one list of references, an example")
-    if len(hypotheses) != len(references):
-        raise UserError(
-            f"{len(hypotheses)} replies but {len(references)} lists of references: references[i] is the list of the "
-            "references of reply i"
-        )
-    for i, (hypothesis, refs) in enumerate(zip(hypotheses, references, strict=True)):
-        if not isinstance(hypothesis, str):
-            raise UserError(f"hypotheses[{i}] is {type(hypothesis).__name__}, not a string")
-        if isinstance(refs, str) or not all(isinstance(r, str) for r in refs):
-            raise UserError(f"references[{i}] is not a list of strings")
 
 
 def _one_line(text: str) -> str:

@@ -1,154 +1,362 @@
-"""Scores of a set: the paper's figures with intervals, signatures and counts, and the scores of each reply."""
+"""Scores of a set: figures with intervals, signatures and counts of degenerate input. The object of scores.json."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dialoeval import __version__
 from dialoeval.config import ProtocolConfig, ScoringConfig
-from dialoeval.metrics import mteval_bleu, mteval_nist
-from dialoeval.metrics.corpus import Statistics, statistics
-from dialoeval.metrics.protocol import reference_slots
-from dialoeval.metrics.signature import signatures
+from dialoeval.errors import UserError, nearest
+from dialoeval.metrics import paper, registry
+from dialoeval.metrics.figures import BLEU, DISTINCT, ENTROPY, FIGURES, NIST, PAPER_TABLE, Figure
+from dialoeval.metrics.system_statistics import Statistics, statistics
 from dialoeval.stats import bootstrap_intervals
+from dialoeval.tables import Cell, Table
+from dialoeval.version import __version__
+
+if TYPE_CHECKING:
+    import pandas
 
 SCHEMA = 1
+_FAMILIES = {"nist": NIST[:4], "bleu": BLEU, "entropy": ENTROPY, "distinct": DISTINCT}  # lists in scores.json
+_SINGLE = ("meteor", "avg_len", "nist5")
 
 
 @dataclass(frozen=True)
+class ExtraScore:
+    """A metric beside the paper's.
+
+    Attributes:
+        score: its main figure, or None if it has none.
+        signature: what it was computed with.
+        details: further figures and counts, as JSON values.
+    """
+
+    score: float | None
+    signature: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry under ``extra`` in scores.json."""
+        return {"score": self.score, **self.details, "signature": self.signature}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> ExtraScore:
+        """Read such an entry."""
+        details = {key: item for key, item in value.items() if key not in ("score", "signature")}
+        return cls(value.get("score"), str(value.get("signature", "")), details)
+
+
+@dataclass(frozen=True, repr=False)
 class Scores:
-    """Everything that scores.json holds. Figures that cannot be told (no references, METEOR off) are None."""
+    """Everything that scores.json holds.
+
+    Attributes:
+        n: replies.
+        figures: {flat name: value}; figures that cannot be told (no references, METEOR off) are not there. BLEU, METEOR
+            and distinct-n are fractions.
+        intervals: {flat name: (low, high)} of the 95% bootstrap interval.
+        signatures: {metric: what it was computed with} of the paper's metrics.
+        protocol: which references and which cleaning.
+        counts: how often each kind of degenerate input was met.
+        resamples: of the bootstrap.
+        extra: metrics beside the paper's, by name.
+        settings: protocol and scoring settings of a run, as JSON values; None outside a run.
+        replies_sha256: hash of the file the replies were read from, or None.
+        version: of dialoeval that computed them.
+    """
 
     n: int
     figures: dict[str, float]
     intervals: dict[str, tuple[float, float]]
     signatures: dict[str, str]
-    protocol: dict[str, Any]
+    protocol: ProtocolConfig
     counts: dict[str, int]
     resamples: int
-    extra: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, ExtraScore] = field(default_factory=dict)
+    settings: dict[str, Any] | None = None
+    replies_sha256: str | None = None
+    version: str = __version__
 
     @property
     def signature(self) -> str:
-        """One line for the whole set of figures."""
+        """One line for the whole set of the paper's figures."""
         return self.signatures["nist"]
 
+    def __getitem__(self, name: str) -> float:
+        """Return a figure by its flat name.
+
+        Raises:
+            UserError: there is no such figure, or these scores do not have it.
+        """
+        if name in self.figures:
+            return self.figures[name]
+        if name in FIGURES:
+            raise UserError(f"these scores have no {name}: {self.missing(name)}")
+        raise UserError(f"unknown figure {name!r}{nearest(name, self.figures)} (known: {', '.join(self.figures)})")
+
+    def get(self, name: str) -> float | None:
+        """Return a figure by its flat name, or None if these scores do not have it."""
+        return self.figures.get(name)
+
+    def interval(self, name: str) -> tuple[float, float] | None:
+        """Return (low, high) of a figure's 95% interval, or None if it has none."""
+        return self.intervals.get(name)
+
+    def missing(self, name: str) -> str:
+        """Return why these scores do not have a figure; empty if they do."""
+        if name in self.figures:
+            return ""
+        figure = registry.figure(name)
+        if name not in FIGURES and name not in self.extra:
+            return "not computed"
+        if name == "meteor" and "nist1" in self.figures:
+            return "not computed (scoring.meteor=false)"
+        return "no reply has a reference" if figure.needs_references else "no replies"
+
+    def columns(self) -> tuple[Figure, ...]:
+        """Return the figures that tables show: the paper's, then the main one of each extra metric."""
+        return (*PAPER_TABLE, *(registry.figure(name) for name in self.extra))
+
+    def cell(self, figure: Figure, intervals: bool = True) -> Cell:
+        """Return a figure as a table cell, with its 95% interval, or with the reason why there is none."""
+        interval = self.interval(figure.name) if intervals else None
+        return figure.cell(self.get(figure.name), interval, why=self.missing(figure.name))
+
+    def with_counts(self, **counts: int) -> Scores:
+        """Return these scores with further counts."""
+        return replace(self, counts=self.counts | counts)
+
     def to_json(self) -> dict[str, Any]:
-        """The figures in the layout of scores.json."""
-
-        def several(name: str, orders: int) -> list[float | None]:
-            return [self.figures.get(f"{name}{n}") for n in range(1, orders + 1)]
-
+        """Return the object of scores.json."""
+        families = {name: [self.figures.get(f.name) for f in figures] for name, figures in _FAMILIES.items()}
         return {
             "schema": SCHEMA,
             "n": self.n,
-            "nist": several("nist", 4),
-            "bleu": several("bleu", 4),
+            "nist": families["nist"],
+            "bleu": families["bleu"],
             "meteor": self.figures.get("meteor"),
-            "entropy": several("entropy", 4),
-            "distinct": several("distinct", 2),
-            "avg_len": self.figures["avg_len"],
+            "entropy": families["entropy"],
+            "distinct": families["distinct"],
+            "avg_len": self.figures.get("avg_len"),
             "nist5": self.figures.get("nist5"),
             "signature": self.signature,
             "signatures": self.signatures,
-            "protocol": self.protocol,
+            "protocol": protocol_json(self.protocol),
             "intervals": {name: list(interval) for name, interval in self.intervals.items()},
             "resamples": self.resamples,
             "counts": self.counts,
-            "extra": self.extra,
-            "version": __version__,
+            "extra": {name: score.to_json() for name, score in self.extra.items()},
+            "version": self.version,
+            **({} if self.settings is None else {"settings": self.settings}),
+            **({} if self.replies_sha256 is None else {"replies_sha256": self.replies_sha256}),
         }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Scores:
+        """Read the object of scores.json.
+
+        Raises:
+            UserError: naming the field that is wrong.
+        """
+        if fault := _fault(value):
+            raise UserError(fault)
+        figures = {f.name: x for name, fs in _FAMILIES.items() for f, x in zip(fs, value[name], strict=True)}
+        figures |= {name: value.get(name) for name in _SINGLE}
+        extra = {name: ExtraScore.from_json(entry) for name, entry in value["extra"].items()}
+        for name, score in extra.items():
+            figures[name] = score.score
+            for key, detail in score.details.items():
+                if f"{name}.{key}" in value["intervals"]:
+                    figures[f"{name}.{key}"] = detail
+        ordered = {name: figures.pop(name) for name in FIGURES} | figures
+        return cls(
+            n=value["n"],
+            figures={name: float(x) for name, x in ordered.items() if x is not None},
+            intervals={name: (low, high) for name, (low, high) in value["intervals"].items()},
+            signatures=value["signatures"],
+            protocol=_protocol(value["protocol"]),
+            counts=value["counts"],
+            resamples=value.get("resamples", 0),
+            extra=extra,
+            settings=value.get("settings"),
+            replies_sha256=value.get("replies_sha256"),
+            version=str(value.get("version", "")),
+        )
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return a row a figure: ``value``, ``low``, ``high`` (95% interval), ``signature``; fractions as in JSON."""
+        import pandas
+
+        rows = {
+            name: {
+                "value": value,
+                "low": (self.interval(name) or (None, None))[0],
+                "high": (self.interval(name) or (None, None))[1],
+                "signature": self.signature_of(name),
+            }
+            for name, value in self.figures.items()
+        }
+        return pandas.DataFrame.from_dict(rows, orient="index")
+
+    def signature_of(self, name: str) -> str:
+        """Return the signature of the metric that a figure belongs to."""
+        if name in FIGURES:
+            return self.signatures.get(name.rstrip("12345"), "")
+        entry = self.extra.get(name) or self.extra.get(name.rpartition(".")[0])
+        return entry.signature if entry else ""
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{f.heading} {f.cell(value).figure}" for f, value in self._shown())
+        return f"Scores({self.n} replies, protocol {self.protocol.name}: {shown})"
+
+    def _repr_html_(self) -> str:
+        columns = self.columns()
+        cells = (self.cell(figure) for figure in columns)
+        return Table(("", *(f.heading for f in columns)), ((f"{self.n} replies", *cells),)).to_html()
+
+    def _shown(self) -> Iterator[tuple[Figure, float]]:
+        for figure in self.columns():
+            if figure.name in self.figures:
+                yield figure, self.figures[figure.name]
 
 
 def score(
-    hypotheses: Sequence[str],
-    references: Sequence[Sequence[str]],
-    protocol: ProtocolConfig | None = None,
+    hypotheses: Iterable[str],
+    references: Iterable[Iterable[str]],
+    protocol: ProtocolConfig | str | None = None,
     scoring: ScoringConfig | None = None,
     *,
-    contexts: Sequence[Sequence[str]] | None = None,
+    contexts: Iterable[Iterable[str]] | None = None,
     progress: bool = False,
 ) -> Scores:
-    """Score replies with all of the paper's metrics, and the extra ones that `scoring` names.
+    """Score replies with the paper's metrics, and the extra ones that `scoring` names.
 
     Args:
-        hypotheses: one reply an example; references: `references[i]` is the list of references of reply i.
+        hypotheses: n replies: a list, tuple, generator, numpy array or pandas Series of strings.
+        references: `references[i]` holds the references of reply i; their number may vary, and may be 0.
+        protocol: ``"dstc7"``, ``"reddit6k"`` or ``"none"`` (conf/protocol/), or its settings. None: the text as it is.
+        scoring: which metrics, how many bootstrap resamples; default: all of the paper's, 1,000.
         contexts: the turns before each reply, which some extra metrics look at.
+        progress: show how far slow metrics are, on stderr.
 
     Raises:
-        UserError: the lists do not fit, an unknown metric, or the data of METEOR is missing.
+        UserError: the lists do not fit, an unknown metric or protocol, or what a metric needs is missing.
+
+    >>> scores = score(["i like it"], [["i like it a lot", "me too"]], scoring=ScoringConfig(meteor=False))
+    >>> round(scores["bleu1"], 4), scores.n
+    (0.7165, 1)
     """
     scoring = scoring or ScoringConfig()
-    made = statistics(hypotheses, references, protocol, meteor=scoring.meteor, progress=progress)
-    return score_statistics(made, scoring, hypotheses=hypotheses, references=references, contexts=contexts)
+    stats = statistics(
+        hypotheses,
+        references,
+        protocol_named(protocol) if isinstance(protocol, str) else protocol,
+        meteor=scoring.meteor,
+        extra=scoring.extra,
+        contexts=contexts,
+        progress=progress,
+    )
+    return score_statistics(stats, scoring)
 
 
-def score_statistics(
-    made: Statistics,
-    scoring: ScoringConfig,
-    *,
-    hypotheses: Sequence[str],
-    references: Sequence[Sequence[str]],
-    contexts: Sequence[Sequence[str]] | None = None,
-) -> Scores:
-    """Scores from statistics that are there already.
+def protocol_named(name: str) -> ProtocolConfig:
+    """Return the protocol of conf/protocol/ with that name.
 
-    Extra metrics see the protocol's references, each once, but the text as it was before cleaning.
+    Raises:
+        UserError: there is none, naming the nearest.
     """
-    from dialoeval.metrics.extra import compute
+    from dialoeval.config.compose import group
 
-    slots = [len(refs) for refs in made.texts.references]
-    chosen = [list(dict.fromkeys(reference_slots(refs, made.protocol))) for refs in references]
+    protocol: ProtocolConfig = group("protocol", name)
+    return protocol
+
+
+def score_statistics(stats: Statistics, scoring: ScoringConfig) -> Scores:
+    """Return the scores that follow from statistics: figures, intervals, signatures, counts."""
+    extra = [metric for metric in stats.metrics if metric.name in scoring.extra]
+    own = tuple(metric for metric in stats.metrics if metric not in extra)
     return Scores(
-        n=len(made),
-        figures={name: float(values[0]) for name, values in made.figures().items()},
-        intervals=bootstrap_intervals(made, scoring.resamples, scoring.bootstrap_seed),
-        signatures=signatures(made.protocol, slots, made.meteor is not None),
-        protocol={key: None if value is None else _plain(value) for key, value in asdict(made.protocol).items()},
-        counts=_counts(made, chosen),
+        n=len(stats),
+        figures={name: float(x[0]) for name, x in stats.figures().items() if np.isfinite(x[0])},
+        intervals=bootstrap_intervals(stats, scoring.resamples, scoring.bootstrap_seed),
+        signatures=paper.signatures(own, stats.corpus),
+        protocol=stats.corpus.protocol,
+        counts=_counts(stats),
         resamples=scoring.resamples,
-        extra={name: compute(name, hypotheses, chosen, contexts) for name in scoring.extra},
+        extra={m.name: ExtraScore.from_json(registry.result(m, stats.corpus, stats.parts[m.name])) for m in extra},
     )
 
 
-def segments(made: Statistics, ids: Sequence[str]) -> list[dict[str, Any]]:
-    """One row a reply: NIST-5 and BLEU-4 as mteval prints for a segment, METEOR, and its length in words.
-
-    Scores that need a reference are None where there is none.
-    """
-    columns: dict[str, Any] = {
-        "nist": mteval_nist.figures(made.nist)[:, 4],
-        "bleu": mteval_bleu.figures(made.bleu)[:, 3],
-    }
-    if made.meteor is not None:
-        from dialoeval.metrics.meteor15 import segments as meteor_segments
-
-        columns["meteor"] = meteor_segments(made.meteor)
-    rows = []
-    for i, name in enumerate(ids):
-        row: dict[str, Any] = {"id": name}
-        row |= {key: float(values[i]) if made.judged[i] else None for key, values in columns.items()}
-        row["length"] = int(made.diversity.orders[0].totals[i])
-        rows.append(row)
-    return rows
-
-
-def _counts(made: Statistics, references: Sequence[Sequence[str]]) -> dict[str, int]:
+def _counts(stats: Statistics) -> dict[str, int]:
     """How many inputs were degenerate: nothing of them is dropped silently."""
-    words = made.diversity.orders[0].totals
-    raw_empty = sum(not reference.strip() for refs in references for reference in refs)
+    corpus = stats.corpus
+    lengths = [len(words) for words in corpus.words]
     return {
-        "empty_replies": int(np.sum(words == 0)),
-        "one_word_replies": int(np.sum(words == 1)),
-        "replies_without_references": int(np.sum(~made.judged)),
-        "empty_references": raw_empty,
-        "references_empty_after_cleaning": sum(not r.split() for refs in made.texts.references for r in set(refs)),
+        "empty_replies": lengths.count(0),
+        "one_word_replies": lengths.count(1),
+        "replies_without_references": int(np.sum(~corpus.judged)),
+        "empty_references": sum(not reference.strip() for refs in corpus.references for reference in refs),
+        "references_empty_after_cleaning": sum(
+            not reference.split() for refs in corpus.texts.references for reference in set(refs)
+        ),
     }
 
 
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, int | float | str) and type(value) in (int, float, str, bool) else str(value)
+def protocol_json(protocol: ProtocolConfig) -> dict[str, Any]:
+    """Return a protocol's settings as JSON values: enumerations as their text."""
+    return {key: x if x is None or type(x) in (bool, int, float) else str(x) for key, x in asdict(protocol).items()}
+
+
+def _protocol(value: Any) -> ProtocolConfig:
+    from dialoeval.config.schema import Clean
+
+    try:
+        return ProtocolConfig(**{**value, "clean": Clean(value.get("clean", "none"))})
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UserError('field "protocol" is not one that this version knows') from error
+
+
+def _fault(scores: Any) -> str | None:
+    """What is wrong with the object of scores.json, or None."""
+    if not isinstance(scores, dict):
+        return f"expected a JSON object, found {type(scores).__name__}"
+    if not _is_whole(scores.get("n")):
+        return 'field "n" must be a whole number'
+    for name, figures in _FAMILIES.items():
+        values = scores.get(name)
+        if not isinstance(values, list) or len(values) != len(figures):
+            return f'field "{name}" must be a list of {len(figures)} numbers'
+        if not all(x is None or _is_number(x) for x in values):
+            return f'field "{name}" must be a list of {len(figures)} numbers'
+    for name in _SINGLE:
+        if not (scores.get(name) is None or _is_number(scores[name])):
+            return f'field "{name}" must be a number or null'
+    for name in ("intervals", "counts", "signatures", "extra"):
+        if not isinstance(scores.get(name), dict):
+            return f'field "{name}" must be an object'
+    for name, interval in scores["intervals"].items():
+        if not (isinstance(interval, list) and len(interval) == 2 and all(map(_is_number, interval))):
+            return f'field "intervals.{name}" must be two numbers'
+    for name, entry in scores["extra"].items():
+        if not isinstance(entry, dict) or not (entry.get("score") is None or _is_number(entry["score"])):
+            return f'field "extra.{name}" must be an object with a score'
+    if not all(_is_whole(count) for count in scores["counts"].values()):
+        return 'field "counts" must hold whole numbers'
+    if not all(isinstance(text, str) for text in scores["signatures"].values()) or "nist" not in scores["signatures"]:
+        return 'field "signatures" must hold texts, that of "nist" among them'
+    return None if isinstance(scores.get("signature"), str) else 'field "signature" must be a text'
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+__all__: Sequence[str] = ("ExtraScore", "Scores", "protocol_json", "protocol_named", "score", "score_statistics")

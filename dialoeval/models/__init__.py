@@ -1,1 +1,33 @@
 """Loading models: embedded ones, local folders, hub names, state-dict files."""
+
+from dialoeval.models.fingerprint import ModelIdentity
+from dialoeval.models.loading import (
+    EMBEDDED,
+    LoadedModel,
+    ModelDescription,
+    choose_device,
+    describe_model,
+    load_causal_lm,
+    load_classifier,
+    load_encoder,
+    load_for_training,
+    load_model,
+    load_tokenizer,
+    resolve,
+)
+
+__all__ = [
+    "EMBEDDED",
+    "LoadedModel",
+    "ModelDescription",
+    "ModelIdentity",
+    "choose_device",
+    "describe_model",
+    "load_causal_lm",
+    "load_classifier",
+    "load_encoder",
+    "load_for_training",
+    "load_model",
+    "load_tokenizer",
+    "resolve",
+]

@@ -8,12 +8,13 @@ import os
 import socket
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from dialoeval.errors import UserError
+from dialoeval.errors import UserError, chain, first_line
 
-_NO_HUB = "models that need no hub: tiny, smollm2 (dialoeval fetch smollm2), or a folder (model.path=FOLDER)"
+_WITHOUT_HUB = "these work without the hub: tiny, smollm2 (dialoeval fetch smollm2), or the path of a folder"
 
 
 @lru_cache(maxsize=1)
@@ -28,9 +29,9 @@ def hub_answers() -> bool:
         return False
     if getproxies().keys() & {"https", "all"}:
         return True
-    place = urlsplit(ENDPOINT)
+    endpoint = urlsplit(ENDPOINT)
     try:
-        socket.getaddrinfo(place.hostname, place.port or 443)
+        socket.getaddrinfo(endpoint.hostname, endpoint.port or 443)
     except OSError:
         return False
     return True
@@ -38,26 +39,27 @@ def hub_answers() -> bool:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """No loading bars, hints or retry notices of transformers and huggingface_hub: a run has its own progress."""
-    import transformers.utils.logging as hf
+    """Silence loading bars, hints and retry notices of transformers and huggingface_hub: a run has its own progress."""
+    import transformers.utils.logging
 
+    reports: Any = transformers.utils.logging  # parts of it have no types
     hub = logging.getLogger("huggingface_hub")
-    level, hub_level, bars = hf.get_verbosity(), hub.level, hf.is_progress_bar_enabled()
-    hf.set_verbosity_error()
+    level, hub_level, bars = reports.get_verbosity(), hub.level, reports.is_progress_bar_enabled()
+    reports.set_verbosity_error()
     hub.setLevel(logging.ERROR)
-    hf.disable_progress_bar()
+    reports.disable_progress_bar()
     try:
         yield
     finally:
-        hf.set_verbosity(level)
+        reports.set_verbosity(level)
         hub.setLevel(hub_level)
         if bars:
-            hf.enable_progress_bar()
+            reports.enable_progress_bar()
 
 
 @contextlib.contextmanager
 def explained(path: str, place: str) -> Iterator[None]:
-    """Turn what can go wrong with a model into one sentence that says what to do.
+    """Turn what can go wrong with a model into a `UserError` that says what to do.
 
     Args:
         path: the model as the user named it.
@@ -87,10 +89,10 @@ def _sentence(path: str, place: str, error: Exception) -> str | None:
         RevisionNotFoundError,
     )
 
-    chain = _chain(error)
+    links = chain(error)
 
     def among(*kinds: type) -> bool:
-        return any(isinstance(link, kinds) for link in chain)
+        return any(isinstance(link, kinds) for link in links)
 
     if isinstance(error, MemoryError) or "out of memory" in str(error):
         return None
@@ -101,11 +103,11 @@ def _sentence(path: str, place: str, error: Exception) -> str | None:
     if among(RevisionNotFoundError):
         return f"{path} has no such revision on the hub: check model.revision"
     if among(RepositoryNotFoundError):
-        return f"the hub has no model {path}, or it is private (then set HF_TOKEN); check model.path"
+        return f"the hub has no model {path}, or it is private (then set HF_TOKEN); check the name"
     if among(HFValidationError):
         return f"{path} is neither a folder here nor a name that the hub could have"
     refusal = next(
-        (link for link in chain if isinstance(link, HfHubHTTPError) and not isinstance(link, RemoteEntryNotFoundError)),
+        (link for link in links if isinstance(link, HfHubHTTPError) and not isinstance(link, RemoteEntryNotFoundError)),
         None,
     )
     if refusal is not None:
@@ -115,23 +117,11 @@ def _sentence(path: str, place: str, error: Exception) -> str | None:
     if among(RemoteEntryNotFoundError):
         return f"{path} is not a model that can be loaded: {first_line(error)}"
     if among(LocalEntryNotFoundError, ConnectionError) or any(
-        type(link).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2") for link in chain
+        type(link).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2") for link in links
     ):
-        return f"cannot load the model {path}: it is not on this machine, and the hub cannot be reached. {_NO_HUB}"
+        return f"cannot load the model {path}: it is not on this machine, and the hub cannot be reached. {_WITHOUT_HUB}"
     if isinstance(error, OSError | ValueError | KeyError | RuntimeError | ImportError) or type(error).__module__.split(
         "."
     )[0] in ("safetensors", "huggingface_hub", "tokenizers", "safetensors_rust"):
         return f"{path} is not a model that can be loaded: {first_line(error)}"
     return None
-
-
-def _chain(error: BaseException | None) -> list[BaseException]:
-    chain: list[BaseException] = []
-    while error is not None and error not in chain:
-        chain.append(error)
-        error = error.__cause__ or error.__context__
-    return chain
-
-
-def first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]

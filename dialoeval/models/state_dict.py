@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dialoeval.errors import UserError
-from dialoeval.models.hub import first_line
+from dialoeval.errors import UserError, first_line
 
 
 def load_release_weights(model: Any, path: str) -> None:
@@ -35,33 +34,33 @@ def load_release_weights(model: Any, path: str) -> None:
         isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()
     ):
         raise UserError(f"{path} is not a state dict: expected a dictionary of tensors")
-    ours = model.state_dict()
-    renamed = {_release_name(name, ours): tensor for name, tensor in state.items()}
+    own = model.state_dict()
+    renamed = {_release_name(name, own): tensor for name, tensor in state.items()}
     renamed = {name: tensor for name, tensor in renamed.items() if not name.endswith((".attn.bias", ".masked_bias"))}
-    unknown = sorted(set(renamed) - set(ours))
+    unknown = sorted(set(renamed) - set(own))
     tied = "lm_head.weight" if model.config.tie_word_embeddings else None
-    missing = sorted(set(ours) - set(renamed) - {tied})
+    missing = sorted(set(own) - set(renamed) - {tied})
     if unknown or missing:
-        what = f"does not know {unknown[0]!r}" if unknown else f"misses {missing[0]!r}"
+        difference = f"does not know {unknown[0]!r}" if unknown else f"misses {missing[0]!r}"
         raise UserError(
-            f"{path} does not fit the model: it {what} ({len(unknown)} unknown, {len(missing)} missing names)"
+            f"{path} does not fit the model: it {difference} ({len(unknown)} unknown, {len(missing)} missing names)"
         )
     for name, tensor in renamed.items():
-        if tensor.shape != ours[name].shape:
+        if tensor.shape != own[name].shape:
             raise UserError(
-                f"{path} does not fit the model: {name} is {tuple(tensor.shape)}, the model's {tuple(ours[name].shape)}"
+                f"{path} does not fit the model: {name} is {tuple(tensor.shape)}, the model's {tuple(own[name].shape)}"
             )
     head, embedding = (renamed.get(name) for name in ("lm_head.weight", "transformer.wte.weight"))
     if tied and head is not None and embedding is not None and not torch.equal(head, embedding):
         raise UserError(f"{path} does not fit the model: its output head is not its token embedding, as the model's is")
-    model.load_state_dict({name: tensor.to(ours[name].dtype) for name, tensor in renamed.items()}, strict=False)
+    model.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in renamed.items()}, strict=False)
 
 
-def _release_name(name: str, ours: dict[str, Any]) -> str:
+def _release_name(name: str, own: dict[str, Any]) -> str:
     """transformers' name of a weight: without the prefixes of data-parallel training, with that of the body."""
     name = name.removeprefix("module.")
-    if name not in ours:
+    if name not in own:
         name = name.removeprefix("model.")
     if name == "lm_head.decoder.weight":
         return "lm_head.weight"
-    return name if name in ours or f"transformer.{name}" not in ours else f"transformer.{name}"
+    return name if name in own or f"transformer.{name}" not in own else f"transformer.{name}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dialoeval.metrics.corpus import Statistics
+from dialoeval.metrics.system_statistics import Statistics
 from dialoeval.runs.reader import LoadedRun
 
 PRIOR_WORDS = 500.0  # strength of the prior of `telling_ngrams`, in n-grams
@@ -119,10 +119,12 @@ def extremes(a: LoadedRun, b: LoadedRun, metric: str, most: int = 5) -> list[Ext
 
     Empty where the segment scores are not there. Equal differences keep the dataset's order.
     """
-    differences = []
-    for i, (left, right) in enumerate(zip(a.segments, b.segments, strict=True)):
-        if left[metric] is not None and right[metric] is not None and left[metric] != right[metric]:
-            differences.append((right[metric] - left[metric], i))
+    scores = zip(a.segments.get(metric, ()), b.segments.get(metric, ()), strict=False)
+    differences = [
+        (right - left, i)
+        for i, (left, right) in enumerate(scores)
+        if left is not None and right is not None and left != right
+    ]
     gains = sorted((pair for pair in differences if pair[0] > 0), key=lambda pair: (-pair[0], pair[1]))[:most]
     losses = sorted(pair for pair in differences if pair[0] < 0)[:most]
     return [

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dialoeval.config import ProtocolConfig
 from dialoeval.errors import UserError, nearest
-from dialoeval.metrics.figures import FIGURES
+from dialoeval.metrics import registry
+from dialoeval.metrics.figures import FIGURES, PAPER_TABLE
+from dialoeval.metrics.system_statistics import Statistics, statistics
 from dialoeval.reports.analysis import (
     Bucket,
     Extreme,
@@ -20,11 +21,10 @@ from dialoeval.reports.analysis import (
     repeated_share,
     telling_ngrams,
 )
-from dialoeval.runs.reader import SEGMENT_FIGURES, LoadedRun, check_comparable, short_names
+from dialoeval.runs.reader import LoadedRun, check_comparable, reply_scores, short_names
 from dialoeval.stats import PairedResult, adjust, approximate_randomization, paired_bootstrap
-from dialoeval.tables import PAPER_COLUMNS
 
-COMPARED = tuple(column.name for column in PAPER_COLUMNS)
+COMPARED = tuple(figure.name for figure in PAPER_TABLE)
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,14 @@ class Settings:
     """How runs are compared.
 
     Attributes:
-        metrics: flat names of the figures to test; the correction counts these.
+        metrics: flat names of the figures to test, which are what the correction counts; empty: the paper's, and the
+            extra metrics that all runs were scored with.
         resamples: of the paired bootstrap; trials: of approximate randomization.
         correction: "holm", "bh" or "none".
         all_pairs: every pair of runs instead of each with the first.
     """
 
-    metrics: tuple[str, ...] = COMPARED
+    metrics: tuple[str, ...] = ()
     resamples: int = 1000
     trials: int = 1000
     seed: int = 12345
@@ -79,7 +80,14 @@ class Settings:
             raise UserError("--seed must be 0 or more")
         for name in self.metrics:
             if name not in FIGURES:
-                raise UserError(f"unknown figure {name!r}{nearest(name, FIGURES)} (known: {', '.join(FIGURES)})")
+                try:
+                    registry.metric_of(name)
+                except UserError as error:
+                    known = ", ".join(FIGURES)
+                    raise UserError(
+                        f"unknown figure {name!r}{nearest(name, FIGURES)} (known: {known}, and those of the extra "
+                        f"metrics; {error})"
+                    ) from error
 
 
 def compare(runs: Sequence[LoadedRun], settings: Settings | None = None, *, progress: bool = False) -> list[Comparison]:
@@ -88,8 +96,6 @@ def compare(runs: Sequence[LoadedRun], settings: Settings | None = None, *, prog
     Raises:
         UserError: fewer than two runs, one run twice, runs that cannot be compared, or wrong settings.
     """
-    from dialoeval.metrics import statistics
-
     settings = settings or Settings()
     settings.check()
     if len(runs) < 2:
@@ -98,58 +104,70 @@ def compare(runs: Sequence[LoadedRun], settings: Settings | None = None, *, prog
     if twice:
         raise UserError(f"{twice[0]} is given twice")
     check_comparable(runs)
-    protocol = _protocol(runs[0])
-    meteor = "meteor" in settings.metrics and all(run.scores["meteor"] is not None for run in runs)
-    made = [statistics(run.replies, run.references, protocol, meteor=meteor, progress=progress) for run in runs]
+    tested = settings.metrics or (*COMPARED, *_common_extra(runs))
+    stats = _statistics(runs, tested, progress)
     names = short_names(runs)
     pairs = [(i, j) for i, j in itertools.combinations(range(len(runs)), 2) if settings.all_pairs or i == 0]
     tests = {
         (i, j): (
-            paired_bootstrap(made[i], made[j], settings.resamples, settings.seed),
-            approximate_randomization(made[i], made[j], settings.trials, settings.seed),
+            paired_bootstrap(stats[i], stats[j], settings.resamples, settings.seed),
+            approximate_randomization(stats[i], stats[j], settings.trials, settings.seed),
         )
         for i, j in pairs
     }
     family = {
         (pair, name): randomization[name].p_value
         for pair, (_, randomization) in tests.items()
-        for name in settings.metrics
-        if name in randomization
+        for name in tested
+        if name in randomization and name in tests[pair][0]
     }
     adjusted = adjust(family, settings.correction)
     result = []
     for pair in pairs:
         i, j = pair
-        kept = [name for name in settings.metrics if (pair, name) in family]
+        names_tested = [name for name in tested if (pair, name) in family]
         bootstrap, randomization = tests[pair]
         result.append(
             Comparison(
                 a=runs[i],
                 b=runs[j],
                 names=(names[i], names[j]),
-                bootstrap={name: bootstrap[name] for name in kept},
-                randomization={name: randomization[name] for name in kept},
-                adjusted={name: adjusted[pair, name] for name in kept},
-                **_why(runs[i], runs[j], made[i], made[j]),
+                bootstrap={name: bootstrap[name] for name in names_tested},
+                randomization={name: randomization[name] for name in names_tested},
+                adjusted={name: adjusted[pair, name] for name in names_tested},
+                **_why(runs[i], runs[j], stats[i], stats[j]),
             )
         )
     return result
 
 
-def _protocol(run: LoadedRun) -> ProtocolConfig:
-    try:
-        return ProtocolConfig(**run.scores["protocol"])
-    except (KeyError, TypeError) as error:
-        raise UserError(
-            f"{run.path / 'scores.json'}: the protocol is not one this version knows: run it again"
-        ) from error
+def _common_extra(runs: Sequence[LoadedRun]) -> list[str]:
+    return [name for name in runs[0].scores.extra if all(name in run.scores.extra for run in runs)]
 
 
-def _why(a: LoadedRun, b: LoadedRun, ours: Any, theirs: Any) -> dict[str, Any]:
+def _statistics(runs: Sequence[LoadedRun], figures: Sequence[str], progress: bool) -> list[Statistics]:
+    """The statistics of each run for the metrics that the figures belong to."""
+    meteor = "meteor" in figures and all("meteor" in run.scores.figures for run in runs)
+    extra = list(dict.fromkeys(registry.metric_of(name) for name in figures if name not in FIGURES))
+    return [
+        statistics(
+            run.replies,
+            run.references,
+            run.scores.protocol,
+            meteor=meteor,
+            extra=extra,
+            contexts=run.contexts,
+            progress=progress,
+        )
+        for run in runs
+    ]
+
+
+def _why(a: LoadedRun, b: LoadedRun, ours: Statistics, theirs: Statistics) -> dict[str, Any]:
     # by the mean of both replies' lengths: cutting by one run's own would favour the other (regression to the mean)
     lengths = [(len(x.split()) + len(y.split())) / 2 for x, y in zip(a.replies, b.replies, strict=True)]
     words = [sum(len(turn.split()) for turn in context) for context in a.contexts]
-    texts = (ours.texts.hypotheses, theirs.texts.hypotheses)
+    texts = (ours.corpus.texts.hypotheses, theirs.corpus.texts.hypotheses)
     return {
         "identical": sum(x == y for x, y in zip(a.replies, b.replies, strict=True)),
         "repeated": (repeated_share(a.replies), repeated_share(b.replies)),
@@ -160,5 +178,5 @@ def _why(a: LoadedRun, b: LoadedRun, ours: Any, theirs: Any) -> dict[str, Any]:
             "words in the reply, mean of both": buckets(ours, theirs, lengths),
         },
         "ngrams": {f"{n}-grams": telling_ngrams(*texts, n) for n in (1, 2, 3)},
-        "extremes": {metric: extremes(a, b, metric) for metric in SEGMENT_FIGURES},
+        "extremes": {name: extremes(a, b, name) for name in reply_scores([a, b])},
     }

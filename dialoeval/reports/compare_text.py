@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from dialoeval.metrics.registry import figure, reply_figure
 from dialoeval.reports.analysis import Bucket, Extreme
-from dialoeval.reports.compare import Comparison, Settings
-from dialoeval.tables import Cell, Table, column
+from dialoeval.reports.compare import COMPARED, Comparison, Settings
+from dialoeval.tables import Cell, Table
 
 LEVEL = 0.05
 BUCKET_FIGURES = ("nist4", "bleu2", "meteor", "distinct2", "avg_len")
@@ -21,7 +22,7 @@ def to_json(comparisons: Sequence[Comparison], settings: Settings) -> dict[str, 
     """All of it as plain values; figures are fractions, as in scores.json."""
     return {
         "schema": 1,
-        "settings": asdict(settings) | {"metrics": list(settings.metrics)},
+        "settings": asdict(settings) | {"metrics": _tested(comparisons, settings)},
         "comparisons": [
             {
                 "a": {"run": c.a.name, "name": c.names[0]},
@@ -51,13 +52,18 @@ def to_json(comparisons: Sequence[Comparison], settings: Settings) -> dict[str, 
     }
 
 
+def _tested(comparisons: Sequence[Comparison], settings: Settings) -> list[str]:
+    names = (name for c in comparisons for name in c.bootstrap)
+    return list(settings.metrics or dict.fromkeys((*COMPARED, *names)))
+
+
 def verdict(c: Comparison) -> str:
     """One sentence: on which figures the second run is higher, lower, or not told apart from the first."""
     sides: dict[str, list[str]] = {"higher": [], "lower": [], "not told apart": []}
     for name, result in c.bootstrap.items():
         told = c.adjusted[name] <= LEVEL
         side = "not told apart" if not told else "higher" if result.difference > 0 else "lower"
-        sides[side].append(column(name).heading)
+        sides[side].append(figure(name).heading)
     parts = [f"{side} on {', '.join(names)}" for side, names in sides.items() if names]
     return f"B against A: {'; '.join(parts)} (adjusted p at most {LEVEL:g}: told apart)." if parts else ""
 
@@ -66,12 +72,12 @@ def figures_table(c: Comparison) -> Table:
     """One row a figure: both values, the difference with its interval, the p-values."""
     rows = []
     for name, result in c.bootstrap.items():
-        of = column(name)
-        difference = of.cell(result.difference, signed=True)
-        low, high = (of.cell(edge, signed=True).figure for edge in (result.low, result.high))
+        column = figure(name)
+        difference = column.cell(result.difference, signed=True)
+        low, high = (column.cell(edge, signed=True).figure for edge in (result.low, result.high))
         p_values = (result.p_value, c.randomization[name].p_value, c.adjusted[name])
-        values = (of.cell(result.a), of.cell(result.b), difference)
-        rows.append((of.heading, *values, f"[{low}, {high}]", *map(p_text, p_values)))
+        values = (column.cell(result.a), column.cell(result.b), difference)
+        rows.append((column.heading, *values, f"[{low}, {high}]", *map(p_text, p_values)))
     headings = ("Figure", "A", "B", "B - A", "95% interval", "p (bootstrap)", "p (randomization)", "p (adjusted)")
     return Table(headings, tuple(rows))
 
@@ -86,10 +92,10 @@ def buckets_table(what: str, rows: Sequence[Bucket]) -> Table:
     names = [name for name in BUCKET_FIGURES if all(name in row.a and name in row.b for row in rows)]
     headings = [what.capitalize(), "Examples"]
     for name in names:
-        headings += [f"{column(name).heading} A", f"{column(name).heading} B"]
+        headings += [f"{figure(name).heading} A", f"{figure(name).heading} B"]
     lines = []
     for row in rows:
-        pairs = [column(name).cell(side[name]) for name in names for side in (row.a, row.b)]
+        pairs = [figure(name).cell(side[name]) for name in names for side in (row.a, row.b)]
         lines.append((row.label, str(row.examples), *pairs))
     return Table(tuple(headings), tuple(lines))
 
@@ -156,7 +162,7 @@ def _one(c: Comparison) -> str:
             parts += [f"## {what.capitalize()} that one says more\n", ngrams_table(c, what).to_markdown()]
     for metric, rows in c.extremes.items():
         if rows:
-            parts += [f"## Replies that differ most by {column_name(metric)}\n", "\n".join(map(_extreme, rows))]
+            parts += [f"## Replies that differ most by {segment_heading(metric)}\n", "\n".join(map(_extreme, rows))]
     return "\n".join(parts)
 
 
@@ -169,9 +175,9 @@ def summary(c: Comparison) -> str:
     )
 
 
-def column_name(metric: str) -> str:
-    """A segment score's name in headings."""
-    return {"nist": "NIST-5", "bleu": "BLEU-4", "meteor": "METEOR"}[metric]
+def segment_heading(name: str) -> str:
+    """Return the heading of a score of single replies."""
+    return reply_figure(name).heading
 
 
 def shortened(text: str, most: int = MOST_WORDS) -> str:

@@ -14,16 +14,18 @@ from typing import Any
 
 from markupsafe import Markup
 
-from dialoeval import __version__
 from dialoeval.errors import UserError
 from dialoeval.files import write_text
+from dialoeval.metrics.registry import reply_figure
+from dialoeval.metrics.score_tables import score_table
 from dialoeval.reports import compare_text as text
 from dialoeval.reports.compare import Comparison, Settings
 from dialoeval.reports.paper import PAPER, table_of
 from dialoeval.reports.plots import colour, diversity_scatter, interval_strips, length_plot, setting_plots
 from dialoeval.runs.folder import RunFolder
-from dialoeval.runs.reader import SEGMENT_FIGURES, LoadedRun, flat, load_run, short_names
-from dialoeval.tables import Table, paper_table
+from dialoeval.runs.reader import LoadedRun, flat, load_run, reply_scores, short_names
+from dialoeval.tables import Table
+from dialoeval.version import __version__
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
@@ -99,7 +101,7 @@ def _encodable(text: str) -> str:
 
 def _scores_table(runs: Sequence[LoadedRun]) -> Table:
     names = short_names(runs)
-    return paper_table([(name, run.scores) for name, run in zip(names, runs, strict=True)], intervals=True)
+    return score_table([(name, run.scores) for name, run in zip(names, runs, strict=True)], intervals=True)
 
 
 def _report(runs: list[LoadedRun], table: Table, title: str | None) -> dict[str, Any]:
@@ -122,7 +124,7 @@ def _report(runs: list[LoadedRun], table: Table, title: str | None) -> dict[str,
         "plots": [plot for plot in plots if plot],
         "settings": _matrix([_shown_settings(run.config) for run in runs]),
         "environment": _matrix([flat(run.environment) for run in runs]),
-        "signatures": [(name, run.scores["signatures"]) for name, run in zip(names, runs, strict=True)],
+        "signatures": [(name, run.scores.signatures) for name, run in zip(names, runs, strict=True)],
         "folders": [(name, run.name) for name, run in zip(names, runs, strict=True)],
         "counts": _counts(names, runs),
         "data": Markup(embedded(names, runs)),
@@ -135,7 +137,7 @@ def _report(runs: list[LoadedRun], table: Table, title: str | None) -> dict[str,
 def _meta(runs: Sequence[LoadedRun]) -> str:
     """On which data and under which protocol the page is."""
     sizes = _several([f"{len(run.ids):,}" for run in runs])
-    protocols = _several([(run.scores.get("protocol") or {}).get("name") for run in runs])
+    protocols = _several([run.scores.protocol.name for run in runs])
     return f"{_several(_dataset_names(runs))}, {sizes} examples, protocol {protocols}"
 
 
@@ -154,10 +156,9 @@ def _exports(table: Table) -> dict[str, str]:
 def _extra(names: Sequence[str], runs: Sequence[LoadedRun]) -> list[tuple[str, str, str, str]]:
     """(run, metric, score, signature) of the metrics beyond the paper's."""
     return [
-        (name, metric, _number(result.get("score")), str(result.get("signature", "")))
+        (name, metric, _number(result.score), result.signature)
         for name, run in zip(names, runs, strict=True)
-        for metric, result in run.scores["extra"].items()
-        if isinstance(result, dict)
+        for metric, result in run.scores.extra.items()
     ]
 
 
@@ -169,7 +170,7 @@ def _counts(names: Sequence[str], runs: Sequence[LoadedRun]) -> list[tuple[str, 
     """Degenerate input of each run in words, where there was any."""
     found = []
     for name, run in zip(names, runs, strict=True):
-        parts = [f"{count:,} {key.replace('_', ' ')}" for key, count in run.scores["counts"].items() if count]
+        parts = [f"{count:,} {key.replace('_', ' ')}" for key, count in run.scores.counts.items() if count]
         if parts:
             found.append((name, ", ".join(parts)))
     return found
@@ -179,7 +180,7 @@ def _paper(runs: Sequence[LoadedRun]) -> dict[str, Any]:
     """The paper's rows of the runs' own test set, or else of the Reddit one, marked as other data."""
     kinds = {run.config["dataset"].get("kind") for run in runs}
     kind = kinds.pop() if len(kinds) == 1 else None
-    protocols = {(run.scores.get("protocol") or {}).get("name") for run in runs}
+    protocols = {run.scores.protocol.name for run in runs}
     name = kind if kind in PAPER else "reddit6k"
     title, table = table_of(name)
     return {"title": title, "table": Markup(table.to_html()), "same_data": kind == name and protocols == {name}}
@@ -216,15 +217,16 @@ def _comparison_section(c: Comparison) -> dict[str, Any]:
         "commonest": Markup(text.commonest_table(c).to_html()) if any(c.commonest) else None,
         "buckets": buckets,
         "ngrams": [(what, Markup(text.ngrams_table(c, what).to_html())) for what, rows in c.ngrams.items() if rows],
-        "extremes": [(text.column_name(metric), rows) for metric, rows in c.extremes.items() if rows],
+        "extremes": [(text.segment_heading(metric), rows) for metric, rows in c.extremes.items() if rows],
     }
 
 
 def embedded(names: Sequence[str], runs: Sequence[LoadedRun]) -> str:
     """The replies as compact JSON for the page's script, safe inside a script element.
 
-    ``{"runs": names, "datasets": names, "examples": [[id, context, references, dataset], ...], "replies": [run][i]}``
-    with null or ``[text, meteor, nist, bleu, words, cut]`` as a reply. One id on different data is two examples.
+    ``{"runs": names, "datasets": names, "scores": [[heading, decimals], ...], "examples": [[id, context, references,
+    dataset], ...], "replies": [run][i]}`` with null or ``[text, cut, words, score...]`` as a reply. One id on different
+    data is two examples.
     """
     places: dict[tuple[str, str], int] = {}
     datasets = {run.dataset: i for i, run in reversed(list(enumerate(runs)))}
@@ -235,16 +237,18 @@ def embedded(names: Sequence[str], runs: Sequence[LoadedRun]) -> str:
             if (run.dataset, name) not in places:
                 places[run.dataset, name] = len(examples)
                 examples.append([name, run.contexts[i], run.references[i], known.index(run.dataset)])
+    score_names = reply_scores(runs)
     columns = []
     for run in runs:
         replies: list[Any] = [None] * len(examples)
-        for i, name in enumerate(run.ids):
-            scores = [_rounded(run.segments[i][figure]) for figure in SEGMENT_FIGURES]
+        for i, example_id in enumerate(run.ids):
+            scores = [_rounded(run.segments[name][i]) if name in run.segments else None for name in score_names]
             words = len(run.replies[i].split())
-            replies[places[run.dataset, name]] = [run.replies[i], *scores, words, int(run.finish[i] == "length")]
+            replies[places[run.dataset, example_id]] = [run.replies[i], int(run.finish[i] == "length"), words, *scores]
         columns.append(replies)
     labels = _dataset_names([runs[datasets[key]] for key in known])
-    values = {"runs": names, "datasets": labels, "examples": examples, "replies": columns}
+    scores = [[figure.heading, 2 if figure.name == "nist" else 3] for figure in map(reply_figure, score_names)]
+    values = {"runs": names, "datasets": labels, "scores": scores, "examples": examples, "replies": columns}
     compact = json.dumps(values, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return compact.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

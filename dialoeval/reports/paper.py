@@ -6,9 +6,10 @@ from functools import lru_cache
 from typing import Any
 
 from dialoeval.files import read_json
+from dialoeval.metrics.figures import PAPER_TABLE, Figure
 from dialoeval.paths import assets_dir
 from dialoeval.stats import exact_interval, sign_test
-from dialoeval.tables import PAPER_COLUMNS, Cell, Column, Table
+from dialoeval.tables import Cell, Table
 
 PAPER = ("dstc7", "reddit6k")
 
@@ -19,17 +20,17 @@ def published() -> dict[str, Any]:
     return read_json(assets_dir() / "paper" / "tables.json")
 
 
-def printed_cell(value: float | None, column: Column, why: str = "not published") -> Cell:
+def printed_cell(value: float | None, figure: Figure, why: str = "not published") -> Cell:
     """A figure that is already in the unit the paper prints (percent where it has percent)."""
-    return Cell(value, column.decimals, column.suffix, why=why)
+    return Cell(value, figure.decimals, figure.unit_suffix, why=why)
 
 
 def table_of(name: str) -> tuple[str, Table]:
     """(title, rows as published) of the paper's table `name`, one of `PAPER`."""
     entry = published()["tables"][name]
-    headings = ("System", *(column.heading for column in PAPER_COLUMNS))
+    headings = ("System", *(column.heading for column in PAPER_TABLE))
     rows = tuple(
-        (system, *(printed_cell(figures.get(column.name), column) for column in PAPER_COLUMNS))
+        (system, *(printed_cell(figures.get(column.name), column) for column in PAPER_TABLE))
         for system, figures in entry["rows"].items()
     )
     return entry["title"], Table(headings, rows)

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from dialoeval.metrics.figures import FIGURES, Figure
+from dialoeval.metrics.score_tables import columns, score_cell
 from dialoeval.runs.reader import LoadedRun, flat
-from dialoeval.tables import PAPER_COLUMNS, Cell, Column, column, score_cell
+from dialoeval.tables import Cell
 
 COLOURS = 10
 SETTING_FIGURES = ("nist4", "bleu4", "meteor", "entropy4", "distinct2", "avg_len")
@@ -56,12 +58,12 @@ def setting_plots(names: Sequence[str], runs: Sequence[LoadedRun]) -> list[Plot]
     for knob, lines in _series(runs).items():
         values = sorted({x for line in lines for x, _ in line})
         for name in SETTING_FIGURES:
-            of = column(name)
-            drawn = [[(values.index(x), score_cell(runs[i].scores, of), i) for x, i in line] for line in lines]
+            figure = FIGURES[name]
+            drawn = [[(values.index(x), score_cell(runs[i].scores, figure), i) for x, i in line] for line in lines]
             drawn = [[point for point in line if point[1].value is not None] for line in drawn]
             if any(drawn):
-                svg = _setting_panel(drawn, [f"{v:g}" for v in values], knob, of, names)
-                plots.append(Plot(f"{of.heading} by {knob.replace('_', ' ')}", "", svg))
+                svg = _setting_panel(drawn, [f"{v:g}" for v in values], knob, figure, names)
+                plots.append(Plot(f"{figure.heading} by {knob.replace('_', ' ')}", "", svg))
     return plots
 
 
@@ -89,11 +91,15 @@ def _series(runs: Sequence[LoadedRun]) -> dict[str, list[list[tuple[float, int]]
 
 
 def _setting_panel(
-    lines: Sequence[Sequence[tuple[int, Cell, int]]], labels: Sequence[str], knob: str, of: Column, names: Sequence[str]
+    lines: Sequence[Sequence[tuple[int, Cell, int]]],
+    labels: Sequence[str],
+    knob: str,
+    figure: Figure,
+    names: Sequence[str],
 ) -> Markup:
     width, height = 300, 190
     cells = [cell for line in lines for _, cell, _ in line]
-    to_y, grid = _vertical(_extent(cells), of, width, height)
+    to_y, grid = _vertical(_extent(cells), figure, width, height)
     step = (width - LEFT - RIGHT) / len(labels)
 
     def to_x(place: int) -> float:
@@ -114,20 +120,20 @@ def _setting_panel(
             title = f"{names[run]}: {cell.figure} {cell.margin}"
             marks.append(_dot(to_x(place), to_y(cell.value), key, title))
     marks.append(_text((LEFT + width - RIGHT) / 2, height - 4, knob.replace("_", " "), "middle", "axis"))
-    return _frame("".join(marks), width, height, f"{of.heading} by {knob}")
+    return _frame("".join(marks), width, height, f"{figure.heading} by {knob}")
 
 
 def interval_strips(runs: Sequence[LoadedRun]) -> list[dict[str, object]]:
-    """One column a figure of the paper: heading, the ends of its scale, and a strip a run with its 95% interval."""
+    """One column a figure of the scores table: heading, ends of its scale, and a strip a run with its 95% interval."""
     strips = []
-    for of in PAPER_COLUMNS:
-        cells = [score_cell(run.scores, of) for run in runs]
+    for figure in columns(run.scores for run in runs):
+        cells = [score_cell(run.scores, figure) for run in runs]
         low, high = _extent([cell for cell in cells if cell.value is not None])
         if any(cell.value is not None for cell in cells):
             ends = (f"{low:.3g}", f"{high:.3g}")
             strips.append(
                 {
-                    "heading": of.heading,
+                    "heading": figure.heading,
                     "ends": ends,
                     "strips": [_strip(cell, low, high, colour(i)) for i, cell in enumerate(cells)],
                 }
@@ -154,7 +160,7 @@ def _strip(cell: Cell, low: float, high: float, key: str) -> Markup:
 
 def diversity_scatter(names: Sequence[str], runs: Sequence[LoadedRun]) -> Plot | None:
     """Relevance (NIST-4) against diversity (Dist-2), with both intervals: what decoding trades. None without NIST."""
-    across, up = column("nist4"), column("distinct2")
+    across, up = FIGURES["nist4"], FIGURES["distinct2"]
     points = [(i, score_cell(run.scores, across), score_cell(run.scores, up)) for i, run in enumerate(runs)]
     points = [point for point in points if point[1].value is not None and point[2].value is not None]
     if not points:
@@ -250,13 +256,18 @@ def _extent(cells: Sequence[Cell]) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _vertical(extent: tuple[float, float], of: Column, width: int, height: int) -> tuple[Callable[[float], float], str]:
+def _vertical(
+    extent: tuple[float, float], figure: Figure, width: int, height: int
+) -> tuple[Callable[[float], float], str]:
     low, high = extent
 
     def to_y(value: float) -> float:
         return height - BOTTOM - (value - low) / (high - low) * (height - TOP - BOTTOM)
 
-    marks = [_text(LEFT - 8, to_y(t) + 4, f"{t:g}{of.suffix}", "end") + _grid(to_y(t), width) for t in ticks(low, high)]
+    marks = [
+        _text(LEFT - 8, to_y(t) + 4, f"{t:g}{figure.unit_suffix}", "end") + _grid(to_y(t), width)
+        for t in ticks(low, high)
+    ]
     return to_y, "".join(marks)
 
 
@@ -265,14 +276,14 @@ def _grid(y: float, width: int) -> str:
 
 
 def _horizontal(
-    extent: tuple[float, float], of: Column, width: int, height: int
+    extent: tuple[float, float], figure: Figure, width: int, height: int
 ) -> tuple[Callable[[float], float], str]:
     low, high = extent
 
     def to_x(value: float) -> float:
         return LEFT + (value - low) / (high - low) * (width - LEFT - RIGHT)
 
-    marks = [_text(to_x(t), height - BOTTOM + 16, f"{t:g}{of.suffix}", "middle") for t in ticks(low, high, 6)]
+    marks = [_text(to_x(t), height - BOTTOM + 16, f"{t:g}{figure.unit_suffix}", "middle") for t in ticks(low, high, 6)]
     return to_x, "".join(marks)
 
 

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from dialoeval.config import ScoringConfig
-from dialoeval.config.compose import group
-from dialoeval.data.dstc7_release import System, read_systems
+from dialoeval.data.dstc7_release import SystemReplies, read_release
 from dialoeval.errors import UserError
 from dialoeval.files import read_json, read_lines
+from dialoeval.metrics.figures import PAPER_TABLE
+from dialoeval.metrics.score_tables import score_cell
+from dialoeval.metrics.scores import Scores, score
 from dialoeval.reports.paper import PAPER, printed_cell, published
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.reader import read_config
-from dialoeval.tables import PAPER_COLUMNS, Cell, Table, score_cell
+from dialoeval.tables import Cell, Table
 
 # Rows of the paper's tables, and the runs that make them: the model and its decoding.
 GENERATED = {
@@ -65,7 +67,7 @@ def reproduce(table: str, data: Path | None, runs: Iterable[RunFolder], *, progr
     Args:
         table: "dstc7" or "reddit6k".
         data: a folder with the table's published replies: ``human.ref.6k.txt`` (reddit6k), or a DSTC-7 release
-            (`dialoeval.data.dstc7_release.read_systems`).
+            (`dialoeval.data.dstc7_release.read_release`).
         runs: run folders, of which the complete ones of DialoGPT models on this table's data are rows.
 
     Raises:
@@ -85,13 +87,13 @@ def reproduce(table: str, data: Path | None, runs: Iterable[RunFolder], *, progr
     rows += [Row(name, missing=f"it cannot be read: {why}") for name, why in unread.items()]
     if table == "dstc7" and data:
         official = _official(data)
-        rows += [_release_row(system, official, progress) for system in read_systems(data)]
+        rows += [_release_row(system, official, progress) for system in read_release(data)]
     return rows
 
 
 def to_table(rows: Iterable[Row]) -> Table:
     """The published figures of each system, ours below them, and the difference."""
-    headings = ("System", *(column.heading for column in PAPER_COLUMNS))
+    headings = ("System", *(column.heading for column in PAPER_TABLE))
     lines: list[tuple[str | Cell, ...]] = []
     for row in rows:
         first, *others = row.published or (None,)
@@ -108,7 +110,7 @@ def to_table(rows: Iterable[Row]) -> Table:
 def difference(ours: Line, theirs: Line) -> tuple[Cell, ...]:
     """Ours less theirs, a cell a column."""
     cells = []
-    for column, a, b in zip(PAPER_COLUMNS, ours.cells, theirs.cells, strict=True):
+    for column, a, b in zip(PAPER_TABLE, ours.cells, theirs.cells, strict=True):
         value = None if a.value is None or b.value is None else a.value - b.value
         cells.append(Cell(value, column.decimals, signed=True))
     return tuple(cells)
@@ -131,7 +133,7 @@ def to_json(table: str, rows: Iterable[Row]) -> dict[str, Any]:
         return {"label": one.label, "source": one.source, "figures": figures(one.cells)}
 
     def figures(cells: Iterable[Cell]) -> dict[str, float | None]:
-        return {column.name: cell.value for column, cell in zip(PAPER_COLUMNS, cells, strict=True)}
+        return {column.name: cell.value for column, cell in zip(PAPER_TABLE, cells, strict=True)}
 
     return {
         "schema": 1,
@@ -150,20 +152,20 @@ def to_json(table: str, rows: Iterable[Row]) -> dict[str, Any]:
     }
 
 
-def _measured(label: str, scores: dict[str, Any], source: str, why: str = "") -> Line:
-    cells = (score_cell(scores, column, intervals=False) for column in PAPER_COLUMNS)
+def _measured(label: str, scores: Scores, source: str, why: str = "") -> Line:
+    cells = (score_cell(scores, figure, intervals=False) for figure in PAPER_TABLE)
     told = (Cell(None, cell.decimals, cell.suffix, why=why) if cell.value is None and why else cell for cell in cells)
     return Line(label, tuple(told), source)
 
 
 def _printed(figures: dict[str, float], label: str, source: str) -> Line:
-    return Line(label, tuple(printed_cell(figures.get(c.name), c) for c in PAPER_COLUMNS), source)
+    return Line(label, tuple(printed_cell(figures.get(c.name), c) for c in PAPER_TABLE), source)
 
 
 def _as_printed(figures: dict[str, float]) -> dict[str, float]:
     """Figures of the official tools (fractions, distinct called div) in the unit of the paper's tables."""
     renamed = {name.replace("div", "distinct"): value for name, value in figures.items()}
-    return {c.name: renamed[c.name] * c.factor for c in PAPER_COLUMNS if c.name in renamed}
+    return {f.name: renamed[f.name] * (100 if f.percent else 1) for f in PAPER_TABLE if f.name in renamed}
 
 
 def _from_runs(table: str, runs: Iterable[RunFolder]) -> tuple[dict[str, list[Line]], dict[str, str]]:
@@ -174,7 +176,7 @@ def _from_runs(table: str, runs: Iterable[RunFolder]) -> tuple[dict[str, list[Li
     for folder in runs:
         try:
             scores = folder.scores() if folder.is_complete() else None
-            if scores is None or (scores.get("protocol") or {}).get("name") != table:
+            if scores is None or scores.protocol.name != table:
                 continue
             config = read_config(folder)
         except UserError as error:
@@ -201,25 +203,23 @@ def _decoding(decoding: dict[str, Any]) -> str:
     return f"{strategy} {decoding.get('num_beams')}" if strategy == "beam" else strategy
 
 
-def _run_source(folder: RunFolder, config: dict[str, Any], scores: dict[str, Any]) -> str:
+def _run_source(folder: RunFolder, config: dict[str, Any], scores: Scores) -> str:
     decoding = config["decoding"]
     shown = ("length_penalty", "no_repeat_ngram_size", "min_new_tokens", "max_new_tokens", "num_candidates", "top_k")
     settings = ", ".join(f"{key}={decoding.get(key)}" for key in shown)
     limit = (
         "" if config["dataset"].get("limit") is None else f" (limit {config['dataset']['limit']}: not the whole set)"
     )
-    return f"run {folder.path}, {scores['n']} examples{limit}, {settings}"
+    return f"run {folder.path}, {scores.n} examples{limit}, {settings}"
 
 
 def _reddit6k_human(data: Path) -> Line:
-    from dialoeval.metrics import score
-
     file = data / "human.ref.6k.txt"
     if not file.is_file():
         raise UserError(f"{data} has no human.ref.6k.txt (the DialoGPT repository publishes it)")
     replies = [line for _, line in read_lines(file)]
     scoring = ScoringConfig(meteor=False, resamples=0)
-    scores = score(replies, [[] for _ in replies], group("protocol", "reddit6k"), scoring).to_json()
+    scores = score(replies, [[] for _ in replies], "reddit6k", scoring)
     why = "the references of these replies are not public"
     return _measured("measured here", scores, f"{file}: {len(replies)} replies; {why}", why)
 
@@ -234,11 +234,8 @@ def _official(data: Path) -> dict[str, dict[str, float]]:
     return ours | given
 
 
-def _release_row(system: System, official: dict[str, dict[str, float]], progress: bool) -> Row:
-    from dialoeval.metrics import score
-
-    protocol, scoring = group("protocol", "dstc7"), ScoringConfig(resamples=0)
-    scores = score(system.replies, system.references, protocol, scoring, progress=progress).to_json()
+def _release_row(system: SystemReplies, official: dict[str, dict[str, float]], progress: bool) -> Row:
+    scores = score(system.replies, system.references, "dstc7", ScoringConfig(resamples=0), progress=progress)
     organisers = published()["dstc7_organisers"]
     all_contexts = organisers["systems"].get(ORGANISERS.get(system.name, f"{system.name}-Primary"))
     lines = []

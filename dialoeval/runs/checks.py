@@ -52,30 +52,6 @@ def precision_fault(found: Any) -> str | None:
     return None
 
 
-def scores_fault(scores: Any) -> str | None:
-    """What is wrong with the object of scores.json, or None."""
-    if not isinstance(scores, dict):
-        return f"expected a JSON object, found {type(scores).__name__}"
-    if not _whole(scores.get("n")):
-        return 'field "n" must be a whole number'
-    for name, length in (("nist", 4), ("bleu", 4), ("entropy", 4), ("distinct", 2)):
-        figures = scores.get(name)
-        if not isinstance(figures, list) or len(figures) != length or not all(f is None or _number(f) for f in figures):
-            return f'field "{name}" must be a list of {length} numbers'
-    for name in ("meteor", "avg_len"):
-        if not (scores.get(name) is None or _number(scores[name])):
-            return f'field "{name}" must be a number or null'
-    for name in ("intervals", "counts", "signatures", "extra"):
-        if not isinstance(scores.get(name), dict):
-            return f'field "{name}" must be an object'
-    for name, interval in scores["intervals"].items():
-        if not (isinstance(interval, list) and len(interval) == 2 and all(map(_number, interval))):
-            return f'field "intervals.{name}" must be two numbers'
-    if not all(_whole(count) for count in scores["counts"].values()):
-        return 'field "counts" must hold whole numbers'
-    return None if _text(scores.get("signature")) else 'field "signature" must be a text'
-
-
 def _text(value: Any) -> bool:
     return isinstance(value, str)
 

@@ -10,9 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from dialoeval import __version__
 from dialoeval.config import RunConfig
 from dialoeval.data.example import Dataset
+from dialoeval.version import __version__
 
 PACKAGES = (
     "torch",

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from dialoeval import __version__
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError
 from dialoeval.files import dumps, read_json, read_jsonl, sha256_file, sha256_json, write_json, write_jsonl
-from dialoeval.runs.checks import precision_fault, references_fault, reply_fault, scores_fault
+from dialoeval.metrics.scores import Scores
+from dialoeval.runs.checks import precision_fault, references_fault, reply_fault
+from dialoeval.version import __version__
 
 SCHEMA = 1
 STATUSES = ("running", "complete", "failed")
@@ -199,8 +200,8 @@ class RunFolder:
             found[row["id"]] = row["references"]
         return found
 
-    def scores(self) -> dict[str, Any] | None:
-        """What scores.json holds, or None.
+    def scores(self) -> Scores | None:
+        """Return what scores.json holds, or None if the file does not exist.
 
         Raises:
             UserError: it is damaged or of another schema.
@@ -211,9 +212,10 @@ class RunFolder:
         schema = scores.get("schema") if isinstance(scores, dict) else None
         if isinstance(scores, dict) and schema != SCHEMA:
             raise UserError(f"{self.scores_file} has schema {schema!r}, this version reads {SCHEMA}: {_SCORE_AGAIN}")
-        if fault := scores_fault(scores):
-            raise UserError(f"{self.scores_file}: {fault}: {_SCORE_AGAIN}")
-        return scores
+        try:
+            return Scores.from_json(scores)
+        except UserError as error:
+            raise UserError(f"{self.scores_file}: {error}: {_SCORE_AGAIN}") from error
 
     def environment(self) -> dict[str, Any]:
         """What environment.json holds; empty where it is absent.

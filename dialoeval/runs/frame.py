@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from dialoeval.metrics.figures import FIGURES
 from dialoeval.runs.folder import RunFolder
-from dialoeval.tables import figure
 
 if TYPE_CHECKING:
     import pandas
@@ -36,11 +35,11 @@ def runs_frame(runs: Sequence[str | os.PathLike[str]] | None = None, reports_dir
         manifest, scores = folder.manifest(), folder.scores()
         if manifest is None or scores is None:
             continue
-        row = {"run": path.name, "status": manifest["status"], "protocol": scores["protocol"]["name"], "n": scores["n"]}
+        row = {"run": path.name, "status": manifest["status"], "protocol": scores.protocol.name, "n": scores.n}
         row |= manifest["identity"].get("decoding", {})
-        for name in FIGURES:
-            row[name] = figure(scores, name)
-            if name in scores["intervals"]:
-                row[f"{name}_low"], row[f"{name}_high"] = scores["intervals"][name]
+        for name in (*FIGURES, *(name for name in scores.figures if name not in FIGURES)):
+            row[name] = scores.get(name)
+            if (interval := scores.interval(name)) is not None:
+                row[f"{name}_low"], row[f"{name}_high"] = interval
         rows.append(row)
     return pandas.DataFrame(rows)

@@ -7,20 +7,21 @@ from functools import lru_cache
 from typing import Any
 
 from dialoeval.config import DecodingConfig, RunConfig
-from dialoeval.data import Dataset
+from dialoeval.config.groups import iter_options
+from dialoeval.data import Dataset, plugin
 from dialoeval.files import sha256_json
 from dialoeval.generation import VERSION
 from dialoeval.generation.types import Generator
-from dialoeval.paths import conf_dir
 
 
 def identity(config: RunConfig, dataset: Dataset, generator: Generator) -> dict[str, Any]:
     """The run's identity: what generates, how it decodes, the data's content and the seed.
 
     Left out is what changes no reply: batch sizes, workers, folders, scoring, protocol. The seed counts only where
-    something is drawn.
+    something is drawn. `plugin` is there if one reads the dataset; a plugin's engine names itself in `generator`.
     """
-    return {
+    reader = plugin(config.dataset.kind)
+    return ({"plugin": reader.package} if reader else {}) | {
         "generator": generator.identity(),
         "decoding": decoding_settings(config.decoding),
         "dataset": dataset.fingerprint,
@@ -55,11 +56,11 @@ def model_name(config: RunConfig) -> str:
 
 @lru_cache(maxsize=64)
 def shipped_path(name: str) -> str | None:
-    """The path of a model of conf/model; None where no file there has this name."""
+    """Return the path of the model option with this name, or None if no option has it."""
     from omegaconf import OmegaConf
 
-    for file in sorted((conf_dir() / "model").glob("*.yaml")):
-        values = OmegaConf.to_container(OmegaConf.load(file))
-        if values.get("name") == name:
-            return values.get("path")
+    for option in iter_options("model"):
+        values = OmegaConf.to_container(OmegaConf.load(option.file))
+        if isinstance(values, dict) and values.get("name") == name:
+            return str(values.get("path"))
     return None

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from dialoeval.errors import UserError
+from dialoeval.metrics.scores import Scores
 from dialoeval.runs.folder import RunFolder
 
-SEGMENT_FIGURES = ("meteor", "nist", "bleu")
 _TELLING = ("decoding.", "dataset.", "seed", "engine.dtype", "model.")  # settings that name a run among its like
 
 
@@ -21,7 +21,7 @@ class LoadedRun:
     Attributes:
         dataset: the fingerprint of its examples.
         finish: why each reply ended, "stop" or "length".
-        segments: one a reply, `SEGMENT_FIGURES` and "length" in words; None where there is no such score.
+        segments: {score: one a reply, or None where it has none}, such as "nist", "bleu", "meteor", "rouge_l".
         config: config.yaml; environment: environment.json, empty where it is absent.
     """
 
@@ -33,8 +33,8 @@ class LoadedRun:
     replies: list[str]
     finish: list[str]
     references: list[list[str]]
-    scores: dict[str, Any]
-    segments: list[dict[str, Any]]
+    scores: Scores
+    segments: dict[str, list[float | None]]
     config: dict[str, Any]
     environment: dict[str, Any] = field(default_factory=dict)
 
@@ -55,7 +55,7 @@ def load_run(folder: RunFolder) -> LoadedRun:
     scores = folder.scores()
     if scores is None:
         raise UserError(f"{folder.path} has no scores: {again}, which scores it")
-    if scores.get("replies_sha256") != manifest["replies_sha256"]:
+    if scores.replies_sha256 != manifest["replies_sha256"]:
         raise UserError(f"{folder.scores_file} was computed from other replies than these: {again}, which scores it")
     rows, references = folder.replies(), folder.references()
     absent = [row["id"] for row in rows if row["id"] not in references]
@@ -72,7 +72,7 @@ def load_run(folder: RunFolder) -> LoadedRun:
         finish=[row["finish"] for row in rows],
         references=[references[row["id"]] for row in rows],
         scores=scores,
-        segments=[_segment(folder, segments.get(row["id"], {})) for row in rows],
+        segments=_segments(folder, [segments.get(row["id"], {}) for row in rows]),
         config=read_config(folder),
         environment=folder.environment(),
     )
@@ -125,6 +125,12 @@ def short_names(runs: Sequence[LoadedRun]) -> list[str]:
     return [f"{name} {run.name[-12:]}" if name in doubled else name for name, run in zip(result, runs, strict=True)]
 
 
+def reply_scores(runs: Sequence[LoadedRun]) -> list[str]:
+    """Return the names of the scores of single replies that any run has: METEOR, NIST and BLEU first."""
+    names = [name for run in runs for name in run.segments]
+    return list(dict.fromkeys(["meteor", "nist", "bleu", *names]))
+
+
 def check_comparable(runs: Sequence[LoadedRun]) -> None:
     """Refuse runs on different data, or scored under different protocols.
 
@@ -136,9 +142,9 @@ def check_comparable(runs: Sequence[LoadedRun]) -> None:
         pair = f"{first.name} and {other.name}"
         if difference := _data_difference(first, other):
             raise UserError(f"{pair} are not on the same data: {difference}")
-        ours, theirs = (run.scores.get("protocol") for run in (first, other))
+        ours, theirs = (run.scores.protocol for run in (first, other))
         if ours != theirs:
-            names = [_mapping(protocol).get("name") for protocol in (ours, theirs)]
+            names = [protocol.name for protocol in (ours, theirs)]
             raise UserError(
                 f"{pair} were scored under different protocols ({names[0]} and {names[1]}): run one again with the "
                 "other's protocol= (nothing is generated again)"
@@ -166,15 +172,17 @@ def _data_difference(a: LoadedRun, b: LoadedRun) -> str:
     return "; ".join(parts)
 
 
-def _segment(folder: RunFolder, row: dict[str, Any]) -> dict[str, Any]:
-    values = {name: row.get(name) for name in (*SEGMENT_FIGURES, "length")}
-    for name, value in values.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise UserError(
-                f'{folder.segments_file}, id {row.get("id")!r}: field "{name}" must be a number or null; delete the '
-                "file and run again (replies are kept)"
-            )
-    return values
+def _segments(folder: RunFolder, rows: Sequence[dict[str, Any]]) -> dict[str, list[float | None]]:
+    names = dict.fromkeys(name for row in rows for name in row if name not in ("id", "length"))
+    columns: dict[str, list[float | None]] = {name: [row.get(name) for row in rows] for name in names}
+    for name, values in columns.items():
+        for row, value in zip(rows, values, strict=True):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+                raise UserError(
+                    f'{folder.segments_file}, id {row.get("id")!r}: field "{name}" must be a number or null; delete '
+                    "the file and run again (replies are kept)"
+                )
+    return columns
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from typing import Any
 from dialoeval.config import RunConfig
 from dialoeval.errors import UserError
 from dialoeval.files import write_text
+from dialoeval.metrics.score_tables import score_table
+from dialoeval.metrics.scores import Scores
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.identity import decoding_settings
-from dialoeval.tables import paper_table
 
 SAMPLES = 10
 
@@ -17,7 +18,7 @@ SAMPLES = 10
 def write_report(
     folder: RunFolder,
     config: RunConfig,
-    scores: dict[str, Any],
+    scores: Scores,
     rows: list[dict[str, Any]],
     references: dict[str, list[str]],
 ) -> None:
@@ -28,26 +29,24 @@ def write_report(
     name = f"{config.model.name} {config.decoding.name}"
     parts = [
         f"# {name} on {config.dataset.name}\n",
-        f"{scores['n']} replies. Figures with half the width of their 95% bootstrap interval "
-        f"({scores['resamples']} resamples of the replies).\n",
-        paper_table([(name, scores)], intervals=bool(scores["intervals"])).to_markdown(),
+        f"{scores.n} replies. Figures with half the width of their 95% bootstrap interval "
+        f"({scores.resamples} resamples of the replies).\n",
+        score_table([(name, scores)], intervals=bool(scores.intervals)).to_markdown(),
         _degenerate(scores),
         "## Settings\n",
         _settings(config, folder),
         "## Signatures\n",
-        "".join(f"- {metric}: `{signature}`\n" for metric, signature in scores["signatures"].items()),
+        "".join(f"- {metric}: `{signature}`\n" for metric, signature in scores.signatures.items()),
     ]
-    if scores["extra"]:
-        lines = (
-            f"- {metric}: {result['score']} (`{result['signature']}`)\n" for metric, result in scores["extra"].items()
-        )
+    if scores.extra:
+        lines = (f"- {metric}: {result.score} (`{result.signature}`)\n" for metric, result in scores.extra.items())
         parts += ["## Other metrics\n", "".join(lines)]
     parts += ["## Replies\n", *(_sample(row, references) for row in rows[:SAMPLES])]
     write_text(folder.path / "report.md", "\n".join(parts))
 
 
-def _degenerate(scores: dict[str, Any]) -> str:
-    counted = [f"{value} {key.replace('_', ' ')}" for key, value in scores["counts"].items() if value]
+def _degenerate(scores: Scores) -> str:
+    counted = [f"{value} {key.replace('_', ' ')}" for key, value in scores.counts.items() if value]
     return (f"Counted: {', '.join(counted)}.\n") if counted else "No degenerate input was met.\n"
 
 

@@ -10,19 +10,23 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dialoeval import __version__, data
+from dialoeval import data
 from dialoeval.config import RunConfig
+from dialoeval.config.compose import to_yaml
 from dialoeval.data.example import Dataset, Example
 from dialoeval.errors import UserError, is_out_of_memory
 from dialoeval.files import sha256_file, write_json, write_jsonl, write_text
 from dialoeval.generation import open_generator
 from dialoeval.generation.types import Generator, Reply
+from dialoeval.metrics import registry
+from dialoeval.metrics.scores import Scores
 from dialoeval.progress import progress
 from dialoeval.runs.environment import environment, summary
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.identity import folder_name, identity, model_name
 from dialoeval.runs.precision import compare_with_float32
 from dialoeval.runs.trackers import check_tracker, track
+from dialoeval.version import __version__
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Outcome:
 
     folder: RunFolder
     name: str
-    scores: dict[str, Any]
+    scores: Scores
     generated: int  # replies made now; the rest were there
 
 
@@ -45,6 +49,7 @@ def run(config: RunConfig) -> Outcome:
         UserError: whatever the user can put right. The folder then keeps every finished reply.
     """
     check_tracker(config.tracker)
+    registry.check(config.scoring.extra)
     config = replace(config, model=replace(config.model, name=model_name(config)))
     dataset = data.load(config.dataset)
     generator = open_generator(config.model, config.engine, config.decoding)
@@ -65,7 +70,7 @@ def run(config: RunConfig) -> Outcome:
 
 def _finish(
     config: RunConfig, dataset: Dataset, generator: Generator, folder: RunFolder, made: dict[str, Any]
-) -> tuple[int, dict[str, Any]]:
+) -> tuple[int, Scores]:
     """(replies made now, scores); the folder is complete afterwards."""
     if folder.is_complete():
         generated, scores = 0, _score(config, folder, dataset)
@@ -177,44 +182,49 @@ def _row(example: Example, reply: Reply) -> dict[str, Any]:
     return row
 
 
-def _score(config: RunConfig, folder: RunFolder, dataset: Dataset) -> dict[str, Any]:
+def _score(config: RunConfig, folder: RunFolder, dataset: Dataset) -> Scores:
     """Score the replies, unless scores of these replies under this protocol and these settings are there.
 
     scores.json is written last, so that it vouches for the files beside it.
     """
-    from dialoeval.metrics import segments
-    from dialoeval.metrics.corpus import statistics
     from dialoeval.metrics.scores import score_statistics
+    from dialoeval.metrics.system_statistics import statistics
     from dialoeval.runs.run_page import write_report
 
-    made_from = {
-        "settings": _plain({"protocol": asdict(config.protocol), "scoring": asdict(config.scoring)}),
-        "replies_sha256": sha256_file(folder.replies_file),
-        "version": __version__,
-    }
+    settings = _plain({"protocol": asdict(config.protocol), "scoring": asdict(config.scoring)})
+    replies_sha256 = sha256_file(folder.replies_file)
     config_file = folder.path / "config.yaml"
     old = folder.scores()
     written = (folder.segments_file, config_file, folder.path / "report.md")
-    if old and all(old.get(key) == value for key, value in made_from.items()) and all(f.is_file() for f in written):
+    if (
+        old
+        and (old.settings, old.replies_sha256, old.version) == (settings, replies_sha256, __version__)
+        and all(file.is_file() for file in written)
+    ):
         return old
     rows, references = folder.replies(), folder.references()
-    hypotheses = [row["reply"] for row in rows]
-    lists = [references[row["id"]] for row in rows]
-    made = statistics(hypotheses, lists, config.protocol, meteor=config.scoring.meteor, progress=sys.stderr.isatty())
-    contexts = [row["context"] for row in rows]
-    scores = score_statistics(
-        made, config.scoring, hypotheses=hypotheses, references=lists, contexts=contexts
-    ).to_json()
-    scores["counts"] |= {
-        "cut_contexts": sum(row["dropped_turns"] > 0 for row in rows),
-        "replies_cut_at_max_new_tokens": sum(row["finish"] == "length" for row in rows),
-        "skipped_lines": len(dataset.skipped),
-    }
-    scores |= made_from
-    write_jsonl(folder.segments_file, segments(made, [row["id"] for row in rows]))
-    write_text(config_file, _yaml(config))
+    stats = statistics(
+        [row["reply"] for row in rows],
+        [references[row["id"]] for row in rows],
+        config.protocol,
+        meteor=config.scoring.meteor,
+        extra=config.scoring.extra,
+        contexts=[row["context"] for row in rows],
+        progress=sys.stderr.isatty(),
+    )
+    scores = replace(
+        score_statistics(stats, config.scoring).with_counts(
+            cut_contexts=sum(row["dropped_turns"] > 0 for row in rows),
+            replies_cut_at_max_new_tokens=sum(row["finish"] == "length" for row in rows),
+            skipped_lines=len(dataset.skipped),
+        ),
+        settings=settings,
+        replies_sha256=replies_sha256,
+    )
+    write_jsonl(folder.segments_file, stats.segments([row["id"] for row in rows]).rows())
+    write_text(config_file, to_yaml(config))
     write_report(folder, config, scores, rows, references)
-    write_json(folder.scores_file, scores)
+    write_json(folder.scores_file, scores.to_json())
     return scores
 
 
@@ -225,9 +235,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value if value is None or type(value) in (bool, int, float) else str(value)
-
-
-def _yaml(config: RunConfig) -> str:
-    from omegaconf import OmegaConf
-
-    return OmegaConf.to_yaml(OmegaConf.structured(config))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dialoeval.config.compose import compose, explained, plain_overrides, register
+from dialoeval.config.compose import compose_untyped, fit, plain_overrides, to_typed
+from dialoeval.config.hydra_app import launch, swept_jobs
 from dialoeval.errors import UserError
 from dialoeval.files import read_json, sha256_json, write_json, write_text
-from dialoeval.paths import conf_dir
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 SCHEMA = 1
 
@@ -28,43 +30,32 @@ def sweep(overrides: Sequence[str]) -> int:
     """
     overrides = plain_overrides(overrides)
     jobs = plan(overrides)
-    folder = (
-        Path(compose("config", [*_search_path(overrides), *jobs[0]]).reports_dir) / "sweeps" / sha256_json(jobs)[:12]
-    )
+    folder = Path(_fitted(overrides, jobs[0]).reports_dir) / "sweeps" / sha256_json(jobs)[:12]
     if not (folder / "sweep.json").exists():
         _record(folder, jobs, [{"status": "pending", "run": None, "name": None, "error": None}] * len(jobs))
     os.environ["DIALOEVAL_SWEEP_JOBS"] = str(len(jobs))  # for the jobs' own progress lines, in other processes too
-    return finish(folder, jobs, _launch(list(overrides), folder))
+    return finish(folder, jobs, launch(job, [*overrides, f"hydra.sweep.dir={_quoted(folder)}"]))
 
 
 def plan(overrides: Sequence[str]) -> list[list[str]]:
-    """The overrides of each job, in order; each is composed once, so that a typing error stops before the first job.
+    """Return the overrides of each job, in order.
 
-    What an experiment sweeps over (``hydra.sweeper.params``) comes first; the command line wins over it.
+    Each job is composed once, so that a typing error stops before the first job; one whose values make no sense
+    together fails alone. What an experiment sweeps over (``hydra.sweeper.params``) comes first; the command line wins
+    over it.
 
     Raises:
-        UserError: as `compose`; or another sweeper than Hydra's basic one is asked for.
+        UserError: an override does not fit the schema; or another sweeper than Hydra's basic one is asked for.
     """
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-    from hydra.types import RunMode
-
-    with _hydra_errors(), _application() as application:
-        sweeper = application.compose_config("config", list(overrides), run_mode=RunMode.MULTIRUN).hydra.sweeper
-    if not sweeper._target_.endswith(".BasicSweeper"):
-        raise UserError("a sweep runs every combination of the values given: hydra/sweeper must be basic")
-    swept = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
-    own = [override for override in overrides if not override.startswith(("hydra/", "hydra."))]
-    try:
-        parsed = OverridesParser.create().parse_overrides([*swept, *own])
-        batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
-    except HydraException as error:
-        raise explained(error, "config") from error
-    jobs = [list(job) for batch in batches for job in batch]
+    jobs = swept_jobs(overrides)
     for job in jobs:
-        compose("config", [*_search_path(overrides), *job])
+        _fitted(overrides, job)
     return jobs
+
+
+def _fitted(overrides: Sequence[str], job: Sequence[str]) -> DictConfig:
+    """Return the configuration of one job of the sweep that `overrides` ask for."""
+    return fit(compose_untyped("config", [*_search_path(overrides), *job]), "config")
 
 
 def _search_path(overrides: Sequence[str]) -> list[str]:
@@ -75,7 +66,6 @@ def job(config: Any) -> dict[str, Any]:
     """One job of a sweep: its run's folder, or the reason why there is none. Never raises on a job's own failure."""
     from hydra.core.hydra_config import HydraConfig
 
-    from dialoeval.config.compose import to_typed
     from dialoeval.runs.runner import run
 
     hydra = HydraConfig.get()
@@ -94,18 +84,18 @@ def job(config: Any) -> dict[str, Any]:
 
 def finish(folder: Path, jobs: list[list[str]], outcomes: list[dict[str, Any]]) -> int:
     """Write sweep.json, the leaderboard and the report of a sweep; say which jobs failed."""
+    from dialoeval.metrics.score_tables import score_table
     from dialoeval.runs.folder import RunFolder
-    from dialoeval.tables import figure, paper_table
 
     recorded = _record(folder, jobs, outcomes)
     complete = [entry for entry in recorded if entry["status"] == "complete"]
     runs = [RunFolder(folder.parent.parent / entry["run"]) for entry in complete]
     labels = _labels(jobs, recorded)
     rows = [(labels[i], scores) for i, run in zip(_complete(recorded), runs, strict=True) if (scores := run.scores())]
-    rows.sort(key=lambda row: figure(row[1], "nist4") or 0.0, reverse=True)
-    table = paper_table(rows, intervals=True)
+    rows.sort(key=lambda row: row[1].get("nist4") or 0.0, reverse=True)
+    table = score_table(rows, intervals=True)
     write_text(folder / "leaderboard.md", table.to_markdown())
-    write_text(folder / "leaderboard.csv", paper_table(rows).to_csv())
+    write_text(folder / "leaderboard.csv", score_table(rows).to_csv())
     if runs:
         from dialoeval.reports import write_html
 
@@ -137,37 +127,6 @@ def _labels(jobs: list[list[str]], recorded: list[dict[str, Any]]) -> list[str]:
         rest = [o.removeprefix("decoding.") for o in job if o not in common and not o.startswith(told)]
         labels.append(" ".join([entry["name"] or "", *rest]).strip())
     return labels
-
-
-@contextlib.contextmanager
-def _application() -> Iterator[Any]:
-    from hydra._internal.hydra import Hydra
-    from hydra._internal.utils import create_config_search_path
-    from hydra.core.global_hydra import GlobalHydra
-
-    register()
-    GlobalHydra.instance().clear()
-    try:
-        yield Hydra.create_main_hydra2("dialoeval", create_config_search_path(str(conf_dir())))
-    finally:
-        GlobalHydra.instance().clear()
-
-
-@contextlib.contextmanager
-def _hydra_errors() -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        if type(error).__module__.startswith(("hydra", "omegaconf")):
-            raise explained(error, "config") from error
-        raise
-
-
-def _launch(overrides: list[str], folder: Path) -> list[dict[str, Any]]:
-    """Hand the jobs to Hydra's sweeper and launcher; returns what each job returned, in order."""
-    with _hydra_errors(), _application() as application:
-        batches = application.multirun("config", job, [*overrides, f"hydra.sweep.dir={_quoted(folder)}"])
-    return [returned.return_value for batch in batches for returned in batch]
 
 
 def _quoted(path: Path) -> str:

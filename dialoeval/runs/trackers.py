@@ -6,40 +6,36 @@ import importlib.util
 from collections.abc import Callable
 from typing import Any
 
-from dialoeval.errors import UserError, nearest
-from dialoeval.metrics.figures import FIGURES
+from dialoeval.config import Tracker
+from dialoeval.errors import UserError, first_line
+from dialoeval.metrics.scores import Scores
 from dialoeval.runs.folder import RunFolder
-from dialoeval.tables import figure
 
 
-def check_tracker(tracker: str) -> None:
+def check_tracker(tracker: Tracker) -> None:
     """Make sure that a tracker can be used, before anything is generated.
 
     Raises:
-        UserError: unknown tracker, or its package is not installed.
+        UserError: its package is not installed.
     """
-    if tracker == "none":
-        return
-    if tracker not in TRACKERS:
-        known = ["none", *TRACKERS]
-        raise UserError(f"unknown tracker {tracker!r}{nearest(tracker, known)} (known: {', '.join(known)})")
-    if importlib.util.find_spec(tracker) is None:
+    if tracker != "none" and importlib.util.find_spec(tracker) is None:
         raise UserError(f"tracker={tracker} needs a package: pip install 'dialoeval[{tracker}]'")
 
 
-def track(tracker: str, folder: RunFolder, name: str, scores: dict[str, Any]) -> None:
+def track(tracker: Tracker, folder: RunFolder, name: str, scores: Scores) -> None:
     """Log a run's figures to a tracker.
 
     Raises:
-        UserError: unknown tracker, its package is not installed, or it failed (the run itself is complete).
+        UserError: its package is not installed, or it failed (the run itself is complete).
     """
     check_tracker(tracker)
-    figures = {key: value for key in FIGURES if (value := figure(scores, key)) is not None}
+    figures = dict(scores.figures)
     try:
         TRACKERS[tracker](folder, name, figures, folder.manifest()["identity"])
     except Exception as error:  # a tracker's own errors have no common type
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(f"tracker={tracker} failed ({reason}); the run is complete in {folder.path}") from error
+        raise UserError(
+            f"tracker={tracker} failed ({first_line(error)}); the run is complete in {folder.path}"
+        ) from error
 
 
 def _wandb(folder: RunFolder, name: str, figures: dict[str, float], identity: dict[str, Any]) -> None:
@@ -69,8 +65,8 @@ def _tensorboard(folder: RunFolder, name: str, figures: dict[str, float], identi
             writer.add_scalar(key, value)
 
 
-TRACKERS: dict[str, Callable[[RunFolder, str, dict[str, float], dict[str, Any]], None]] = {
-    "wandb": _wandb,
-    "mlflow": _mlflow,
-    "tensorboard": _tensorboard,
+TRACKERS: dict[Tracker, Callable[[RunFolder, str, dict[str, float], dict[str, Any]], None]] = {
+    Tracker.wandb: _wandb,
+    Tracker.mlflow: _mlflow,
+    Tracker.tensorboard: _tensorboard,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -46,13 +46,17 @@ def paired_bootstrap(a: Weighable, b: Weighable, resamples: int = 1000, seed: in
     ours, theirs = _observed(a, b)
     weights = resample(n, resamples, seed)
     drawn_a, drawn_b = _figures(a, weights), _figures(b, weights)
+    size_biased = a.size_biased
     results = {}
-    for name in ours:
+    for name in [name for name in ours if name in drawn_a]:
         differences = drawn_b[name] - drawn_a[name]
+        differences = differences[np.isfinite(differences)]  # a resample of no example that has the figure has none
         observed = theirs[name] - ours[name]
+        if not len(differences):
+            continue
         sizes = np.abs(differences)
-        p_value = _p_value(int(np.sum(sizes - sizes.mean() > abs(observed))), resamples, observed)
-        low, high = percentiles(differences, observed if name in a.biased else None)
+        p_value = _p_value(int(np.sum(sizes - sizes.mean() > abs(observed))), len(sizes), observed)
+        low, high = percentiles(differences, observed if name in size_biased else None)
         results[name] = PairedResult(ours[name], theirs[name], observed, low, high, p_value)
     return results
 
@@ -60,14 +64,14 @@ def paired_bootstrap(a: Weighable, b: Weighable, resamples: int = 1000, seed: in
 class Poolable(Weighable, Protocol):
     """Examples that can be put together with those of another system."""
 
-    def pooled(self, other: Poolable) -> Weighable:
-        """Both systems' replies as one set of 2n: this one's first."""
-        ...
+    def pooled(self, other: Self) -> Weighable:
+        """Return both systems' replies as one set of 2n: this one's first."""
 
 
-def approximate_randomization(
-    a: Poolable, b: Poolable, trials: int = 1000, seed: int = 12345
-) -> dict[str, PairedResult]:
+P = TypeVar("P", bound=Poolable)
+
+
+def approximate_randomization(a: P, b: P, trials: int = 1000, seed: int = 12345) -> dict[str, PairedResult]:
     """Paired approximate randomization (Noreen 1989, Riezler and Maxwell 2005): replies trade places by coin tosses.
 
     The p-value is sacrebleu's (test_type="ar"), given the same seed: the share, with one added above and below, of
@@ -80,14 +84,15 @@ def approximate_randomization(
     ours, theirs = _observed(a, b)
     both = a.pooled(b)
     swaps = np.random.default_rng(seed).integers(2, size=(trials, n), dtype=bool)
-    extreme = dict.fromkeys(ours, 0)
+    extreme = dict.fromkeys([name for name in ours if name in both.figures(np.ones((1, 2 * n), dtype=np.int32))], 0)
     for start in range(0, trials, _BLOCK):
         swap = swaps[start : start + _BLOCK]
         left = both.figures(np.hstack([~swap, swap]).astype(np.int32))
         right = both.figures(np.hstack([swap, ~swap]).astype(np.int32))
-        for name in ours:
+        for name in extreme:
             observed = abs(theirs[name] - ours[name])
-            extreme[name] += int(np.sum(np.abs(right[name] - left[name]) > observed + _EQUAL))
+            # a trial in which one side has no figure counts against a difference
+            extreme[name] += int(np.sum(~(np.abs(right[name] - left[name]) <= observed + _EQUAL)))
     return {
         name: PairedResult(
             ours[name],
@@ -95,9 +100,9 @@ def approximate_randomization(
             theirs[name] - ours[name],
             None,
             None,
-            _p_value(extreme[name], trials, theirs[name] - ours[name]),
+            _p_value(larger, trials, theirs[name] - ours[name]),
         )
-        for name in ours
+        for name, larger in extreme.items()
     }
 
 
@@ -116,7 +121,7 @@ def _paired_size(a: Weighable, b: Weighable) -> int:
 
 def _observed(a: Weighable, b: Weighable) -> tuple[dict[str, float], dict[str, float]]:
     left, right = a.figures(), b.figures()
-    common = [name for name in left if name in right]
+    common = [name for name in left if name in right and np.isfinite([left[name][0], right[name][0]]).all()]
     return {name: float(left[name][0]) for name in common}, {name: float(right[name][0]) for name in common}
 
 

@@ -39,5 +39,5 @@ def clean_line(line: str) -> str:
 
 
 def _without_url(word: str) -> str:
-    before, found, _ = word.partition("http")
-    return f"{before} {URL}".strip() if found else word
+    before, scheme, _ = word.partition("http")
+    return f"{before} {URL}".strip() if scheme else word

@@ -15,7 +15,7 @@ _ASCII_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 
 def tokenize(lines: Iterable[str]) -> list[list[str]]:
-    """Words of each line. Equal lines are tokenized once (and share one list)."""
+    """Split each line into words. Equal lines are tokenized once (and share one list)."""
     known: dict[str, list[str]] = {}
     words = []
     for line in lines:
@@ -26,7 +26,7 @@ def tokenize(lines: Iterable[str]) -> list[list[str]]:
 
 
 def tokenize_line(line: str) -> list[str]:
-    """Words of one line, as mteval-v14 sees them: ASCII lower-cased, most ASCII punctuation a word of its own.
+    """Split one line into words as mteval-v14 does: ASCII lower-cased, most ASCII punctuation a word of its own.
 
     The substitutions are left to right and non-overlapping: two adjacent matches share no character, which decides
     what becomes of runs such as ``...``. Non-ASCII letters keep their case.
@@ -43,7 +43,7 @@ def tokenize_line(line: str) -> list[str]:
 
 
 def xml_line(line: str, empty_word: str | None) -> str:
-    """What the evaluation scripts write into mteval's XML: ``&`` and ``<`` become spaces.
+    """Return what the evaluation scripts write into mteval's XML: ``&`` and ``<`` become spaces.
 
     With `empty_word`, a line without any character becomes that word (``__empty__`` in the DSTC7 script).
     """

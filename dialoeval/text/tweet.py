@@ -34,7 +34,8 @@ _WORD_OR_URL = re.compile(f"{_HTTP}|{_DOMAIN}|{_OTHERS}", re.ASCII)
 
 
 def tokenize(text: str) -> list[str]:
-    """Words of `text`, which must hold only the characters named above; telephone numbers and dots may hold spaces."""
+    """Split `text`, which must hold only the characters named above, into words; telephone numbers and dots may hold
+    spaces."""
     text = _RUN.sub(r"\1\1\1", text)
     if "http:" in text or "https:" in text:  # joined from the parts of a markdown link; others are __url__ by now
         return _WORD_OR_URL.findall(text)

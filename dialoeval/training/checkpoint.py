@@ -76,7 +76,7 @@ def load_state(
     folder = next((f for f in (output / STATE, output / f"{STATE}.old") if (f / "progress.json").is_file()), None)
     if folder is None:
         return None
-    progress = read_json(folder / "progress.json")
+    progress: dict[str, Any] = read_json(folder / "progress.json")
     if progress.get("run") != run:
         changed = [key for key in run if progress.get("run", {}).get(key) != run[key]]
         raise UserError(

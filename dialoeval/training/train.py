@@ -16,7 +16,7 @@ from accelerate import Accelerator
 from tqdm import tqdm
 
 from dialoeval import data
-from dialoeval.config import DatasetConfig, TrainConfig, TrainingConfig
+from dialoeval.config import DatasetConfig, Direction, TrainConfig, TrainingConfig
 from dialoeval.errors import UserError
 from dialoeval.files import sha256_json, write_json
 from dialoeval.training.checkpoint import load_state, save_model, save_state
@@ -60,18 +60,20 @@ def train(config: TrainConfig, command: str | None = None) -> dict[str, Any]:
     command goes on from the last checkpoint and ends with the same weights. `command` is recorded as it is.
 
     Raises:
-        UserError: a setting with no meaning, no data, a model that cannot be loaded, an output folder that holds
+        UserError: no GPU where one is asked for, no data, a model that cannot be loaded, an output folder that holds
             the training of another configuration.
     """
     _quiet()
-    _check(config)
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("device=cuda, but PyTorch sees no GPU here")
     options, output = config.training, Path(config.training.output_dir)
     mixed_precision = {"fp32": "no", "bf16": "bf16"}[options.precision]
     accelerator = Accelerator(cpu=config.device == "cpu", mixed_precision=mixed_precision)
     torch.manual_seed(config.seed)
     model, tokenizer = make_model(config)
     corpus = _corpus(config.dataset, options, tokenizer)
-    held_out = _corpus(validation, options, tokenizer) if (validation := _held_out(config)) else None
+    validation = _held_out(config)
+    held_out = _corpus(validation, options, tokenizer) if validation else None
     run = _identity(config, corpus)
 
     decay = [p for p in model.parameters() if p.ndim >= 2]
@@ -191,7 +193,7 @@ def _corpus(dataset: DatasetConfig, options: TrainingConfig, tokenizer: Any) -> 
         lambda turns: tokenizer(turns, add_special_tokens=False, verbose=False)["input_ids"] if turns else [],
         tokenizer.eos_token_id,
         options.block_size,
-        backward=options.direction == "backward",
+        backward=options.direction == Direction.backward,
     )
     sequences = [sequence for sequence in sequences if len(sequence) > 1]
     if not sequences:
@@ -204,42 +206,17 @@ def _held_out(config: TrainConfig) -> DatasetConfig | None:
     options = config.training
     if options.validation_path is not None:
         return dataclasses.replace(config.dataset, path=options.validation_path, limit=options.validation_limit)
-    if options.validation_split is None or config.dataset.kind not in ("chitchat", "hub"):
+    if options.validation_split is None or not data.has_splits(config.dataset):
         return None
     return dataclasses.replace(config.dataset, split=options.validation_split, limit=options.validation_limit)
-
-
-_CHOICES = {
-    "direction": ("forward", "backward"),
-    "precision": ("fp32", "bf16"),
-    "save_dtype": ("fp32", "fp16"),
-}
-_POSITIVE = ("max_steps", "batch_tokens", "micro_batch_tokens", "log_every", "eval_every", "save_every")
-
-
-def _check(config: TrainConfig) -> None:
-    for name, known in _CHOICES.items():
-        if (value := getattr(config.training, name)) not in known:
-            raise UserError(f"training.{name} must be {' or '.join(known)}, not {value!r}")
-    for name in _POSITIVE:
-        if getattr(config.training, name) < 1:
-            raise UserError(f"training.{name} must be at least 1, not {getattr(config.training, name)}")
-    if config.training.block_size < 2:
-        raise UserError(f"training.block_size must be at least 2, not {config.training.block_size}")
-    if config.device not in ("auto", "cpu", "cuda"):
-        raise UserError(
-            f"device must be auto, cpu or cuda, not {config.device!r} (CUDA_VISIBLE_DEVICES chooses among several GPUs)"
-        )
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("device=cuda, but PyTorch sees no GPU here")
 
 
 def _quiet() -> None:
     """Keep transformers' own bars and hints out of the log, which holds one JSON line a report."""
     from transformers.utils import logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _identity(config: TrainConfig, corpus: Corpus) -> dict[str, Any]:

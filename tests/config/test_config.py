@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import subprocess
+import sys
 
 import pytest
 from omegaconf import OmegaConf
 
-from dialoeval.config import RunConfig, TrainConfig
-from dialoeval.config.compose import GROUPS, compose, group, group_options, is_sweep
+from dialoeval.cli.main import main
+from dialoeval.config import DecodingConfig, Direction, Dtype, EngineConfig, RunConfig, Tracker, TrainConfig
+from dialoeval.config.compose import GROUPS, compose, group, is_sweep, known_keys
+from dialoeval.config.groups import find_option, group_options
+from dialoeval.config.schema import Strategy
 from dialoeval.errors import UserError
 from dialoeval.paths import conf_dir
 from dialoeval.runs.sweep import plan
@@ -33,10 +39,69 @@ def test_every_training_composes(option):
 
 
 @pytest.mark.parametrize("option", group_options("decoding"))
-def test_decodings_write_every_parameter(option):
-    written = set(OmegaConf.load(conf_dir() / "decoding" / f"{option}.yaml")) - {"defaults"}
-    assert written == {field.name for field in dataclasses.fields(GROUPS["decoding"])}
+def test_the_printed_configuration_has_every_key(option, capsys):
+    assert main(["run", "--cfg", "job", f"decoding={option}"]) == 0
+    printed = OmegaConf.create(capsys.readouterr().out)
+    assert set(printed.decoding) == {field.name for field in dataclasses.fields(GROUPS["decoding"])}
+    written = set(printed) | {f"{name}.{key}" for name in printed for key in getattr(printed[name], "keys", list)()}
+    written |= {f"dataset.columns.{key}" for key in printed.dataset.columns}
+    assert written == set(known_keys("config")) - {"dataset.options", "engine.options"}  # these only where they are set
     assert group("decoding", option).name == option
+
+
+@pytest.mark.parametrize(("name", "option"), [(name, option) for name in GROUPS for option in group_options(name)])
+def test_a_file_says_only_what_it_is_about(name, option):
+    """No file repeats a default of the schema; its display name is the exception."""
+
+    def repeated(written, default):
+        for key, value in written.items():
+            if isinstance(value, dict) and value:
+                yield from repeated(value, default[key])
+            elif key != "name" and value == default[key]:
+                yield key
+
+    written = OmegaConf.to_container(OmegaConf.load(find_option(name, option).file))
+    written.pop("defaults")
+    default = OmegaConf.to_container(OmegaConf.structured(GROUPS[name]), enum_to_str=True)
+    assert list(repeated(written, default)) == []
+
+
+def test_plain_text_becomes_an_enumeration():
+    config = DecodingConfig(name="x", strategy="sample")
+    assert config.strategy is Strategy.sample
+    assert all(member.name == member.value for kind in (Dtype, Tracker, Direction, Strategy) for member in kind)
+    with pytest.raises(UserError, match=r"engine.dtype must be fp32, bf16 or fp16, not 'fp61'; did you mean 'fp16'\?"):
+        EngineConfig(dtype="fp61")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["decoding.top_k=5"], "decoding.top_k=5 has no effect"),
+        (["decoding=beam", "decoding.num_beams=0"], "decoding.num_beams=0: must be at least 1"),
+        (["decoding=beam", "decoding.early_stopping=sometimes"], "true, false or never"),
+        (["decoding=topk", "decoding.num_candidates=4"], "needs decoding.rerank"),
+        (["engine.dtype=int8"], "engine.dtype must be fp32, bf16 or fp16, not 'int8'"),
+        (["engine.retries=-1"], "engine.retries=-1: must be 0 or more"),
+        (["dataset.limit=0"], "dataset.limit must be at least 1"),
+        (["scoring.resamples=-1"], "scoring.resamples=-1"),
+        (["dataset.options=1"], "dataset.options"),
+    ],
+)
+def test_values_out_of_range_are_named(overrides, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        compose("config", overrides)
+
+
+def test_a_sweep_is_planned_whatever_its_values():
+    """A job whose values make no sense fails alone, when it is run."""
+    assert len(plan(["decoding=greedy,topk", "decoding.top_k=5,10"])) == 4
+
+
+def test_schemas_import_no_omegaconf():
+    code = "import sys, dialoeval.config; print(sorted({'omegaconf', 'hydra', 'yaml'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
 
 
 @pytest.mark.parametrize("name", group_options("experiment"))

@@ -148,7 +148,7 @@ def test_mmi_keeps_all_candidates_and_takes_the_lowest_backward_loss(folder, tmp
     assert len(reply.candidates) == 4
     best = max(reply.candidates, key=lambda candidate: candidate.score)
     assert reply.text == best.text
-    scorer = models.load(backward, revision=None, weights=None, engine=HF)
+    scorer = models.load_model(backward, revision=None, weights=None, engine=HF)
     encode = scorer.tokenizer
     source = [t for turn in reversed(EXAMPLES[1].context) for t in (*encode(turn)["input_ids"], 0)]
     ids = [*encode(best.text)["input_ids"], 0]
@@ -213,12 +213,12 @@ def test_encoder_decoder_models(family, tmp_path):
 
 
 def test_release_weights_of_dialogpt_load(folder, tmp_path):
-    reference = models.load(folder, revision=None, weights=None, engine=HF).model
+    reference = models.load_model(folder, revision=None, weights=None, engine=HF).model
     state = {name.removeprefix("transformer."): t.half() for name, t in reference.state_dict().items()}
     state["lm_head.decoder.weight"] = state.pop("lm_head.weight")
     torch.save(state, tmp_path / "release.pkl")
     blank = str(random_gpt2(tmp_path / "blank", seed=8))
-    loaded = models.load(blank, revision=None, weights=str(tmp_path / "release.pkl"), engine=HF).model
+    loaded = models.load_model(blank, revision=None, weights=str(tmp_path / "release.pkl"), engine=HF).model
     for name, tensor in reference.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor.half().float()), name
 
@@ -229,7 +229,7 @@ class Evil:
 
 
 def test_release_weights_that_do_not_fit(folder, tmp_path, capsys):
-    load = models.load
+    load = models.load_model
     with open(tmp_path / "evil.pkl", "wb") as stream:
         pickle.dump({"x": Evil()}, stream)
     with pytest.raises(UserError, match="not a plain file of weights"):
@@ -249,10 +249,10 @@ def test_models_that_cannot_be_had(folder, tmp_path, monkeypatch):
         ("someone/some-model", "cannot load the model someone/some-model"),
     ]:
         with pytest.raises(UserError, match=message):
-            models.load(path, revision=None, weights=None, engine=HF)
+            models.load_model(path, revision=None, weights=None, engine=HF)
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(UserError):
-        models.load(str(tmp_path), revision=None, weights=None, engine=HF)
+        models.load_model(str(tmp_path), revision=None, weights=None, engine=HF)
     monkeypatch.setenv("DIALOEVAL_CACHE", str(tmp_path / "cache"))
     with pytest.raises(UserError, match="dialoeval fetch smollm2"):
         models.resolve("smollm2")

@@ -9,8 +9,8 @@ import pytest
 
 from dialoeval.config import ScoringConfig
 from dialoeval.config.compose import group
-from dialoeval.metrics.corpus import Statistics, statistics
-from dialoeval.metrics.scores import score_statistics, segments
+from dialoeval.metrics.scores import score_statistics
+from dialoeval.metrics.system_statistics import Statistics, statistics
 
 SYSTEMS = ("Human", "TeamB", "TeamD", "Constant")
 
@@ -52,8 +52,8 @@ def test_sets_equal_the_official_tools(made, shared, system):
 def test_every_reply_equals_the_official_tools(made, shared, system):
     official = {row["id"]: row for row in read(shared / "dstc7" / "official_segments.jsonl") if row["system"] == system}
     ids, _, _, found = made[system]
-    assert found.texts.hypotheses == [official[i]["cleaned"] for i in ids]
-    for row in segments(found, ids):
+    assert found.corpus.texts.hypotheses == [official[i]["cleaned"] for i in ids]
+    for row in found.segments(ids).rows():
         expected = official[row["id"]]
         assert f"{row['nist']:.4f}" == f"{expected['nist']:.4f}"
         assert f"{row['bleu']:.4f}" == f"{expected['bleu']:.4f}"
@@ -67,7 +67,7 @@ def test_reddit6k_human_replies(shared):
     with open(shared / "reddit6k" / "human.ref.6k.txt", encoding="utf-8") as stream:
         lines = [line.rstrip("\n") for line in stream]
     made = statistics(lines, [[]] * len(lines), group("protocol", "reddit6k"), meteor=False)
-    scores = score_statistics(made, ScoringConfig(resamples=0), hypotheses=lines, references=[[]] * len(lines))
+    scores = score_statistics(made, ScoringConfig(resamples=0))
     found = scores.to_json()
     assert found["n"] == expected["lines"]
     assert found["entropy"] == pytest.approx(expected["entropy"], abs=1e-9)
@@ -86,5 +86,5 @@ def test_shards_merge_to_the_whole(made):
     order = [i for k in range(3) for i in range(k, len(ids), 3)]
     for name, value in merged.figures().items():
         assert value[0] == pytest.approx(float(whole.figures()[name][0]), rel=1e-12), name
-    assert np.allclose(merged.nist, whole.nist[order], rtol=1e-12)
-    assert np.array_equal(merged.bleu, whole.bleu[order])
+    assert np.allclose(merged.parts["nist"].rows, whole.parts["nist"].rows[order], rtol=1e-12)
+    assert np.array_equal(merged.parts["bleu"].rows, whole.parts["bleu"].rows[order])

@@ -7,7 +7,9 @@ import io
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.resources import files
 
 import pytest
 from hypothesis import given, settings
@@ -15,27 +17,42 @@ from hypothesis import strategies as st
 from support.report_runs import examples, replies, write_run
 
 from dialoeval.cli.main import main
+from dialoeval.config import ProtocolConfig
 from dialoeval.errors import UserError
+from dialoeval.metrics.figures import PAPER_TABLE
+from dialoeval.metrics.registry import figure
+from dialoeval.metrics.score_tables import score_table
+from dialoeval.metrics.scores import Scores
 from dialoeval.reports import write_html
 from dialoeval.reports.plots import shortened, ticks
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.reader import load_run, short_names
-from dialoeval.tables import PAPER_COLUMNS, Cell, Table, column, paper_table
+from dialoeval.tables import Cell, Table
 
-SCORES = {
-    "nist": [1.0, 2.123, 2.5, 2.8449],
-    "bleu": [0.4, 0.1234, 0.05, 0.0212],
-    "meteor": None,
-    "entropy": [1.0, 2.0, 3.0, 9.1],
-    "distinct": [0.0912, 0.3],
-    "avg_len": 11.26,
-    "intervals": {"nist4": [2.79, 2.89], "bleu4": [0.02, 0.024]},
+RELEVANCE = {
+    **dict(zip(("nist1", "nist2", "nist3", "nist4"), (1.0, 2.123, 2.5, 2.8449), strict=True)),
+    **dict(zip(("bleu1", "bleu2", "bleu3", "bleu4"), (0.4, 0.1234, 0.05, 0.0212), strict=True)),
 }
+DIVERSITY = {
+    **dict(zip(("entropy1", "entropy2", "entropy3", "entropy4"), (1.0, 2.0, 3.0, 9.1), strict=True)),
+    "distinct1": 0.0912,
+    "distinct2": 0.3,
+    "avg_len": 11.26,
+}
+SCORES = Scores(
+    n=10,
+    figures=RELEVANCE | DIVERSITY,
+    intervals={"nist4": (2.79, 2.89), "bleu4": (0.02, 0.024)},
+    signatures={"nist": "s"},
+    protocol=ProtocolConfig(name="none"),
+    counts={},
+    resamples=0,
+)
 HOSTILE = 'a|b & <i>c</i> {d}_e #f $g 50% ~h ^i \\j [k](l) "m" \n n'
 
 
 def test_paper_columns_are_the_papers_in_its_units():
-    table = paper_table([("x", SCORES)])
+    table = score_table([("x", SCORES)])
     assert table.headings == (
         "System", "NIST-2", "NIST-4", "BLEU-2", "BLEU-4", "METEOR", "Entropy-4", "Dist-1", "Dist-2", "Avg Len",
     )  # fmt: skip
@@ -45,18 +62,18 @@ def test_paper_columns_are_the_papers_in_its_units():
 
 
 def test_columns_of_other_figures():
-    assert [column(name).heading for name in ("nist5", "bleu1", "entropy2", "distinct1")] == [
+    assert [figure(name).heading for name in ("nist5", "bleu1", "entropy2", "distinct1")] == [
         "NIST-5", "BLEU-1", "Entropy-2", "Dist-1",
     ]  # fmt: skip
 
 
 def test_missing_references_are_said():
-    nothing = SCORES | {"nist": [None] * 4, "bleu": [None] * 4}
-    assert "no reply has a reference" in paper_table([("x", nothing)]).notes[0]
+    nothing = replace(SCORES, figures=DIVERSITY, intervals={})
+    assert "no reply has a reference" in score_table([("x", nothing)]).notes[0]
 
 
 def test_intervals_are_half_widths_and_bounds_in_csv():
-    table = paper_table([("x", SCORES), ("y", SCORES | {"intervals": {}})], intervals=True)
+    table = score_table([("x", SCORES), ("y", replace(SCORES, intervals={}))], intervals=True)
     assert "2.84 ±0.05" in table.to_markdown()
     first, second = csv.DictReader(io.StringIO(table.to_csv()))
     assert (first["NIST-4"], first["NIST-4 low"], first["NIST-4 high"]) == ("2.8449", "2.79", "2.89")
@@ -180,11 +197,13 @@ def test_page_holds_all_replies_as_data_that_cannot_end_its_script(page, sweep):
     assert "<" not in island and "\u2028" not in island
     data = json.loads(island)
     assert len(data["examples"]) == 30 and len(data["replies"]) == 4
-    assert data["replies"][3][0][0] == "<script>alert(1)</script>" and data["replies"][3][0][5] == 1
+    assert data["replies"][3][0][0] == "<script>alert(1)</script>" and data["replies"][3][0][1] == 1
     assert data["replies"][3][2][0] == "lone \ud800 one \u2028 two"
     assert "<script>alert(1)" not in text and "<b>m</b>" not in text and "A &lt;title&gt;" in text
     segment = json.loads((sweep[0] / "segments.jsonl").read_text().splitlines()[7])
-    assert data["replies"][0][7][2:5] == [round(segment["nist"], 4), round(segment["bleu"], 4), segment["length"]]
+    assert [heading for heading, _ in data["scores"]] == ["METEOR", "NIST-5", "BLEU-4"]
+    scores = [None, round(segment["nist"], 4), round(segment["bleu"], 4)]
+    assert data["replies"][0][7][2:] == [segment["length"], *scores]
 
 
 def test_page_shows_knob_plots_intervals_settings_and_the_papers_rows(page):
@@ -199,7 +218,7 @@ def test_page_shows_knob_plots_intervals_settings_and_the_papers_rows(page):
 
 def test_tables_are_written_beside_the_page(page):
     assert page.with_suffix(".md").read_text("utf-8").startswith("| System")
-    rows = list(csv.DictReader(page.with_suffix(".csv").open(encoding="utf-8")))
+    rows = list(csv.DictReader(io.StringIO(page.with_suffix(".csv").read_text("utf-8"))))
     assert [row["System"] for row in rows][-1] == "<b>m</b>&_x nucleus" and "NIST-4 low" in rows[0]
     assert "\\textless{}b\\textgreater{}" in page.with_suffix(".tex").read_text("utf-8")
 
@@ -290,5 +309,7 @@ def test_report_command_takes_sweeps_names_and_paths(sweep, tmp_path, capsys, mo
     assert main(["report", "nothing", "--reports-dir", str(root)]) == 2
 
 
-def test_paper_columns_are_nine():
-    assert len(PAPER_COLUMNS) == 9
+def test_every_figure_of_the_papers_tables_has_a_column():
+    published = json.loads((files("dialoeval") / "assets" / "paper" / "tables.json").read_text("utf-8"))
+    names = {column.name for column in PAPER_TABLE}
+    assert all(set(row) == names for table in published["tables"].values() for row in table["rows"].values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 
 import pytest
@@ -10,21 +11,21 @@ from support.report_runs import examples, replies, write_run
 
 from dialoeval.cli.main import main
 from dialoeval.config import ProtocolConfig
-from dialoeval.data.dstc7_release import read_systems
+from dialoeval.data.dstc7_release import read_release
 from dialoeval.errors import UserError
+from dialoeval.metrics.figures import PAPER_TABLE
 from dialoeval.reports.paper import PAPER, human_evaluation, published, table_of
 from dialoeval.reports.reproduce import reproduce, to_json, to_table
 from dialoeval.runs.folder import RunFolder
 from dialoeval.stats import exact_interval, sign_test
-from dialoeval.tables import PAPER_COLUMNS
 
 
 def figures(line):
-    return {column.name: cell.value for column, cell in zip(PAPER_COLUMNS, line.cells, strict=True)}
+    return {column.name: cell.value for column, cell in zip(PAPER_TABLE, line.cells, strict=True)}
 
 
 def test_published_figures_are_complete_and_have_a_source():
-    names = {column.name for column in PAPER_COLUMNS}
+    names = {column.name for column in PAPER_TABLE}
     for name in PAPER:
         entry = published()["tables"][name]
         assert all(set(row) == names for row in entry["rows"].values()) and entry["title"]
@@ -109,11 +110,11 @@ def submission(folder, *, fields=7):
 
 
 def test_submissions_in_the_tasks_own_format(tmp_path):
-    systems = {system.name: system for system in read_systems(submission(tmp_path / "d"))}
+    systems = {system.name: system for system in read_release(submission(tmp_path / "d"))}
     assert systems["Human"].replies == ["the human said 0", "the human said 1", "the human said 2"]
     assert systems["TeamB"].ids == ["k0", "k1"] and systems["TeamB"].references[0][1] == "the human said 0"
     (tmp_path / "d" / "test.2k.txt").write_text("k1\nk2\n")
-    systems = {system.name: system for system in read_systems(tmp_path / "d")}
+    systems = {system.name: system for system in read_release(tmp_path / "d")}
     assert systems["Human"].ids == ["k1", "k2"]
     assert systems["TeamB"].ids == ["k1"] and systems["TeamB"].left_out == 1
     rows = {row.system: row for row in reproduce("dstc7", tmp_path / "d", [])}
@@ -154,7 +155,7 @@ def test_submissions_in_the_tasks_own_format(tmp_path):
 def test_malformed_releases_are_named(tmp_path, make, said):
     make(tmp_path)
     with pytest.raises(UserError) as error:
-        read_systems(tmp_path)
+        read_release(tmp_path)
     assert said in str(error.value)
 
 
@@ -204,7 +205,7 @@ def test_command_writes_every_format(runs, tmp_path, capsys):
     assert "DialoGPT 345M beam, measured here" in printed and "Human evaluation" in printed
     assert "not measured: no complete run" in printed
     assert json.loads((tmp_path / "r.json").read_text("utf-8"))["table"] == "reddit6k"
-    rows = list(csv.DictReader((tmp_path / "r.csv").open(encoding="utf-8")))
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "r.csv").read_text("utf-8"))))
     assert rows[0]["System"] == "Human, the paper" and rows[0]["NIST-4"] == "4.25"
     assert "Human evaluation" in (tmp_path / "r.html").read_text("utf-8")
     assert (tmp_path / "r.tex").read_text("utf-8").count("\\\\") > 7

@@ -126,10 +126,10 @@ def model(tmp_path_factory):
 
 def test_consecutive_jobs_load_their_model_once(model, tmp_path, monkeypatch):
     from dialoeval.generation import token_engines
-    from dialoeval.models.loading import load
+    from dialoeval.models.loading import load_model
 
     loads = []
-    cache = token_engines.ModelCache(lambda path, **options: loads.append(path) or load(path, **options))
+    cache = token_engines.ModelCache(lambda path, **options: loads.append(path) or load_model(path, **options))
     monkeypatch.setattr(token_engines, "MODELS", cache)
     monkeypatch.chdir(tmp_path)
     write_dataset(tmp_path, 3)

@@ -17,7 +17,7 @@ sacrebleu = pytest.importorskip("sacrebleu")
 class SacreBleu:
     """sacrebleu's BLEU as a set of examples that can be weighted and pooled."""
 
-    biased = frozenset()
+    size_biased = frozenset()
 
     def __init__(self, rows: np.ndarray, metric) -> None:
         self.rows, self.metric = rows, metric
@@ -72,7 +72,7 @@ def test_paired_tests_equal_sacrebleu(systems, kind, monkeypatch):
 class Means:
     """The mean of one number an example: everything about it is known."""
 
-    biased = frozenset()
+    size_biased = frozenset()
 
     def __init__(self, values):
         self.values = np.asarray(values, dtype=float)

@@ -60,7 +60,9 @@ def requests(count: int, seed: int = 0, longest: int = 40) -> list[TokenRequest]
 
 
 def decoding(strategy: str = "greedy", **settings) -> DecodingConfig:
-    return DecodingConfig(name="test", strategy=strategy, **{"max_new_tokens": 12, **settings})
+    """Settings of a decoding; several candidates are asked for on behalf of a reranker, which no engine looks at."""
+    reranked = {"rerank": "mmi"} if settings.get("num_candidates", 1) > 1 else {}
+    return DecodingConfig(name="test", strategy=strategy, **{"max_new_tokens": 12, **reranked, **settings})
 
 
 def engine(model, window: int = WINDOW, **settings) -> FastEngine:

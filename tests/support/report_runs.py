@@ -6,7 +6,6 @@ import random
 from pathlib import Path
 from typing import Any
 
-from dialoeval import __version__
 from dialoeval.config import (
     DatasetConfig,
     DecodingConfig,
@@ -18,6 +17,7 @@ from dialoeval.config import (
 )
 from dialoeval.data.example import Example, fingerprint
 from dialoeval.files import sha256_file, write_json, write_jsonl, write_text
+from dialoeval.version import __version__
 
 TEXT = """yes no well i think so you are right not today what about the film it was a great one though we saw it in town
 last week with my brother who never liked music very much but he came and he was happy to be there for once"""
@@ -60,6 +60,7 @@ def write_run(
     dataset: dict[str, Any] | None = None,
     protocol: ProtocolConfig | None = None,
     meteor: bool = False,
+    extra: tuple[str, ...] = (),
     resamples: int = 50,
     finish: list[str] | None = None,
     status: str = "complete",
@@ -67,9 +68,8 @@ def write_run(
     """Write the run `folder`/`name`; returns its path."""
     from omegaconf import OmegaConf
 
-    from dialoeval.metrics import segments
-    from dialoeval.metrics.corpus import statistics
     from dialoeval.metrics.scores import score_statistics
+    from dialoeval.metrics.system_statistics import statistics
 
     path = folder / name
     path.mkdir(parents=True)
@@ -80,7 +80,7 @@ def write_run(
         dataset=DatasetConfig(**{"name": "talk", "kind": "file", "path": "talk.jsonl", **(dataset or {})}),
         protocol=protocol,
         engine=EngineConfig(),
-        scoring=ScoringConfig(meteor=meteor, resamples=resamples),
+        scoring=ScoringConfig(meteor=meteor, resamples=resamples, extra=list(extra)),
     )
     write_text(path / "config.yaml", OmegaConf.to_yaml(OmegaConf.structured(config)))
     finish = finish or ["stop"] * len(data)
@@ -101,10 +101,10 @@ def write_run(
     )
     write_jsonl(path / "references.jsonl", ({"id": e.id, "references": list(e.references)} for e in data))
     references = [list(e.references) for e in data]
-    made = statistics(said, references, protocol, meteor=meteor)
-    scores = score_statistics(made, config.scoring, hypotheses=said, references=references).to_json()
+    stats = statistics(said, references, protocol, meteor=meteor, extra=extra, contexts=[e.context for e in data])
+    scores = score_statistics(stats, config.scoring).to_json()
     scores |= {"replies_sha256": sha256_file(path / "replies.jsonl"), "version": __version__}
-    write_jsonl(path / "segments.jsonl", segments(made, [e.id for e in data]))
+    write_jsonl(path / "segments.jsonl", stats.segments([e.id for e in data]).rows())
     write_json(path / "scores.json", scores)
     write_json(
         path / "environment.json", {"schema": 1, "python": "3.11", "packages": {"torch": "2.13"}, "seconds": 1.5}

@@ -1,1 +1,1 @@
-"""Dataset kinds, one module each, found by name: `load(config) -> Dataset`."""
+"""Dataset kinds, one module each, found by name: see `dialoeval.data.DatasetKind`."""

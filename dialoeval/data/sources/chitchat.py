@@ -15,15 +15,16 @@ from dialoeval.config import DatasetConfig
 from dialoeval.data.example import Dataset, Example, fingerprint
 from dialoeval.errors import UserError, nearest
 
+HAS_SPLITS = True
 # Percent of the conversations in each split; which conversation goes where is decided by a hash of its id.
 SPLITS = {"test": 4, "validation": 2, "train": 94}
 
 
 def load(config: DatasetConfig) -> Dataset:
-    """Every reply of a split as an example: its context is the (last `context_turns`) turns before it.
+    """Read every reply of a split as an example: its context is the (last `context_turns`) turns before it.
 
     Contexts that are equal but for case and white space are one example, with each distinct reply (compared likewise)
-    as a reference, in the order met. Examples come in the order of a hash of their id, so that the first N are a
+    as a reference, in the order of the data. Examples are in the order of a hash of their id, so that the first N are a
     fair sample of all conversations.
 
     Raises:
@@ -44,14 +45,17 @@ def load(config: DatasetConfig) -> Dataset:
 
 
 def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
-    """The turns of each conversation of a split that has a reply, for training."""
+    """Read the turns of each conversation of a split that has a reply."""
     return [turns for _, turns in conversations(config.split) if len(turns) > 1][: config.limit]
 
 
 def conversations(split: str) -> list[tuple[str, tuple[str, ...]]]:
-    """(id, turns) of each conversation of a split, in the package's order.
+    """Read (id, turns) of each conversation of a split, in the package's order.
 
     A turn is what one person wrote before the other answered: its messages joined by single spaces.
+
+    Raises:
+        UserError: unknown split, or the package is not installed.
     """
     if split not in SPLITS:
         raise UserError(f"chitchat has no split {split!r}{nearest(split, SPLITS)} (it has: {', '.join(SPLITS)})")

@@ -3,7 +3,7 @@
 ``dataset.path`` is a reference file (``test.refs.txt``), or a folder that holds ``test.refs.txt`` or
 ``references.jsonl``, and beside it the dialogues: ``test.convos.txt`` (the task's data extraction writes
 ``id, subreddit, conversation, score, turn, dialogue, response``, tab-separated), or ``contexts.jsonl`` with a list
-``context``. Without dialogues the contexts are empty: good for what needs references only.
+``context``. Without dialogues the contexts are empty: enough for what needs references only.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from dialoeval.config import DatasetConfig
 from dialoeval.data.columns import ADVICE, gather, last_turns
 from dialoeval.data.example import Dataset, Example
+from dialoeval.data.rows import ReferenceRow, read_reference_rows, text_field, texts_field
 from dialoeval.errors import UserError
 from dialoeval.files import read_jsonl, read_lines
 
@@ -24,7 +25,7 @@ START = "START"  # stands as the first turn where a dialogue begins at the threa
 
 
 def load(config: DatasetConfig) -> Dataset:
-    """The examples in sorted order of their ids, as the official scripts score them; references in file order.
+    """Read the examples in sorted order of their ids, as the official scripts score them; references in file order.
 
     Empty references are kept: the protocol counts places (index 1 is the held-out human reply).
 
@@ -36,36 +37,37 @@ def load(config: DatasetConfig) -> Dataset:
     contexts = dict(_contexts(contexts_file)) if contexts_file else {}
 
     def examples() -> Iterator[tuple[str, Example]]:
-        found = []
-        for where, key, references in _references(references_file):
+        located = []
+        for row in _reference_rows(references_file):
             problem = None
-            if not key:
+            if not row.key:
                 problem = "the first field, the id, is empty"
-            elif not references:
-                problem = f"the id {key} has no references"
-            elif contexts_file and key not in contexts:
-                problem = f"the id {key} has no dialogue in {contexts_file}"
+            elif not row.references:
+                problem = f"the id {row.key} has no references"
+            elif contexts_file and row.key not in contexts:
+                problem = f"the id {row.key} has no dialogue in {contexts_file}"
             if problem is None:
-                found.append((where, last_turns(Example(key, contexts.get(key, ()), references), config.context_turns)))
+                example = Example(row.key, contexts.get(row.key, ()), row.references)
+                located.append((row.where, last_turns(example, config.context_turns)))
             elif config.skip_bad:
-                skipped.append((where, problem))
+                skipped.append((row.where, problem))
             else:
-                raise UserError(f"{where}: {problem}{ADVICE}")
-        yield from sorted(found, key=lambda pair: pair[1].id)
+                raise UserError(f"{row.where}: {problem}{ADVICE}")
+        yield from sorted(located, key=lambda pair: pair[1].id)
 
     return gather(config, examples(), skipped)
 
 
 def reference_text(cell: str) -> str:
-    """The text of ``score|reference``: what stands between the first and the second bar, as the official scripts
-    take it (they split at bars); a cell that does not begin with a score is all text."""
+    """Return the text of ``score|reference``: what stands between the first and the second bar, as in the official
+    scripts (they split at bars); a cell that does not begin with a score is all text."""
     return cell.split("|")[1] if _SCORED.match(cell) else cell
 
 
 def dialogue_turns(text: str) -> tuple[str, ...]:
-    """The turns of ``turn EOS turn``; a leading ``START`` is no turn.
+    """Split ``turn EOS turn`` into its turns; a leading ``START`` is not a turn.
 
-    Where every turn begins with a training weight ("1.0 ", "0.0 "), as DialoGPT's extraction writes them, these go.
+    If every turn begins with a training weight ("1.0 ", "0.0 "), as DialoGPT's extraction writes them, these go.
     """
     turns = [turn.strip() for turn in text.split(TURN_END)]
     if turns[0] == START:
@@ -81,47 +83,50 @@ def _files(config: DatasetConfig) -> tuple[Path, Path | None]:
     path = Path(config.path).expanduser()
     if not path.is_dir():
         return path, None
-    references = _first_file(path, f"{config.split}.refs.txt", "references.jsonl")
+    references = first_file(path, f"{config.split}.refs.txt", "references.jsonl")
     if references is None:
         raise UserError(f"{path} holds neither {config.split}.refs.txt nor references.jsonl")
-    return references, _first_file(path, f"{config.split}.convos.txt", "contexts.jsonl")
+    return references, first_file(path, f"{config.split}.convos.txt", "contexts.jsonl")
 
 
-def _first_file(folder: Path, *names: str) -> Path | None:
+def first_file(folder: Path, *names: str) -> Path | None:
+    """Return the first of the files that is in the folder, or None if none is."""
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
-def _references(path: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """(where, id, references) of each line."""
-    if path.suffix == ".jsonl":
-        for number, row in read_jsonl(path):
-            texts = row.get("references")
-            if not isinstance(row.get("id"), str) or not _is_texts(texts):
-                raise UserError(f'{path}, line {number}: expected "id", a text, and "references", a list of texts')
-            yield f"{path}, line {number}", row["id"], tuple(texts)
-        return
-    for number, line in read_lines(path):
-        if line:
-            key, *cells = line.split("\t")
-            yield f"{path}, line {number}", key.strip(), tuple(map(reference_text, cells))
+def read_conversations(path: Path) -> Iterator[list[str]]:
+    """Yield the seven fields of each line of a conversation file: the first the id, the sixth the dialogue, the last
+    the reply.
 
-
-def _contexts(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """(id, turns) of each dialogue."""
-    if path.suffix == ".jsonl":
-        for number, row in read_jsonl(path):
-            turns = row.get("context", [])  # the public release holds the grounding text only
-            if not isinstance(row.get("id"), str) or not _is_texts(turns):
-                raise UserError(f'{path}, line {number}: expected "id", a text, and "context", a list of texts')
-            yield row["id"], tuple(turns)
-        return
+    Raises:
+        UserError: naming the line that has another number of fields.
+    """
     for number, line in read_lines(path):
         if line:
             fields = line.split("\t")
             if len(fields) != 7:
                 raise UserError(f"{path}, line {number}: expected 7 tab-separated fields, found {len(fields)}")
+            yield fields
+
+
+def _reference_rows(path: Path) -> Iterator[ReferenceRow]:
+    if path.suffix == ".jsonl":
+        yield from read_reference_rows(path, strict=True)
+        return
+    for number, line in read_lines(path):
+        if line:
+            key, *cells = line.split("\t")
+            yield ReferenceRow(f"{path}, line {number}", key.strip(), tuple(map(reference_text, cells)))
+
+
+def _contexts(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """(id, turns) of each dialogue."""
+    if path.suffix != ".jsonl":
+        for fields in read_conversations(path):
             yield fields[0].strip(), dialogue_turns(fields[5])
-
-
-def _is_texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+        return
+    for number, row in read_jsonl(path):
+        where = f"{path}, line {number}"
+        # The public release holds the grounding text only.
+        turns = texts_field(row, "context", where) if "context" in row else ()
+        yield text_field(row, "id", where), turns

@@ -11,9 +11,9 @@ from typing import Any
 
 from dialoeval.config import DatasetConfig
 from dialoeval.data import columns
-from dialoeval.data.columns import Row
+from dialoeval.data.columns import TableRow
 from dialoeval.data.example import Dataset
-from dialoeval.errors import UserError
+from dialoeval.errors import UserError, first_line
 from dialoeval.files import read_json
 
 # surrogateescape maps each byte that is not UTF-8 to one of these, so that a bad line does not end the reading.
@@ -21,21 +21,25 @@ _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
 
 def load(config: DatasetConfig) -> Dataset:
-    """The examples of the file ``config.path``.
+    """Read the examples of the file ``config.path``.
 
     Raises:
-        UserError: no such file, unknown ending, nothing in it, or a bad line: with its number and field.
+        UserError: no such file, unknown ending, an empty file, or naming line and field of a bad row.
     """
     return columns.dataset(config, rows(config))
 
 
 def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
-    """The file's dialogues, for training: see `columns.dialogues`."""
+    """Read the file's dialogues: see `columns.dialogues`."""
     return columns.dialogues(config, rows(config))
 
 
-def rows(config: DatasetConfig) -> Iterator[Row]:
-    """The rows of a file, told apart by its ending; a row that cannot be read is given as its error."""
+def rows(config: DatasetConfig) -> Iterator[TableRow]:
+    """Return the rows of a file of a format that its ending names; a row that cannot be read holds the error.
+
+    Raises:
+        UserError: no such file, unknown ending, or an empty file.
+    """
     if not config.path:
         raise UserError("dataset.path must be set: add dataset.path=FILE")
     path = Path(config.path).expanduser()
@@ -49,17 +53,17 @@ def rows(config: DatasetConfig) -> Iterator[Row]:
     return reader(path)
 
 
-def _json_lines(path: Path) -> Iterator[Row]:
+def _json_lines(path: Path) -> Iterator[TableRow]:
     for number, line in _lines(path):
         if line.strip():
-            yield Row(f"{path}, line {number}", number, _or_error(_json_object, line))
+            yield TableRow(f"{path}, line {number}", number, _or_error(_json_object, line))
 
 
 def _json_object(line: str) -> dict[str, Any]:
     _refuse_not_utf8(line)
     try:
         value = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not JSON; an integer of thousands of digits; nested too deep
         raise UserError(f"not JSON: {getattr(error, 'msg', error)} (column {getattr(error, 'colno', '?')})") from error
     return _object(value)
 
@@ -70,34 +74,34 @@ def _object(value: Any) -> dict[str, Any]:
     return value
 
 
-def _json(path: Path) -> Iterator[Row]:
+def _json(path: Path) -> Iterator[TableRow]:
     """An array of objects, or an object of equally long arrays, one a column."""
     value = read_json(path)
     if isinstance(value, dict):
         lengths = {name: len(column) if isinstance(column, list) else None for name, column in value.items()}
         if None in lengths.values() or len(set(lengths.values())) > 1:
-            found = ", ".join(f"{name}: {'no array' if n is None else n}" for name, n in lengths.items())
+            shapes = ", ".join(f"{name}: {'no array' if n is None else n}" for name, n in lengths.items())
             raise UserError(
-                f"{path}: expected an array of objects, or an object of equally long arrays (found {found})"
+                f"{path}: expected an array of objects, or an object of equally long arrays (found {shapes})"
             )
         value = [dict(zip(value, items, strict=True)) for items in zip(*value.values(), strict=True)]
     if not isinstance(value, list):
         raise UserError(f"{path}: expected an array of objects, found {type(value).__name__}")
     for number, item in enumerate(value, 1):
-        yield Row(f"{path}, item {number}", number, _or_error(_object, item))
+        yield TableRow(f"{path}, item {number}", number, _or_error(_object, item))
 
 
-def _csv(path: Path) -> Iterator[Row]:
+def _csv(path: Path) -> Iterator[TableRow]:
     """Comma-separated, double quotes around fields that hold commas, quotes or line ends (RFC 4180)."""
     return _table(path, lambda lines: csv.reader(lines, strict=True))
 
 
-def _tsv(path: Path) -> Iterator[Row]:
+def _tsv(path: Path) -> Iterator[TableRow]:
     """Tab-separated without quoting, as the format's registration has it: a quotation mark is part of the text."""
     return _table(path, lambda lines: csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True))
 
 
-def _table(path: Path, make_reader: Callable[[Iterator[str]], Any]) -> Iterator[Row]:
+def _table(path: Path, make_reader: Callable[[Iterator[str]], Any]) -> Iterator[TableRow]:
     """Rows under a line of column names. A row's line is the one it starts at: quoted fields may span several."""
     reader = make_reader(line + "\n" for _, line in _lines(path))
     header = _or_error(next, reader, [])
@@ -118,7 +122,7 @@ def _table(path: Path, make_reader: Callable[[Iterator[str]], Any]) -> Iterator[
         if fields == []:
             continue
         number += 1
-        yield Row(f"{path}, line {line}", number, _or_error(_fields, header, fields))
+        yield TableRow(f"{path}, line {line}", number, _or_error(_fields, header, fields))
 
 
 def _fields(header: list[str], fields: list[str] | UserError) -> dict[str, str]:
@@ -131,7 +135,7 @@ def _fields(header: list[str], fields: list[str] | UserError) -> dict[str, str]:
     return dict(zip(header, fields, strict=True))
 
 
-def _parquet(path: Path) -> Iterator[Row]:
+def _parquet(path: Path) -> Iterator[TableRow]:
     import pyarrow
     import pyarrow.parquet
 
@@ -141,9 +145,9 @@ def _parquet(path: Path) -> Iterator[Row]:
             for batch in table.iter_batches():
                 for value in batch.to_pylist():
                     number += 1
-                    yield Row(f"{path}, row {number}", number, value)
+                    yield TableRow(f"{path}, row {number}", number, value)
     except (pyarrow.ArrowException, OSError) as error:
-        raise UserError(f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{path} is not a readable Parquet file: {first_line(error)}") from error
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -172,7 +176,7 @@ def _or_error(function: Callable[..., Any], *arguments: Any) -> Any:
         return UserError(f"not a readable row: {error}")
 
 
-READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
+READERS: dict[str, Callable[[Path], Iterator[TableRow]]] = {
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
     ".json": _json,

@@ -8,13 +8,15 @@ from typing import Any
 
 from dialoeval.config import DatasetConfig
 from dialoeval.data import columns
-from dialoeval.data.columns import Row
+from dialoeval.data.columns import TableRow
 from dialoeval.data.example import Dataset
-from dialoeval.errors import UserError
+from dialoeval.errors import UserError, first_line
+
+HAS_SPLITS = True
 
 
 def load(config: DatasetConfig) -> Dataset:
-    """The examples of a split; with `limit`, the split is streamed and only its beginning is fetched.
+    """Read the examples of a split; with `limit`, the split is streamed and only its beginning is fetched.
 
     Raises:
         UserError: no such dataset, configuration, split or column, no network, a dataset made by a script.
@@ -23,17 +25,21 @@ def load(config: DatasetConfig) -> Dataset:
 
 
 def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
-    """The split's dialogues, for training: see `columns.dialogues`."""
+    """Read the split's dialogues: see `columns.dialogues`."""
     return columns.dialogues(config, rows(config))
 
 
-def rows(config: DatasetConfig) -> Iterator[Row]:
-    """The rows of a split, in its order."""
+def rows(config: DatasetConfig) -> Iterator[TableRow]:
+    """Yield the rows of a split, in its order.
+
+    Raises:
+        UserError: as `load`.
+    """
     if not config.path:
         raise UserError("dataset.path must be set: add dataset.path=OWNER/NAME, or a folder in the hub's format")
     with _explained(config):
         for number, value in enumerate(_split(config), 1):
-            yield Row(f"{config.path} ({config.split}), row {number}", number, value)
+            yield TableRow(f"{config.path} ({config.split}), row {number}", number, value)
 
 
 def _split(config: DatasetConfig) -> Any:
@@ -51,7 +57,7 @@ def _split(config: DatasetConfig) -> Any:
 
 @contextlib.contextmanager
 def _explained(config: DatasetConfig) -> Iterator[None]:
-    """Say in one sentence what to do about what `datasets` and the hub raise."""
+    """Turn what `datasets` and the hub raise into a `UserError` that says what to do."""
     import datasets
 
     try:
@@ -60,7 +66,7 @@ def _explained(config: DatasetConfig) -> Iterator[None]:
         raise
     except RuntimeError as error:
         if "scripts are no longer supported" not in str(error):
-            raise UserError(f"cannot read the dataset {config.path}: {_first_line(error)}") from error
+            raise UserError(f"cannot read the dataset {config.path}: {first_line(error)}") from error
         raise UserError(
             f"the dataset {config.path} is made by a script, which is not run; the hub's own copy of its rows may do: "
             "dataset.revision=refs/convert/parquet"
@@ -69,21 +75,17 @@ def _explained(config: DatasetConfig) -> Iterator[None]:
         raise UserError(f"the dataset {config.path} has no data files that can be read") from error
     except datasets.exceptions.DatasetGenerationError as error:
         raise UserError(
-            f"the dataset {config.path} has malformed data: {_first_line(error.__cause__ or error)}"
+            f"the dataset {config.path} has malformed data: {first_line(error.__cause__ or error)}"
         ) from error
     except (datasets.exceptions.DatasetNotFoundError, ConnectionError, OSError) as error:
         raise UserError(
             f"cannot get the dataset {config.path}: no such folder here, and the hub has none of that name (or it is "
-            f"gated: set HF_TOKEN), or cannot be reached ({_first_line(error)})"
+            f"gated: set HF_TOKEN), or cannot be reached ({first_line(error)})"
         ) from error
     except (ValueError, KeyError) as error:
         # Unknown splits and configurations: the library's first line names those that exist.
-        raise UserError(f"the dataset {config.path}: {_first_line(error)}") from error
+        raise UserError(f"the dataset {config.path}: {first_line(error)}") from error
     except Exception as error:
         if type(error).__module__.startswith(("datasets", "huggingface_hub", "pyarrow", "httpx")):
-            raise UserError(f"cannot read the dataset {config.path}: {_first_line(error)}") from error
+            raise UserError(f"cannot read the dataset {config.path}: {first_line(error)}") from error
         raise
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]

@@ -13,29 +13,30 @@ from dialoeval.files import read_lines
 
 
 def load(config: DatasetConfig) -> Dataset:
-    """The examples in file order; the id is the line number, since the file has none. Blank lines are passed over.
+    """Read the examples in file order; the id is the line number, since the file has none. Blank lines are skipped.
 
     Raises:
         UserError: no such file, or a line without a dialogue or without references.
     """
-    if not config.path:
+    path = config.path
+    if not path:
         raise UserError("dataset.path must be set: add dataset.path=FILE (test.refs.txt)")
     skipped: list[tuple[str, str]] = []
 
     def examples() -> Iterator[tuple[str, Example]]:
-        for number, line in read_lines(config.path):
+        for number, line in read_lines(path):
             if not line:
                 continue
-            source, *cells = line.split("\t")
-            turns = dialogue_turns(source)
-            where = f"{config.path}, line {number}"
-            problem = "the first field, the dialogue, is empty" if not turns else "no references" if not cells else None
-            if problem is None:
+            where = f"{path}, line {number}"
+            dialogue, *cells = line.split("\t")
+            turns = dialogue_turns(dialogue)
+            if turns and cells:
                 example = Example(str(number), turns, tuple(map(reference_text, cells)))
                 yield where, last_turns(example, config.context_turns)
-            elif config.skip_bad:
-                skipped.append((where, problem))
-            else:
+                continue
+            problem = "no references" if turns else "the first field, the dialogue, is empty"
+            if not config.skip_bad:
                 raise UserError(f"{where}: {problem}{ADVICE}")
+            skipped.append((where, problem))
 
     return gather(config, examples(), skipped)

@@ -7,12 +7,11 @@ from typing import Any
 
 from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
 from dialoeval.data.example import Example
-from dialoeval.errors import UserError
+from dialoeval.errors import UserError, first_line
 from dialoeval.generation import rng
 from dialoeval.generation.prompts import Prompter
 from dialoeval.generation.types import TORCH_DTYPES, Candidate, CandidateSet, GeneratorDescription
-from dialoeval.models.hub import first_line
-from dialoeval.models.loading import load, resolve
+from dialoeval.models.loading import describe_model, resolve
 
 VERSION = 1
 RUNS_HERE = False
@@ -71,7 +70,7 @@ class VllmSource:
 
     def __init__(self, vllm: Any, model: ModelConfig, engine: EngineConfig) -> None:
         self.vllm, self.engine = vllm, engine
-        described = load(model.path, revision=model.revision, weights=None, engine=engine, kind="described")
+        described = describe_model(model.path, revision=model.revision)
         if described.encoder_decoder:
             raise UserError("engine=vllm runs causal language models here: use engine=hf for an encoder-decoder model")
         self.tokenizer, self.eos_ids, self.weights = described.tokenizer, described.eos_ids, described.identity
@@ -95,7 +94,7 @@ class VllmSource:
         return {
             "engine": "vllm",
             "engine_version": [VERSION, self.vllm.__version__],
-            **{key: value for key, value in self.weights.items() if key != "path"},
+            **self.weights.without_path(),
             "prompt": self.prompter.identity(),
             "dtype": self.engine.dtype,
         }

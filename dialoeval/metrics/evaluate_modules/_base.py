@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import datasets
 import evaluate
 
@@ -15,7 +18,7 @@ REPLY_INPUTS = datasets.Features({"predictions": datasets.Value("string")})
 DIALOGPT = "Zhang et al. 2020, DialoGPT: Large-Scale Generative Pre-training for Conversational Response Generation"
 
 
-def info(description: str, citation: str, features) -> evaluate.MetricInfo:
+def info(description: str | None, citation: str, features: Any) -> evaluate.MetricInfo:
     """The description that `evaluate` shows."""
     return evaluate.MetricInfo(
         description=description,
@@ -25,6 +28,6 @@ def info(description: str, citation: str, features) -> evaluate.MetricInfo:
     )
 
 
-def reference_lists(references) -> list[list[str]]:
-    """References as lists, also where one string was given for each reply."""
+def reference_lists(references: Iterable[str | Iterable[str]]) -> list[list[str]]:
+    """Return references as lists, also if one string was given for each reply."""
     return [[reference] if isinstance(reference, str) else list(reference) for reference in references]

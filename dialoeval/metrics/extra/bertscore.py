@@ -2,49 +2,70 @@
 
 from __future__ import annotations
 
-from dialoeval.errors import UserError
+from typing import TYPE_CHECKING
 
-DESCRIPTION = (
-    "BERTScore F1 of the best reference, mean over replies; bertscore:MODEL@LAYER, default MiniLM's last layer"
-)
+import numpy as np
+
+from dialoeval.errors import UserError
+from dialoeval.metrics.base import Array, MeanMetric
+from dialoeval.metrics.corpus import Corpus
+from dialoeval.metrics.figures import Figure
+
+if TYPE_CHECKING:
+    import torch
+
+    from dialoeval.metrics.extra._models import Encoded
 
 _DEFAULT_LAYERS = {"roberta-large": 17, "FacebookAI/roberta-large": 17}  # bert-score's choice on WMT16
 
 
-def compute(hypotheses, references, contexts=None, argument=None):
-    """Precision, recall and F1, each the best over a reply's references, as in the bert-score package."""
-    import torch
+def _figure(name: str, heading: str) -> Figure:
+    return Figure(name, heading, decimals=4, unit="0..1", needs_references=True)
 
-    from dialoeval.metrics.extra._models import Encoder, split_layer
 
-    pairs = [(h, refs) for h, refs in zip(hypotheses, references, strict=True) if refs]
-    if not pairs:
-        raise UserError("bertscore needs references, and no reply has one")
-    name, layer = split_layer(argument)
-    encoder = Encoder(name)
-    layer = _DEFAULT_LAYERS.get(name, encoder.layers) if layer is None else layer
-    if layer > encoder.layers:
-        raise UserError(f"bertscore: {encoder.name} has {encoder.layers} layers, not {layer}")
-    vectors = encoder.encode([text.strip() for h, refs in pairs for text in (h, *refs)], layer)
-    best = torch.stack(
-        [
-            torch.stack([match(vectors[h.strip()], vectors[r.strip()]) for r in refs]).max(dim=0).values
-            for h, refs in pairs
-        ]
+class BertScore(MeanMetric):
+    """F1, precision and recall, each the best over a reply's references, as in the bert-score package."""
+
+    name = "bertscore"
+    description = (
+        "BERTScore F1 of the best reference, mean over replies; bertscore:MODEL@LAYER, default MiniLM's last layer"
     )
-    precision, recall, f1 = best.double().mean(dim=0).tolist()
-    return {
-        "score": f1,
-        "precision": precision,
-        "recall": recall,
-        "signature": f"bertscore|model:{encoder.name}|layer:{layer}|idf:no|rescaled:no|best-ref",
-        "n": len(pairs),
-        "left_out": len(hypotheses) - len(pairs),
-    }
+    figures = (
+        _figure("bertscore", "BERTScore"),
+        _figure("bertscore.precision", "BERTScore P"),
+        _figure("bertscore.recall", "BERTScore R"),
+    )
+    takes_argument = True
+    needs_references = True
+
+    def per_reply(self, corpus: Corpus) -> Array:
+        from dialoeval.metrics.extra._models import Encoder, split_layer
+
+        name, layer = split_layer(self.argument)
+        encoder = Encoder(name)
+        layer = _DEFAULT_LAYERS.get(encoder.name, encoder.layers) if layer is None else layer
+        if layer > encoder.layers:
+            raise UserError(f"bertscore: {encoder.name} has {encoder.layers} layers, not {layer}")
+        self._model = f"model:{encoder.name}|layer:{layer}"
+        pairs = list(zip(corpus.hypotheses, corpus.references, strict=True))
+        vectors = encoder.encode([text.strip() for h, refs in pairs if refs for text in (h, *refs)], layer)
+        scores = np.full((len(pairs), 3), np.nan)
+        for i, (hypothesis, refs) in enumerate(pairs):
+            if refs:
+                matches = [match(vectors[hypothesis.strip()], vectors[r.strip()]) for r in refs]
+                precision, recall, f1 = np.max([m.double().numpy() for m in matches], axis=0)
+                scores[i] = f1, precision, recall
+        return scores
+
+    def signature(self, corpus: Corpus) -> str:
+        return f"bertscore|{self._model}|idf:no|rescaled:no|best-ref"
 
 
-def match(hypothesis, reference):
-    """(3,) precision, recall and F1 of two encoded texts; zeros where one has no words.
+METRIC = BertScore
+
+
+def match(hypothesis: Encoded, reference: Encoded) -> torch.Tensor:
+    """Return (3,) precision, recall and F1 of two encoded texts; zeros if one has no words.
 
     As in bert-score, special tokens may be matched but do not count themselves.
     """

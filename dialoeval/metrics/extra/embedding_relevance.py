@@ -2,52 +2,91 @@
 
 from __future__ import annotations
 
-DESCRIPTION = (
-    "cosine of reply and best reference: average, extrema, greedy; and of reply and context; takes :MODEL@LAYER"
-)
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dialoeval.metrics.base import Array, MeanMetric, Rows
+from dialoeval.metrics.corpus import Corpus
+from dialoeval.metrics.figures import Figure
+
+if TYPE_CHECKING:
+    import torch
+
+    from dialoeval.metrics.extra._models import Encoded
 
 
-def compute(hypotheses, references, contexts=None, argument=None):
+def _figure(part: str, heading: str, needs_references: bool = True) -> Figure:
+    return Figure(f"embedding_relevance{part}", heading, decimals=4, unit="-1..1", needs_references=needs_references)
+
+
+class EmbeddingRelevance(MeanMetric):
     """Means over replies: `average` (the score), `extrema`, `greedy` with the best reference; `context`: average with
-    the joined turns. None where no reply has references, or a context. An empty text has similarity 0.
+    the joined turns. An empty text has similarity 0.
     """
-    from dialoeval.metrics.extra._models import Encoder, split_layer
 
-    name, layer = split_layer(argument)
-    encoder = Encoder(name)
-    layer = encoder.layers if layer is None else min(layer, encoder.layers)
-    joined = ["\n".join(turns) for turns in contexts] if contexts else [""] * len(hypotheses)
-    texts = {*hypotheses, *(r for refs in references for r in refs), *joined}
-    vectors = encoder.encode(sorted(texts), layer)
-    judged = [(vectors[h], [vectors[r] for r in refs]) for h, refs in zip(hypotheses, references, strict=True) if refs]
-    placed = [(vectors[h], vectors[c]) for h, c in zip(hypotheses, joined, strict=True) if c]
-    figures = {
-        kind.__name__: _mean([max(kind(hypothesis, r) for r in refs) for hypothesis, refs in judged])
-        for kind in (average, extrema, greedy)
-    }
-    return {
-        "score": figures["average"],
-        **figures,
-        "context": _mean([average(hypothesis, context) for hypothesis, context in placed]),
-        "signature": f"embedding_relevance|model:{encoder.name}|layer:{layer}|best-ref",
-        "n": len(judged),
-        "n_context": len(placed),
-        "left_out": len(hypotheses) - len(judged),
-    }
+    name = "embedding_relevance"
+    description = (
+        "cosine of reply and best reference: average, extrema, greedy; and of reply and context; takes :MODEL@LAYER"
+    )
+    figures = (
+        _figure("", "Embedding avg"),
+        _figure(".extrema", "Embedding extrema"),
+        _figure(".greedy", "Embedding greedy"),
+        _figure(".context", "Embedding context", needs_references=False),
+    )
+    takes_argument = True
+
+    def per_reply(self, corpus: Corpus) -> Array:
+        from dialoeval.metrics.extra._models import Encoder, split_layer
+
+        name, layer = split_layer(self.argument)
+        encoder = Encoder(name)
+        layer = encoder.layers if layer is None else min(layer, encoder.layers)
+        self._model = f"model:{encoder.name}|layer:{layer}"
+        joined = ["\n".join(turns) for turns in corpus.contexts] if corpus.contexts else [""] * len(corpus)
+        texts = {*corpus.hypotheses, *(r for refs in corpus.references for r in refs), *joined}
+        vectors = encoder.encode(sorted(texts), layer)
+        scores = np.full((len(corpus), 4), np.nan)
+        for i, (hypothesis, refs) in enumerate(zip(corpus.hypotheses, corpus.references, strict=True)):
+            reply = vectors[hypothesis]
+            if refs:
+                scores[i, :3] = [max(kind(reply, vectors[r]) for r in refs) for kind in (average, extrema, greedy)]
+            if joined[i]:
+                scores[i, 3] = average(reply, vectors[joined[i]])
+        return scores
+
+    def statistics(self, corpus: Corpus, *, progress: bool = False) -> Rows:
+        rows = self.rows(corpus)
+        with_reference, with_context = int(rows[:, 4].sum()), int(rows[:, 7].sum())
+        totals = self.values(rows.sum(axis=0, keepdims=True))[0, 0]
+        more: dict[str, Any] = {
+            "average": None if np.isnan(totals) else float(totals),
+            "n": with_reference,
+            "n_context": with_context,
+            "left_out": len(corpus) - with_reference,
+        }
+        return Rows(self, rows, self.judged(corpus), more)
+
+    def signature(self, corpus: Corpus) -> str:
+        return f"embedding_relevance|{self._model}|best-ref"
 
 
-def average(a, b):
-    """Cosine of the mean token vectors."""
+METRIC = EmbeddingRelevance
+
+
+def average(a: Encoded, b: Encoded) -> float:
+    """Return the cosine of the mean token vectors."""
     return _cosine(a.vectors[a.words].mean(dim=0), b.vectors[b.words].mean(dim=0)) if _both(a, b) else 0.0
 
 
-def extrema(a, b):
-    """Cosine of the vectors that hold, in each dimension, the tokens' value farthest from 0 (Forgues et al. 2014)."""
+def extrema(a: Encoded, b: Encoded) -> float:
+    """Return the cosine of the vectors that hold, per dimension, the tokens' value farthest from 0 (Forgues 2014)."""
     return _cosine(_extreme(a), _extreme(b)) if _both(a, b) else 0.0
 
 
-def greedy(a, b):
-    """Mean cosine of each token with its nearest of the other text, both ways (Rus and Lintean 2012)."""
+def greedy(a: Encoded, b: Encoded) -> float:
+    """Return the mean cosine of each token with its nearest of the other text, both ways (Rus and Lintean 2012)."""
     import torch
 
     if not _both(a, b):
@@ -57,20 +96,16 @@ def greedy(a, b):
     return float((similarity.max(dim=1).values.mean() + similarity.max(dim=0).values.mean()) / 2)
 
 
-def _both(a, b):
+def _both(a: Encoded, b: Encoded) -> bool:
     return bool(a.words.any()) and bool(b.words.any())
 
 
-def _extreme(encoded):
+def _extreme(encoded: Encoded) -> torch.Tensor:
     vectors = encoded.vectors[encoded.words]
     return vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True))[0]
 
 
-def _cosine(a, b):
+def _cosine(a: torch.Tensor, b: torch.Tensor) -> float:
     import torch
 
     return float(torch.nn.functional.cosine_similarity(a, b, dim=0))
-
-
-def _mean(values):
-    return sum(values) / len(values) if values else None

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-DESCRIPTION = "share of replies that equal one of their references (white space and case folded), 0..1"
+import numpy as np
+
+from dialoeval.metrics.base import Array, MeanMetric
+from dialoeval.metrics.corpus import Corpus
+from dialoeval.metrics.figures import Figure
 
 
-def compute(hypotheses, references, contexts=None):
-    """Matches over replies that have references."""
-    judged = [(h, refs) for h, refs in zip(hypotheses, references, strict=True) if refs]
-    hits = sum(_fold(h) in map(_fold, refs) for h, refs in judged)
-    return {
-        "score": hits / len(judged) if judged else None,
-        "signature": "exact_match|case:folded|space:folded",
-        "n": len(judged),
-        "left_out": len(hypotheses) - len(judged),
-    }
+class ExactMatch(MeanMetric):
+    name = "exact_match"
+    description = "share of replies that equal one of their references (white space and case folded), 0..1"
+    figures = (Figure("exact_match", "Exact match", percent=True, unit="0..1", needs_references=True),)
+    needs_references = True
+
+    def per_reply(self, corpus: Corpus) -> Array:
+        return np.array(
+            [
+                float(_fold(hypothesis) in map(_fold, refs)) if refs else np.nan
+                for hypothesis, refs in zip(corpus.hypotheses, corpus.references, strict=True)
+            ]
+        )
+
+    def signature(self, corpus: Corpus) -> str:
+        return "exact_match|case:folded|space:folded"
+
+
+METRIC = ExactMatch
 
 
 def _fold(text: str) -> str:

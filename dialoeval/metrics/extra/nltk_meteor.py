@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
+import numpy as np
+
 from dialoeval.errors import UserError
+from dialoeval.metrics.base import Array, MeanMetric
+from dialoeval.metrics.corpus import Corpus
+from dialoeval.metrics.figures import Figure
 
-DESCRIPTION = "NLTK's meteor_score (not METEOR 1.5); needs NLTK's WordNet data"
 
-
-def compute(hypotheses, references, contexts=None):
+class NltkMeteor(MeanMetric):
     """Mean of NLTK's segment scores on lower-cased words."""
-    from importlib.metadata import version
 
-    from nltk.translate.meteor_score import meteor_score
+    name = "nltk_meteor"
+    description = "NLTK's meteor_score (not METEOR 1.5); needs NLTK's WordNet data"
+    figures = (Figure("nltk_meteor", "METEOR (NLTK)", percent=True, unit="0..1", needs_references=True),)
+    needs_references = True
 
-    pairs = zip(hypotheses, references, strict=True)
-    judged = [(h.lower().split(), [r.lower().split() for r in refs]) for h, refs in pairs if refs]
-    if not judged:
-        raise UserError("nltk_meteor needs references, and no reply has one")
-    try:
-        scores = [meteor_score(refs, h) for h, refs in judged]
-    except LookupError as error:
-        raise UserError(
-            "nltk_meteor needs NLTK's WordNet: python -m nltk.downloader wordnet (METEOR 1.5 needs nothing of it)"
-        ) from error
-    return {
-        "score": sum(scores) / len(scores),
-        "signature": f"nltk_meteor|tok:split-lc|nltk:{version('nltk')}",
-        "n": len(judged),
-    }
+    def per_reply(self, corpus: Corpus) -> Array:
+        from nltk.translate.meteor_score import meteor_score
+
+        scores = np.full(len(corpus), np.nan)
+        try:
+            for i, (hypothesis, refs) in enumerate(zip(corpus.hypotheses, corpus.references, strict=True)):
+                if refs:
+                    scores[i] = meteor_score([r.lower().split() for r in refs], hypothesis.lower().split())
+        except LookupError as error:
+            raise UserError(
+                "nltk_meteor needs NLTK's WordNet: python -m nltk.downloader wordnet (METEOR 1.5 does without it)"
+            ) from error
+        return scores
+
+    def signature(self, corpus: Corpus) -> str:
+        return f"nltk_meteor|tok:split-lc|nltk:{version('nltk')}"
+
+
+METRIC = NltkMeteor

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 from dialoeval.errors import UserError
+from dialoeval.metrics.base import Metric, Value
+from dialoeval.metrics.corpus import Corpus
+from dialoeval.metrics.figures import Figure
 
-DESCRIPTION = "NLTK's corpus_nist (not the paper's NIST: far lower with several references)"
+
+class NltkNist(Metric):
+    """corpus_nist of order 4 on lower-cased words: a value of the whole set, since NLTK gives no statistics."""
+
+    name = "nltk_nist"
+    description = "NLTK's corpus_nist (not the paper's NIST: far lower with several references)"
+    figures = (Figure("nltk_nist", "NIST (NLTK)", decimals=4, unit="bits per word", needs_references=True),)
+    needs_references = True
+
+    @property
+    def reply_figure(self) -> None:
+        return None
+
+    def statistics(self, corpus: Corpus, *, progress: bool = False) -> Value:
+        from nltk.translate.nist_score import corpus_nist
+
+        pairs = zip(corpus.hypotheses, corpus.references, strict=True)
+        judged = [(h.lower().split(), [r.lower().split() for r in refs]) for h, refs in pairs if refs]
+        if not judged:
+            raise UserError("nltk_nist needs references, and no reply has one")
+        try:
+            score = float(corpus_nist([refs for _, refs in judged], [h for h, _ in judged], n=4))
+        except ZeroDivisionError:  # NLTK divides by the number of n-grams of every order
+            score = 0.0
+        return Value({self.name: score}, {"n": len(judged)})
+
+    def signature(self, corpus: Corpus) -> str:
+        return f"nltk_nist|n:4|tok:split-lc|nltk:{version('nltk')}"
 
 
-def compute(hypotheses, references, contexts=None):
-    """corpus_nist of order 4 on lower-cased words."""
-    from importlib.metadata import version
-
-    from nltk.translate.nist_score import corpus_nist
-
-    pairs = zip(hypotheses, references, strict=True)
-    judged = [(h.lower().split(), [r.lower().split() for r in refs]) for h, refs in pairs if refs]
-    if not judged:
-        raise UserError("nltk_nist needs references, and no reply has one")
-    try:
-        score = corpus_nist([refs for _, refs in judged], [h for h, _ in judged], n=4)
-    except ZeroDivisionError:  # NLTK divides by the number of n-grams of every order
-        score = 0.0
-    return {"score": score, "signature": f"nltk_nist|n:4|tok:split-lc|nltk:{version('nltk')}", "n": len(judged)}
+METRIC = NltkNist

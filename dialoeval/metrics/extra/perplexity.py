@@ -2,31 +2,59 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
 from dialoeval.errors import UserError
+from dialoeval.metrics.base import Array, RowMetric, Rows
+from dialoeval.metrics.corpus import Corpus
+from dialoeval.metrics.figures import Figure
 
-DESCRIPTION = "perplexity of the replies by themselves under a causal model: perplexity:MODEL (hub name or folder)"
+_LARGEST_LOSS = 700.0  # nats per token; exp of more is infinite
 
 
-def compute(hypotheses, references, contexts=None, argument=None):
+class Perplexity(RowMetric):
     """exp of the mean -ln p over all tokens of all replies, each after the model's start token.
 
     Replies without a token have none and are counted; those longer than the model's window are cut and counted.
     """
-    import math
 
-    from dialoeval.metrics.extra._models import LanguageModel
+    name = "perplexity"
+    description = "perplexity of the replies by themselves under a causal model: perplexity:MODEL (hub name or folder)"
+    figures = (Figure("perplexity", "Perplexity", unit="1 and up", higher_is_better=False),)
+    takes_argument = True
 
-    if not argument:
-        raise UserError("perplexity needs a model after a colon, a hub name or a folder: perplexity:gpt2")
-    model = LanguageModel(argument)
-    losses = [model.losses(text) for text in hypotheses]
-    tokens = sum(count for _, count, _ in losses)
-    mean = sum(loss for loss, *_ in losses) / tokens if tokens else None
-    return {
-        "score": math.exp(min(mean, 700.0)) if mean is not None else None,
-        "tokens": tokens,
-        "empty": sum(count == 0 for _, count, _ in losses),
-        "cut": sum(cut for *_, cut in losses),
-        "signature": f"perplexity|model:{argument}|context:none|per-token",
-        "n": len(hypotheses),
-    }
+    def __init__(self, argument: str | None = None) -> None:
+        super().__init__(argument)
+        if not argument:
+            raise UserError("perplexity needs a model after a colon, a hub name or a folder: perplexity:gpt2")
+
+    def statistics(self, corpus: Corpus, *, progress: bool = False) -> Rows:
+        from dialoeval.metrics.extra._models import LanguageModel
+
+        assert self.argument is not None
+        model = LanguageModel(self.argument)
+        losses = [model.losses(text) for text in corpus.hypotheses]
+        rows = np.array([[loss, tokens] for loss, tokens, _ in losses], dtype=float).reshape(-1, 2)
+        judged: npt.NDArray[np.bool_] = rows[:, 1] > 0
+        more: dict[str, Any] = {
+            "tokens": int(rows[:, 1].sum()),
+            "empty": int((~judged).sum()),
+            "cut": sum(cut for *_, cut in losses),
+        }
+        return Rows(self, rows, judged, more)
+
+    def rows(self, corpus: Corpus) -> Array:
+        return self.statistics(corpus).rows
+
+    def values(self, totals: Array) -> Array:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.exp(np.minimum(totals[:, :1] / totals[:, 1:], _LARGEST_LOSS))
+
+    def signature(self, corpus: Corpus) -> str:
+        return f"perplexity|model:{self.argument}|context:none|per-token"
+
+
+METRIC = Perplexity

@@ -4,24 +4,42 @@ from __future__ import annotations
 
 import re
 
-DESCRIPTION = "ROUGE-L F1 of the best reference, mean over replies, 0..1 (lower-cased, letters and digits, no stemming)"
+import numpy as np
+
+from dialoeval.metrics.base import Array, MeanMetric
+from dialoeval.metrics.corpus import Corpus
+from dialoeval.metrics.figures import Figure
 
 _WORD = re.compile(r"[a-z0-9]+")
 
 
-def compute(hypotheses, references, contexts=None):
+class RougeL(MeanMetric):
     """Mean F1; a reply without references is left out, an empty one scores 0."""
-    scores = [
-        max(_f1(_WORD.findall(hypothesis.lower()), _WORD.findall(reference.lower())) for reference in refs)
-        for hypothesis, refs in zip(hypotheses, references, strict=True)
-        if refs
-    ]
-    return {
-        "score": sum(scores) / len(scores) if scores else None,
-        "signature": "rouge_l|f1|best-ref|tok:alnum-lc|stem:no",
-        "n": len(scores),
-        "left_out": len(hypotheses) - len(scores),
-    }
+
+    name = "rouge_l"
+    description = (
+        "ROUGE-L F1 of the best reference, mean over replies, 0..1 (lower-cased, letters and digits, no stemming)"
+    )
+    figures = (Figure("rouge_l", "ROUGE-L", percent=True, unit="0..1", needs_references=True),)
+    needs_references = True
+
+    def per_reply(self, corpus: Corpus) -> Array:
+        return np.array(
+            [
+                max((_f1(_words(hypothesis), _words(reference)) for reference in refs), default=np.nan)
+                for hypothesis, refs in zip(corpus.hypotheses, corpus.references, strict=True)
+            ]
+        )
+
+    def signature(self, corpus: Corpus) -> str:
+        return "rouge_l|f1|best-ref|tok:alnum-lc|stem:no"
+
+
+METRIC = RougeL
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
 
 
 def _f1(hypothesis: list[str], reference: list[str]) -> float:

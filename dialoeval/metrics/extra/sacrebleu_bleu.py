@@ -1,12 +1,36 @@
-"""sacrebleu's corpus BLEU (13a tokenizer, exp smoothing), 0..100."""
+"""sacrebleu's BLEU, 0..100 (Post 2018)."""
 
-from dialoeval.metrics.extra._sacre import corpus
+from __future__ import annotations
 
-DESCRIPTION = "sacrebleu's corpus BLEU (13a tokenizer, exp smoothing), 0..100"
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from dialoeval.metrics.base import Array
+from dialoeval.metrics.extra._sacrebleu import SacreBleuMetric
+from dialoeval.metrics.figures import Figure
 
 
-def compute(hypotheses, references, contexts=None):
-    """sacrebleu's figure and signature."""
-    from sacrebleu.metrics import BLEU
+class SacreBleu(SacreBleuMetric):
+    name = "sacrebleu_bleu"
+    description = "sacrebleu's corpus BLEU (13a tokenizer, exp smoothing), 0..100"
+    figures = (Figure("sacrebleu_bleu", "BLEU (sacrebleu)", unit="0..100", needs_references=True),)
 
-    return corpus(BLEU(), hypotheses, references)
+    def make(self) -> Any:
+        from sacrebleu.metrics.bleu import BLEU
+
+        return BLEU()
+
+    @cached_property
+    def sentence_peer(self) -> Any:
+        """The same metric with the effective order, which sacrebleu uses for single sentences."""
+        from sacrebleu.metrics.bleu import BLEU
+
+        return BLEU(effective_order=True)
+
+    def reply_scores(self, rows: Array) -> Array:
+        return np.array([self.sentence_peer._compute_score_from_stats(row.tolist()).score for row in rows])
+
+
+METRIC = SacreBleu

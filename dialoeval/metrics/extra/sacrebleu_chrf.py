@@ -1,12 +1,22 @@
-"""sacrebleu's chrF2, 0..100."""
+"""sacrebleu's chrF2, 0..100 (Popovic 2015)."""
 
-from dialoeval.metrics.extra._sacre import corpus
+from __future__ import annotations
 
-DESCRIPTION = "sacrebleu's chrF2, 0..100"
+from typing import Any
+
+from dialoeval.metrics.extra._sacrebleu import SacreBleuMetric
+from dialoeval.metrics.figures import Figure
 
 
-def compute(hypotheses, references, contexts=None):
-    """sacrebleu's figure and signature."""
-    from sacrebleu.metrics import CHRF
+class ChrF(SacreBleuMetric):
+    name = "sacrebleu_chrf"
+    description = "sacrebleu's chrF2, 0..100"
+    figures = (Figure("sacrebleu_chrf", "chrF2", unit="0..100", needs_references=True),)
 
-    return corpus(CHRF(), hypotheses, references)
+    def make(self) -> Any:
+        from sacrebleu.metrics.chrf import CHRF
+
+        return CHRF()
+
+
+METRIC = ChrF

@@ -1,12 +1,22 @@
-"""sacrebleu's translation edit rate, in percent; lower is better."""
+"""sacrebleu's translation edit rate, 0 and up (Snover et al. 2006)."""
 
-from dialoeval.metrics.extra._sacre import corpus
+from __future__ import annotations
 
-DESCRIPTION = "sacrebleu's translation edit rate, in percent; lower is better"
+from typing import Any
+
+from dialoeval.metrics.extra._sacrebleu import SacreBleuMetric
+from dialoeval.metrics.figures import Figure
 
 
-def compute(hypotheses, references, contexts=None):
-    """sacrebleu's figure and signature."""
-    from sacrebleu.metrics import TER
+class Ter(SacreBleuMetric):
+    name = "sacrebleu_ter"
+    description = "sacrebleu's translation edit rate, in percent; lower is better"
+    figures = (Figure("sacrebleu_ter", "TER", unit="percent", needs_references=True, higher_is_better=False),)
 
-    return corpus(TER(), hypotheses, references)
+    def make(self) -> Any:
+        from sacrebleu.metrics.ter import TER
+
+        return TER()
+
+
+METRIC = Ter

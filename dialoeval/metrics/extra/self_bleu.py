@@ -2,39 +2,60 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
-DESCRIPTION = "self-BLEU-4: each reply against the others (a seeded sample of 1,000), 0..100; lower is more diverse"
+from dialoeval.metrics import mteval_bleu
+from dialoeval.metrics.base import Array, Metric, Value
+from dialoeval.metrics.corpus import Corpus
+from dialoeval.metrics.figures import Figure
+from dialoeval.text.mteval import tokenize
 
 SAMPLE = 1000
 SEED = 12345
 
 
-def compute(hypotheses, references, contexts=None):
-    """Mean BLEU-4 (mteval tokens and smoothing) of each sampled reply with the others of the sample as references."""
-    from dialoeval.metrics import mteval_bleu
-    from dialoeval.text.mteval import tokenize
+class SelfBleu(Metric):
+    """Mean BLEU-4 (mteval tokens and smoothing) of each sampled reply with the others of the sample as references.
 
-    chosen = range(len(hypotheses))
-    if len(hypotheses) > SAMPLE:
-        chosen = np.sort(np.random.default_rng(SEED).choice(len(hypotheses), SAMPLE, replace=False))
-    words = tokenize(hypotheses[i] for i in chosen)
-    if len(words) < 2:
-        return {"score": None, "signature": "self_bleu|too-few-replies", "n": len(words)}
-    scores = bleu_figures(words, mteval_bleu.ORDERS)
-    return {
-        "score": 100 * float(scores.mean()),
-        "signature": f"self_bleu|n:4|tok:mteval-v14|smooth:mteval-exp|sample:{len(words)}|seed:{SEED}",
-        "n": len(words),
-    }
+    Every score depends on all other replies, so that no resample of them gives an interval.
+    """
+
+    name = "self_bleu"
+    description = "self-BLEU-4: each reply against the others (a seeded sample of 1,000), 0..100; lower is more diverse"
+    figures = (Figure("self_bleu", "Self-BLEU", unit="0..100", higher_is_better=False, size_biased=True),)
+
+    @property
+    def reply_figure(self) -> None:
+        return None
+
+    def statistics(self, corpus: Corpus, *, progress: bool = False) -> Value:
+        words = tokenize(corpus.hypotheses[i] for i in _sample(len(corpus)))
+        if len(words) < 2:
+            return Value({}, {"n": len(words)})
+        scores = bleu_figures(words, mteval_bleu.ORDERS)
+        return Value({self.name: 100 * float(scores.mean())}, {"n": len(words)})
+
+    def signature(self, corpus: Corpus) -> str:
+        size = min(len(corpus), SAMPLE)
+        if size < 2:
+            return "self_bleu|too-few-replies"
+        return f"self_bleu|n:4|tok:mteval-v14|smooth:mteval-exp|sample:{size}|seed:{SEED}"
 
 
-def bleu_figures(words: list[list[str]], orders: int) -> np.ndarray:
-    """(n,) BLEU-`orders` of each sentence against all others, from the two largest counts of each n-gram."""
-    from collections import Counter
+METRIC = SelfBleu
 
-    from dialoeval.metrics import mteval_bleu
 
+def _sample(n: int) -> list[int]:
+    if n <= SAMPLE:
+        return list(range(n))
+    chosen: list[int] = np.sort(np.random.default_rng(SEED).choice(n, SAMPLE, replace=False)).tolist()
+    return chosen
+
+
+def bleu_figures(words: list[list[str]], orders: int) -> Array:
+    """Return (n,) BLEU-`orders` of each sentence against all others, from the two largest counts of each n-gram."""
     n = len(words)
     statistics = np.zeros((n, 2 * orders + 1))
     for order in range(1, orders + 1):

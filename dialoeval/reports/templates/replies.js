@@ -1,8 +1,9 @@
 "use strict";
 (() => {
-  // A reply: [text, METEOR, NIST, BLEU, words, cut at the limit]; an example: [id, context, references, dataset].
+  // A reply: [text, cut at the limit, words, score...]; data.scores: [heading, decimals] of each score; an example: [id, context, references, dataset].
   const data = JSON.parse(document.getElementById("data").textContent);
-  const SCORES = [[1, "METEOR", 3], [2, "NIST", 2], [3, "BLEU", 3], [4, "Words", 0]], PER_PAGE = 20;
+  const CUT = 1, WORDS = 2, PER_PAGE = 20;
+  const SCORES = [...data.scores.map(([heading, decimals], i) => [WORDS + 1 + i, heading, decimals]), [WORDS, "Words", 0]];
   const by = id => document.getElementById(id);
   const visible = data.runs.map(() => true);
   let shown = [], page = 0;
@@ -54,7 +55,7 @@
     differ: i => new Set(answers(i).map(reply => reply[0])).size > 1,
     same: i => answers(i).length > 1 && new Set(answers(i).map(reply => reply[0])).size === 1,
     empty: i => answers(i).some(reply => reply[0].trim() === ""),
-    cut: i => answers(i).some(reply => reply[5]),
+    cut: i => answers(i).some(reply => reply[CUT]),
   };
   function sortValue(i) {
     const place = Number(by("sort").value), one = data.replies[Number(by("sortrun").value)][i];
@@ -108,7 +109,7 @@
       const name = element("th", "", data.runs[r]);
       name.scope = "row";
       const text = reply[0].trim() ? element("td", "text", marked(reply[0])) : element("td", "text none", "(empty reply)");
-      if (reply[5]) text.append(element("span", "cut", " cut at the limit"));
+      if (reply[CUT]) text.append(element("span", "cut", " cut at the limit"));
       const row = element("tr", "k" + r % 10, name, text);
       columns.forEach(([place, label, decimals]) => {
         const cell = element("td", "number", reply[place] === null ? "–" : reply[place].toFixed(decimals));

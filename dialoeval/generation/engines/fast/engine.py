@@ -183,8 +183,6 @@ def _device(name: str) -> torch.device:
 def _has_arithmetic(dtype: str, device: torch.device) -> bool:
     import torch
 
-    if dtype not in TORCH_DTYPES:
-        raise UserError(f"engine.dtype={dtype}: it must be one of {', '.join(TORCH_DTYPES)}")
     if device.type == "cuda" or dtype == "fp32":
         return True
     if dtype == "fp16":

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import evaluate
 
 from dialoeval import metrics
 from dialoeval.metrics.evaluate_modules import _base
 
 
-class BleuMteval(evaluate.Metric):
+class BleuMteval(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
     """`compute` returns ``{"bleu": BLEU-4, "bleu_by_order": [BLEU-1..4]}``."""
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         return _base.info(__doc__, "Papineni et al. 2002; " + _base.DIALOGPT, _base.REFERENCE_INPUTS)
 
-    def _compute(self, predictions, references):
+    def _compute(self, predictions: list[str], references: list[Any]) -> dict[str, Any]:
         values = metrics.bleu(predictions, _base.reference_lists(references))
         return {"bleu": values[3], "bleu_by_order": values}

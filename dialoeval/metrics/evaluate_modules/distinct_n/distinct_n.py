@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import evaluate
 
 from dialoeval import metrics
 from dialoeval.metrics.evaluate_modules import _base
 
 
-class DistinctN(evaluate.Metric):
+class DistinctN(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
     """`compute` returns ``{"distinct1": ..., "distinct2": ...}``."""
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         return _base.info(__doc__, "Li et al. 2016; " + _base.DIALOGPT, _base.REPLY_INPUTS)
 
-    def _compute(self, predictions):
+    def _compute(self, predictions: list[str]) -> dict[str, Any]:
         first, second = metrics.distinct(predictions)
         return {"distinct1": first, "distinct2": second}

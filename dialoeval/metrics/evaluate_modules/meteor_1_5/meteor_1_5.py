@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import evaluate
 
 from dialoeval import metrics
 from dialoeval.metrics.evaluate_modules import _base
 
 
-class Meteor15(evaluate.Metric):
+class Meteor15(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
     """`compute` returns ``{"meteor": score of the set}``."""
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         return _base.info(__doc__, "Denkowski and Lavie 2014; " + _base.DIALOGPT, _base.REFERENCE_INPUTS)
 
-    def _compute(self, predictions, references):
+    def _compute(self, predictions: list[str], references: list[Any]) -> dict[str, Any]:
         return {"meteor": metrics.meteor(predictions, _base.reference_lists(references))}

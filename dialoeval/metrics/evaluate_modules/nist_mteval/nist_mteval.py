@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import evaluate
 
 from dialoeval import metrics
 from dialoeval.metrics.evaluate_modules import _base
 
 
-class NistMteval(evaluate.Metric):
+class NistMteval(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
     """`compute` returns ``{"nist": NIST-4, "nist_by_order": [NIST-1..5]}``."""
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         return _base.info(__doc__, "Doddington 2002; " + _base.DIALOGPT, _base.REFERENCE_INPUTS)
 
-    def _compute(self, predictions, references):
+    def _compute(self, predictions: list[str], references: list[Any]) -> dict[str, Any]:
         values = metrics.nist(predictions, _base.reference_lists(references))
         return {"nist": values[3], "nist_by_order": values}

@@ -205,9 +205,9 @@ def test_missing_path_or_file(tmp_path):
         data.load(DatasetConfig(name="m", kind="fil"))
 
 
-def test_skipped_training_rows_are_told(tmp_path, capsys):
+def test_skipped_training_rows_are_told(tmp_path, caplog):
     path = write(tmp_path / "d.jsonl", GOOD + "\nbroken\n")
     assert len(data.dialogues(config(path, skip_bad=True))) == 2
-    assert "1 bad rows skipped; the first: " in capsys.readouterr().err
+    assert "1 bad rows skipped; the first: " in caplog.text
     with pytest.raises(UserError, match="line 2: not JSON"):
         data.dialogues(config(path))

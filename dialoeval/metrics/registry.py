@@ -1,0 +1,198 @@
+"""Metrics beside the paper's, found by name: the modules of `dialoeval.metrics.extra`, then those of plugins.
+
+A module has ``METRIC``, a subclass of `dialoeval.metrics.base.Metric`. A plugin's module may have a function
+``compute(hypotheses, references, contexts)`` instead, which returns ``{"score": ..., "signature": ...}``: such a metric
+has a value, but no interval and no test.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+from dialoeval import plugins
+from dialoeval.errors import UserError, nearest
+from dialoeval.metrics import extra, paper
+from dialoeval.metrics.base import Metric, MetricStatistics, Value
+from dialoeval.metrics.corpus import Corpus, corpus
+from dialoeval.metrics.figures import FIGURES, Figure
+from dialoeval.metrics.inputs import paired_inputs
+from dialoeval.plugins import Plugin
+
+
+def get(name: str) -> Metric:
+    """Return the metric of that name, which may carry an argument after a colon: ``perplexity:gpt2``.
+
+    Raises:
+        UserError: unknown name, naming the nearest; an argument for a metric that takes none; a plugin that cannot be
+            imported.
+    """
+    base, colon, argument = name.partition(":")
+    make = _factory(base)
+    return make(argument if colon else None)
+
+
+def check(names: Iterable[str]) -> None:
+    """Make sure that every name is a metric's, before work begins.
+
+    Raises:
+        UserError: as `get`.
+    """
+    for name in names:
+        get(name)
+
+
+def available() -> dict[str, str]:
+    """Return {name: description} of all metrics, the paper's first; plugins are named without being imported."""
+    described = dict(paper.DESCRIPTIONS)
+    for name in _built_in():
+        described[name] = _metric_class(_module(name)).description
+    for name, offers in plugins.find("metrics").items():
+        if name not in described:
+            described[name] = " and ".join(f"(from {offer.package.replace('==', ' ')})" for offer in offers)
+    return described
+
+
+def figure(name: str) -> Figure:
+    """Return the figure of that name, whichever metric it is of.
+
+    A name that no installed metric has (of a plugin that is not here any more) gives a figure that is printed plainly.
+    """
+    if name in FIGURES:
+        return FIGURES[name]
+    for metric_name in (name, name.rpartition(".")[0]):
+        try:
+            metric = get(metric_name)
+        except UserError:
+            continue
+        for candidate in (*metric.figures, *filter(None, [metric.reply_figure])):
+            if candidate.name == name:
+                return candidate
+    return Figure(name, name, decimals=4, higher_is_better=None)
+
+
+def metric_of(figure_name: str) -> str:
+    """Return the name of the metric, beside the paper's, that a figure belongs to.
+
+    Raises:
+        UserError: no metric has it.
+    """
+    first: UserError | None = None
+    for name in (figure_name, figure_name.rpartition(".")[0]):
+        try:
+            if any(candidate.name == figure_name for candidate in get(name).figures):
+                return name
+        except UserError as error:
+            first = first or error
+    raise first or UserError(f"no metric has the figure {figure_name!r}")
+
+
+def reply_figure(name: str) -> Figure:
+    """Return the figure that a score of single replies is printed as: a column of segments.jsonl."""
+    for metric in paper.metrics():
+        if metric.reply_figure is not None and metric.reply_figure.name == name:
+            return metric.reply_figure
+    return figure(name)
+
+
+def compute(
+    name: str,
+    hypotheses: Iterable[str],
+    references: Iterable[Iterable[str]],
+    contexts: Iterable[Iterable[str]] | None = None,
+) -> dict[str, Any]:
+    """Compute one metric beside the paper's, on all references as given; returns ``{"score", "signature", ...}``.
+
+    Raises:
+        UserError: unknown name, or what the metric needs is not installed.
+    """
+    metric = get(name)
+    texts, lists = paired_inputs(hypotheses, references)
+    given = replace(corpus(texts, lists, contexts=contexts), references=lists)
+    return result(metric, given, metric.statistics(given))
+
+
+def result(metric: Metric, corpus: Corpus, statistics: MetricStatistics) -> dict[str, Any]:
+    """Return what scores.json holds of a metric beside the paper's: its score, further figures, details, signature."""
+    values = {name: float(array[0]) for name, array in statistics.figures().items()}
+    finite = {name: value if value == value else None for name, value in values.items()}
+    parts = {f.name.removeprefix(f"{metric.name}."): finite.get(f.name) for f in metric.figures[1:]}
+    (signature,) = metric.signatures(corpus).values()
+    return {"score": finite.get(metric.figures[0].name), **parts, **statistics.details(), "signature": signature}
+
+
+def _built_in() -> list[str]:
+    return sorted(m.name for m in pkgutil.iter_modules(extra.__path__) if not m.name.startswith("_"))
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"{extra.__name__}.{name}")
+
+
+def _factory(name: str) -> Callable[[str | None], Metric]:
+    if name in _built_in():
+        return _metric_class(_module(name))
+    if (plugin := plugins.get("metrics", name)) is not None:
+        return lambda argument: _from_plugin(plugin, argument)
+    known = sorted({*_built_in(), *plugins.find("metrics")})
+    raise UserError(f"unknown metric {name!r}{nearest(name, known)} (`dialoeval list metrics` lists them)")
+
+
+def _metric_class(module: ModuleType) -> type[Metric]:
+    metric: type[Metric] = module.METRIC
+    return metric
+
+
+def _from_plugin(plugin: Plugin, argument: str | None) -> Metric:
+    target = plugin.load()
+    if isinstance(target, ModuleType):
+        target = getattr(target, "METRIC", None) or _FunctionMetric.of(plugin, target)
+    if not (callable(target) and (not isinstance(target, type) or issubclass(target, Metric))):
+        raise UserError(f"the plugin {plugin.name!r} of {plugin.package} is not a Metric class: see docs/plugins.md")
+    metric: Metric = target(argument)
+    metric.package = plugin.package
+    return metric
+
+
+class _FunctionMetric(Metric):
+    """A metric from a function ``compute(hypotheses, references, contexts)``."""
+
+    description = "a function of a plugin"
+
+    def __init__(self, name: str, compute: Callable[..., Any], argument: str | None) -> None:
+        self.name, self.figures, self.compute = name, (Figure(name, name, decimals=4, higher_is_better=None),), compute
+        super().__init__(argument)
+
+    @classmethod
+    def of(cls, plugin: Plugin, module: ModuleType) -> Callable[[str | None], Metric]:
+        """Return a factory for the module's function.
+
+        Raises:
+            UserError: the module has neither ``METRIC`` nor ``compute``.
+        """
+        function = getattr(module, "compute", None)
+        if not callable(function):
+            raise UserError(f"the plugin {plugin.name!r} of {plugin.package} has neither METRIC nor compute")
+        return lambda argument: cls(plugin.name, function, argument)
+
+    @property
+    def reply_figure(self) -> None:
+        return None
+
+    def statistics(self, corpus: Corpus, *, progress: bool = False) -> Value:
+        answer = self.compute(corpus.hypotheses, corpus.references, corpus.contexts)
+        if not isinstance(answer, dict) or "score" not in answer:
+            raise UserError(f"the metric {self.name} returned {type(answer).__name__}, not a dict with a score")
+        score = answer.pop("score")
+        self._signature = str(answer.pop("signature", self.name))
+        return Value({} if score is None else {self.name: float(score)}, answer)
+
+    def signature(self, corpus: Corpus) -> str:
+        return self._signature
+
+
+__all__: Sequence[str] = ("available", "check", "compute", "figure", "get", "metric_of", "reply_figure", "result")

@@ -1,0 +1,44 @@
+"""Scores as tables in the paper's layout, with a column for every extra metric that a system was scored with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from dialoeval.metrics.figures import Figure
+from dialoeval.metrics.scores import Scores
+from dialoeval.tables import Cell, Table
+
+
+def score_table(
+    rows: Iterable[tuple[str, Scores]], *, intervals: bool = False, figures: Sequence[Figure] | None = None
+) -> Table:
+    """Return a row for each named system.
+
+    Args:
+        rows: (name, scores).
+        intervals: with half the width of the 95% interval behind each figure.
+        figures: the columns; None: the paper's, in its order, and the extra ones of any of the systems.
+    """
+    systems = list(rows)
+    if figures is None:
+        figures = columns([scores for _, scores in systems])
+    headings = ("System", *(figure.heading for figure in figures))
+    lines: list[tuple[str | Cell, ...]] = [
+        (name, *(score_cell(scores, figure, intervals) for figure in figures)) for name, scores in systems
+    ]
+    return Table(headings, tuple(lines))
+
+
+def columns(systems: Iterable[Scores]) -> tuple[Figure, ...]:
+    """Return the paper's columns, then those of the extra metrics of any system, in order of appearance."""
+    from dialoeval.metrics.figures import PAPER_TABLE
+
+    shown = {figure.name: figure for figure in PAPER_TABLE}
+    for scores in systems:
+        shown |= {figure.name: figure for figure in scores.columns()}
+    return tuple(shown.values())
+
+
+def score_cell(scores: Scores, figure: Figure, intervals: bool = True) -> Cell:
+    """Return a figure as a cell, with its interval, or with the reason why there is none."""
+    return scores.cell(figure, intervals)

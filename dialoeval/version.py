@@ -1,0 +1,3 @@
+"""The version of the package: written into scores, signatures and run folders."""
+
+__version__ = "0.1.0"
