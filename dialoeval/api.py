@@ -1,0 +1,277 @@
+"""The Python face: what the command line does, as functions. `import dialoeval as de` offers them all.
+
+Each takes names of ``conf/`` (``model="tiny"``, ``decoding="beam"``) and settings as on the command line, and returns
+objects that print as one line, show as a table in a notebook, and turn into pandas frames.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dialoeval.config import DatasetConfig, ProtocolConfig, RunConfig, ScoringConfig
+from dialoeval.config.compose import compose
+from dialoeval.config.groups import group_options
+from dialoeval.data import Dataset
+from dialoeval.metrics.scores import Scores
+from dialoeval.metrics.scores import score as _score
+
+if TYPE_CHECKING:
+    import pandas
+
+    from dialoeval.generation.types import Generator
+    from dialoeval.reports.compare import Comparison, Settings
+    from dialoeval.runs.reader import LoadedRun
+
+
+def run(
+    model: str | os.PathLike[str] = "tiny",
+    decoding: str = "greedy",
+    dataset: str | os.PathLike[str] = "chitchat",
+    *,
+    protocol: str = "none",
+    engine: str = "auto",
+    overrides: Sequence[str] = (),
+) -> LoadedRun:
+    """Generate replies and score them, as ``dialoeval run`` does; return the run.
+
+    Run again, the same settings find their folder: finished replies are not generated twice.
+
+    Args:
+        model: an option of conf/model/, or a model folder or hub name (``owner/name``).
+        decoding: an option of conf/decoding/.
+        dataset: an option of conf/dataset/, or a file of dialogues.
+        protocol: an option of conf/protocol/: which references count, and how text is cleaned.
+        engine: an option of conf/engine/.
+        overrides: further settings as on the command line, such as ``["dataset.limit=50", "seed=1"]``.
+
+    Raises:
+        UserError: an unknown name or setting, or anything else the user can put right.
+    """
+    from dialoeval.runs.reader import load_run as read
+    from dialoeval.runs.runner import run as run_config
+
+    config = _compose(model, decoding, dataset, protocol, engine, overrides)
+    return read(run_config(config).folder)
+
+
+def score(
+    hypotheses: Iterable[str],
+    references: Iterable[Iterable[str]],
+    protocol: str | ProtocolConfig | None = None,
+    *,
+    extra: Sequence[str] = (),
+    meteor: bool = True,
+    resamples: int = 1000,
+    contexts: Iterable[Iterable[str]] | None = None,
+) -> Scores:
+    """Score replies with the paper's metrics, as ``dialoeval score`` does.
+
+    Args:
+        hypotheses: n replies: a list, tuple, generator, numpy array or pandas Series of strings.
+        references: `references[i]` holds the references of reply i; their number may vary, and may be 0.
+        protocol: ``"dstc7"``, ``"reddit6k"`` or ``"none"``, or its settings; None: the text as it is.
+        extra: names of further metrics, such as ``["rouge_l", "bertscore"]``.
+        meteor: with METEOR, the slow one of the paper's metrics.
+        resamples: of the bootstrap; 0: no intervals.
+        contexts: the turns before each reply, which some extra metrics look at.
+
+    Raises:
+        UserError: the lists do not fit, an entry is not a string, an unknown metric or protocol.
+
+    >>> s = score(["i like it", "no"], [["i like it a lot"], ["no", "not at all"]], meteor=False, resamples=0)
+    >>> round(s["bleu1"], 4), s.interval("bleu1")
+    (0.6065, None)
+    """
+    scoring = ScoringConfig(meteor=meteor, extra=list(extra), resamples=resamples)
+    return _score(hypotheses, references, protocol, scoring, contexts=contexts)
+
+
+def compare(
+    runs: Sequence[str | os.PathLike[str] | LoadedRun],
+    *,
+    figures: Sequence[str] = (),
+    resamples: int = 1000,
+    trials: int = 1000,
+    seed: int = 12345,
+    correction: str = "holm",
+    all_pairs: bool = False,
+    reports_dir: str | os.PathLike[str] = "reports",
+) -> Comparisons:
+    """Compare each run with the first, or every pair, by paired tests on every figure, as ``dialoeval compare`` does.
+
+    Args:
+        runs: runs, their folders, or parts of names in `reports_dir` that only one run has.
+        figures: flat names to test; empty: the paper's nine, and the extra metrics of all runs.
+        resamples: of the paired bootstrap.
+        trials: of approximate randomization.
+        correction: of p-values over all tests made together: ``"holm"``, ``"bh"`` or ``"none"``.
+        all_pairs: compare every pair.
+
+    Raises:
+        UserError: fewer than two runs, runs on different data, an unknown figure.
+    """
+    from dialoeval.reports.compare import Settings
+    from dialoeval.reports.compare import compare as compare_runs
+
+    settings = Settings(tuple(figures), resamples, trials, seed, correction, all_pairs)
+    loaded = [load_run(item, reports_dir) for item in runs]
+    return Comparisons(tuple(compare_runs(loaded, settings)), settings)
+
+
+def load_run(name: str | os.PathLike[str] | LoadedRun, reports_dir: str | os.PathLike[str] = "reports") -> LoadedRun:
+    """Read a complete run.
+
+    Args:
+        name: its folder, or a part of its name in `reports_dir` that only one run has; a run is returned as it is.
+
+    Raises:
+        UserError: there is no such run, or several; it is not complete; a file of it is damaged.
+    """
+    from dialoeval.runs.folder import find
+    from dialoeval.runs.reader import LoadedRun
+    from dialoeval.runs.reader import load_run as read
+
+    return name if isinstance(name, LoadedRun) else read(find(os.fspath(name), os.fspath(reports_dir)))
+
+
+def list_runs(reports_dir: str | os.PathLike[str] = "reports") -> pandas.DataFrame:
+    """Return a row for each run that has scores: its settings, and every figure with its interval.
+
+    Args:
+        reports_dir: the folder that holds the run folders.
+
+    Raises:
+        UserError: a run's files are damaged.
+    """
+    from dialoeval.runs.frame import runs_frame
+
+    return runs_frame(reports_dir=os.fspath(reports_dir))
+
+
+def load_dataset(name: str | os.PathLike[str] = "chitchat", *, overrides: Sequence[str] = ()) -> Dataset:
+    """Load the examples of a dataset: contexts and references.
+
+    Args:
+        name: an option of conf/dataset/, or a file of dialogues.
+        overrides: further settings as on the command line, such as ``["dataset.limit=50"]``.
+
+    Raises:
+        UserError: an unknown name, or data that is missing or malformed, naming file, line and field.
+
+    >>> load_dataset("chitchat", overrides=["dataset.limit=3"])
+    Dataset(chitchat, 3 examples)
+    """
+    from dialoeval import data
+
+    config: DatasetConfig = compose("config", [*_choice("dataset", name), *overrides]).dataset
+    return data.load(config)
+
+
+def open_generator(
+    model: str | os.PathLike[str] = "tiny",
+    decoding: str = "greedy",
+    *,
+    engine: str = "auto",
+    overrides: Sequence[str] = (),
+) -> tuple[Generator, RunConfig]:
+    """Load a model; return its generator and the settings it was opened with, for `Generator.reply`.
+
+    Raises:
+        UserError: the model cannot be had, or the engine cannot do this.
+    """
+    from dialoeval.generation import open_generator as open_configured
+
+    config = _compose(model, decoding, "chitchat", "none", engine, overrides)
+    return open_configured(config.model, config.engine, config.decoding), config
+
+
+@dataclass(frozen=True, repr=False)
+class Comparisons:
+    """Comparisons made together, whose p-values are corrected over all of them."""
+
+    comparisons: tuple[Comparison, ...]
+    settings: Settings
+
+    def __iter__(self) -> Iterator[Comparison]:
+        return iter(self.comparisons)
+
+    def __len__(self) -> int:
+        return len(self.comparisons)
+
+    def __getitem__(self, i: int) -> Comparison:
+        return self.comparisons[i]
+
+    def to_markdown(self) -> str:
+        """Return what ``dialoeval compare`` prints: the tests, and why the runs differ."""
+        from dialoeval.reports.compare_text import to_markdown
+
+        return to_markdown(self.comparisons, self.settings)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return a row for each figure of each pair: values, difference, interval, p-values; fractions as in JSON."""
+        import pandas
+
+        return pandas.DataFrame(
+            [
+                {
+                    "a": c.names[0],
+                    "b": c.names[1],
+                    "figure": name,
+                    "value_a": result.a,
+                    "value_b": result.b,
+                    "difference": result.difference,
+                    "low": result.low,
+                    "high": result.high,
+                    "p_bootstrap": result.p_value,
+                    "p_randomization": c.randomization[name].p_value,
+                    "p_adjusted": c.adjusted[name],
+                }
+                for c in self.comparisons
+                for name, result in c.bootstrap.items()
+            ]
+        )
+
+    def __repr__(self) -> str:
+        from dialoeval.reports.compare_text import verdict
+
+        return "\n".join(f"{c.names[1]} against {c.names[0]}: {verdict(c)}" for c in self.comparisons)
+
+    def _repr_html_(self) -> str:
+        from dialoeval.reports.compare_text import figures_table
+
+        return "".join(
+            f"<h4>{escape(c.names[1])} against {escape(c.names[0])}</h4>{figures_table(c).to_html()}"
+            for c in self.comparisons
+        )
+
+
+def _compose(
+    model: str | os.PathLike[str],
+    decoding: str,
+    dataset: str | os.PathLike[str],
+    protocol: str,
+    engine: str,
+    overrides: Sequence[str],
+) -> RunConfig:
+    chosen = [*_choice("model", model), f"decoding={decoding}", *_choice("dataset", dataset)]
+    config: RunConfig = compose("config", [*chosen, f"protocol={protocol}", f"engine={engine}", *overrides])
+    return config
+
+
+def _choice(group: str, name: str | os.PathLike[str]) -> list[str]:
+    """The overrides that choose an option of a group, or the option that takes a path and the path."""
+    text = os.fspath(name)
+    by_path = {"model": "custom", "dataset": "file"}[group]
+    is_path = isinstance(name, os.PathLike) or "/" in text or os.sep in text or Path(text).exists()
+    if text in group_options(group) or not is_path:
+        return [f"{group}={text}"]
+    quoted = text.replace("\\", "\\\\").replace("'", "\\'")
+    return [f"{group}={by_path}", f"{group}.path='{quoted}'"]
+
+
+__all__ = ["Comparisons", "compare", "list_runs", "load_dataset", "load_run", "open_generator", "run", "score"]
