@@ -180,7 +180,7 @@ class Fast:
             "greedy": {"strategy": "greedy"},
             "beam10": {"strategy": "beam", "num_beams": BEAMS},
             "topk": {"strategy": "sample", "top_k": TOP_K},
-            "mmi16": {"strategy": "sample", "top_k": TOP_K, "num_candidates": CANDIDATES},
+            "mmi16": {"strategy": "sample", "top_k": TOP_K, "num_candidates": CANDIDATES, "rerank": "mmi"},
         }[task]
         decoding = DecodingConfig(name=task, max_new_tokens=max(lengths.values()), **settings)
         requests = [TokenRequest(item.id, item.prompt, lengths[item.id]) for item in items]
