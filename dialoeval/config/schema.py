@@ -89,14 +89,6 @@ class Tracker(StrEnum):
     tensorboard = "tensorboard"
 
 
-class EngineName(StrEnum):
-    auto = "auto"  # fast where it supports the model and the decoding, else hf
-    fast = "fast"
-    hf = "hf"
-    vllm = "vllm"
-    openai = "openai"
-
-
 @dataclass
 class ModelConfig:
     name: str = MISSING  # as tables show it
@@ -234,7 +226,7 @@ class ProtocolConfig:
 
 @dataclass
 class EngineConfig:
-    name: EngineName = EngineName.auto
+    name: str = "auto"  # auto: the first that supports the model and the decoding; or an engine by name
     device: str = "auto"  # auto, cpu, cuda, cuda:N
     dtype: Dtype = Dtype.fp32
     precision_sample: int = 64  # bf16, fp16: so many replies are made in fp32 too, to say how many differ; 0: none
@@ -248,6 +240,7 @@ class EngineConfig:
     requests_per_minute: int = 0  # openai: 0 is no limit
     timeout: float = 60.0  # openai: seconds a request
     retries: int = 5  # openai
+    options: dict[str, Any] = field(default_factory=dict)  # settings of a plugin's engine, which the plugin checks
 
     def __post_init__(self) -> None:
         self.dtype = _choice("engine.dtype", self.dtype, Dtype)
