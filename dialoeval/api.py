@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas
 
     from dialoeval.generation.types import Generator
-    from dialoeval.reports.compare import Comparison, Settings
+    from dialoeval.reports.compare import Comparison, ComparisonSettings
     from dialoeval.runs.reader import LoadedRun
 
 
@@ -52,11 +52,9 @@ def run(
     Raises:
         UserError: an unknown name or setting, or anything else the user can put right.
     """
-    from dialoeval.runs.reader import load_run as read
     from dialoeval.runs.runner import run as run_config
 
-    config = _compose(model, decoding, dataset, protocol, engine, overrides)
-    return read(run_config(config).folder)
+    return run_config(_compose(model, decoding, dataset, protocol, engine, overrides)).loaded
 
 
 def score(
@@ -115,10 +113,10 @@ def compare(
     Raises:
         UserError: fewer than two runs, runs on different data, an unknown figure.
     """
-    from dialoeval.reports.compare import Settings
+    from dialoeval.reports.compare import ComparisonSettings
     from dialoeval.reports.compare import compare as compare_runs
 
-    settings = Settings(tuple(figures), resamples, trials, seed, correction, all_pairs)
+    settings = ComparisonSettings(tuple(figures), resamples, trials, seed, correction, all_pairs)
     loaded = [load_run(item, reports_dir) for item in runs]
     return Comparisons(tuple(compare_runs(loaded, settings)), settings)
 
@@ -140,17 +138,14 @@ def load_run(name: str | os.PathLike[str] | LoadedRun, reports_dir: str | os.Pat
 
 
 def list_runs(reports_dir: str | os.PathLike[str] = "reports") -> pandas.DataFrame:
-    """Return a row for each run that has scores: its settings, and every figure with its interval.
+    """Return a row for each run: its status, its settings, and every figure with its interval if it has scores.
 
     Args:
-        reports_dir: the folder that holds the run folders.
-
-    Raises:
-        UserError: a run's files are damaged.
+        reports_dir: the folder that holds the run folders; a damaged one is a row too, with its error.
     """
-    from dialoeval.runs.frame import runs_frame
+    from dialoeval.runs import frame
 
-    return runs_frame(reports_dir=os.fspath(reports_dir))
+    return frame.runs_frame(frame.list_runs(reports_dir))
 
 
 def load_dataset(name: str | os.PathLike[str] = "chitchat", *, overrides: Sequence[str] = ()) -> Dataset:
@@ -195,7 +190,7 @@ class Comparisons:
     """Comparisons made together, whose p-values are corrected over all of them."""
 
     comparisons: tuple[Comparison, ...]
-    settings: Settings
+    settings: ComparisonSettings
 
     def __iter__(self) -> Iterator[Comparison]:
         return iter(self.comparisons)

@@ -131,7 +131,7 @@ def read_jsonl(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, An
             yield number, json_object(line, f"{path}, line {number}")
 
 
-def json_object(text: str, where: str) -> dict[str, Any]:
+def json_object(text: str | bytes, where: str) -> dict[str, Any]:
     """Parse a JSON object; `where` is what the message names.
 
     Raises:

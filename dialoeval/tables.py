@@ -154,10 +154,21 @@ def _plain(value: float | str | None) -> str | float:
     return float(f"{value:.6f}")
 
 
+def markdown_text(text: str) -> str:
+    """Return text on one line that Markdown shows as it is, wherever it stands in a page."""
+    escaped = re.sub(r"[\\`*_\[\]>#|]", r"\\\g<0>", " ".join(text.split()))
+    return _markdown_entities(escaped)
+
+
 def _markdown(text: str) -> str:
-    text = re.sub(r"[\\|*`]|(?<![^\W_])_|_(?![^\W_])|\](?=\()", r"\\\g<0>", text)  # snake_case needs no escape
-    text = re.sub(r"&(?=#?\w+;)", "&amp;", text).replace("<", "&lt;")
-    return " ".join(text.split())
+    """Return text on one line for a table's cell, which is also read as plain text: what a cell leaves alone, such as
+    ``#`` or the underscore of snake_case, is not escaped."""
+    text = re.sub(r"[\\|*`]|(?<![^\W_])_|_(?![^\W_])|\](?=\()", r"\\\g<0>", text)
+    return _markdown_entities(" ".join(text.split()))
+
+
+def _markdown_entities(text: str) -> str:
+    return re.sub(r"&(?=#?\w+;)", "&amp;", text).replace("<", "&lt;")
 
 
 # What LaTeX would take for something else. A bracket after `\\` would be read as its optional argument, and the angle

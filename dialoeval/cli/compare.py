@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dialoeval.reports.compare import Comparison, ComparisonSettings
 
 EPILOG = """  dialoeval compare RUN_A RUN_B --out comparison.html
   dialoeval compare reports/tiny-greedy-* reports/tiny-beam-* --metric nist4,bleu4 --correction bh
@@ -16,13 +19,13 @@ A run is a folder's path, or a part of a name in the reports folder that only on
 def main(arguments: Sequence[str]) -> int:
     """Compare each run with the first one, or every pair."""
     options = _parser().parse_args(arguments)
-    from dialoeval.reports.compare import Settings, compare
+    from dialoeval.reports.compare import ComparisonSettings, compare
     from dialoeval.reports.compare_text import to_markdown
     from dialoeval.runs.folder import find
     from dialoeval.runs.reader import load_run
 
     names = [name.strip() for text in options.metric for name in text.split(",") if name.strip()]
-    settings = Settings(
+    settings = ComparisonSettings(
         metrics=tuple(dict.fromkeys(names)),
         resamples=options.resamples,
         trials=options.trials,
@@ -30,7 +33,6 @@ def main(arguments: Sequence[str]) -> int:
         correction=options.correction,
         all_pairs=options.all_pairs,
     )
-    settings.check()
     _check_out(options.out)
     runs = [load_run(find(name, options.reports_dir)) for name in options.runs]
     comparisons = compare(runs, settings, progress=True)
@@ -82,14 +84,12 @@ def _files(out: str | None) -> list[Path]:
     if not out:
         return []
     path = Path(out)
-    return (
-        [path]
-        if path.suffix and not path.is_dir()
-        else [path / f"comparison{end}" for end in (".md", ".json", ".html")]
-    )
+    if path.suffix and not path.is_dir():
+        return [path]
+    return [path / f"comparison{end}" for end in (".md", ".json", ".html")]
 
 
-def _write(file: Path, text: str, comparisons: list[Any], settings: Any) -> None:
+def _write(file: Path, text: str, comparisons: list[Comparison], settings: ComparisonSettings) -> None:
     from dialoeval.files import write_json, write_text
     from dialoeval.reports.compare_text import to_json
     from dialoeval.reports.html import write_comparison

@@ -45,9 +45,9 @@ def _python() -> tuple[str, str]:
 def _packages() -> tuple[str, str]:
     from dialoeval.runs.environment import versions
 
-    found = versions()
-    missing = [name for name, version in found.items() if version is None]
-    listed = ", ".join(f"{name} {version}" for name, version in found.items() if version)
+    installed = versions()
+    missing = [name for name, version in installed.items() if version is None]
+    listed = ", ".join(f"{name} {version}" for name, version in installed.items() if version)
     return ("broken", f"missing packages: {', '.join(missing)}") if missing else ("ok", listed)
 
 
@@ -68,14 +68,19 @@ def _models() -> tuple[str, str]:
     from dialoeval.errors import UserError
     from dialoeval.models.loading import EMBEDDED, resolve
 
-    there, not_there = [], []
+    present: list[str] = []
+    absent: list[str] = []
     for name in (*EMBEDDED, "smollm2"):
         try:
-            (there if Path(resolve(name), "config.json").is_file() else not_there).append(name)
+            is_present = Path(resolve(name), "config.json").is_file()
         except UserError:
-            not_there.append(name)
-    rest = f"; not here: {', '.join(not_there)} (dialoeval fetch smollm2)" if not_there else ""
-    return ("ok" if "tiny" in there else "broken"), f"models that need no hub: {', '.join(there)}{rest}"
+            is_present = False
+        if is_present:
+            present.append(name)
+        else:
+            absent.append(name)
+    rest = f"; not here: {', '.join(absent)} (dialoeval fetch smollm2)" if absent else ""
+    return ("ok" if "tiny" in present else "broken"), f"models that need no hub: {', '.join(present)}{rest}"
 
 
 def _meteor() -> tuple[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from dialoeval.errors import UserError
 
@@ -70,21 +69,17 @@ def _origin(package: str) -> str:
 
 
 def _runs(reports_dir: str) -> dict[str, str]:
-    from dialoeval.runs.folder import RunFolder
+    from dialoeval.runs.frame import list_runs
 
-    found = {}
-    for file in sorted(Path(reports_dir).glob("*/manifest.json")):
-        folder = RunFolder(file.parent)
-        try:
-            manifest, scores = folder.manifest(), folder.scores()
-        except UserError as error:
-            found[file.parent.name] = f"damaged: {error}"
-            continue
-        nist = scores.get("nist4") if scores else None
-        found[file.parent.name] = f"{manifest['status']}, {manifest.get('examples', '?')} examples" + (
-            f", NIST-4 {nist:.2f}" if nist is not None else ""
-        )
-    return found or {"(none)": f"in {reports_dir}/"}
+    remarks = {}
+    for run in list_runs(reports_dir):
+        remark = f"damaged: {run.damage}"
+        if run.manifest is not None:
+            examples = "?" if run.manifest.examples is None else run.manifest.examples
+            remark = f"{run.status}, {examples} examples"
+        nist = run.scores.get("nist4") if run.scores else None
+        remarks[run.folder.path.name] = remark + (f", NIST-4 {nist:.2f}" if nist is not None else "")
+    return remarks or {"(none)": f"in {reports_dir}/"}
 
 
 def _print(entries: dict[str, str]) -> None:

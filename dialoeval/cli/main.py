@@ -27,6 +27,7 @@ VERBS = {
 
 
 def usage() -> str:
+    """Return what ``dialoeval --help`` prints."""
     width = max(map(len, VERBS))
     verbs = "\n".join(f"  {verb:<{width}}  {what}" for verb, (_, what) in VERBS.items())
     return (
@@ -44,9 +45,12 @@ class _StderrHandler(logging.Handler):
 
 
 @contextlib.contextmanager
-def _log_to_stderr() -> Iterator[None]:
-    """Print what the library logs, INFO and above, on stderr and nowhere else."""
+def log_to_stderr() -> Iterator[None]:
+    """Print what the library logs, INFO and above, on stderr and nowhere else; within itself it changes nothing."""
     logger, handler = logging.getLogger("dialoeval"), _StderrHandler()
+    if any(isinstance(other, _StderrHandler) for other in logger.handlers):
+        yield
+        return
     level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
@@ -72,8 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if verb not in VERBS:
             raise UserError(f"unknown verb {verb!r}{nearest(verb, VERBS)} (`dialoeval --help` lists them)")
-        with _log_to_stderr():
-            return importlib.import_module(f"dialoeval.cli.{VERBS[verb][0]}").main(rest)
+        with log_to_stderr():
+            code: int = importlib.import_module(f"dialoeval.cli.{VERBS[verb][0]}").main(rest)
+        return code
     except UserError as error:
         print(f"dialoeval: {error}", file=sys.stderr)
         return 2

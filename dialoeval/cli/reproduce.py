@@ -5,6 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dialoeval.reports.reproduce import Row
+    from dialoeval.runs.folder import RunFolder
+    from dialoeval.tables import Table
 
 EPILOG = """  dialoeval reproduce reddit6k --data FOLDER    # with human.ref.6k.txt: the Human row's diversity, length
   dialoeval reproduce dstc7 --data FOLDER       # a DSTC-7 release: references.jsonl and replies.jsonl,
@@ -38,40 +44,40 @@ def main(arguments: Sequence[str]) -> int:
     if data is not None and not data.is_dir():
         raise UserError(f"there is no folder {options.data}")
     rows = reproduce(options.table, data, _run_folders(options.runs), progress=True)
-    table, said = to_table(rows), sources(rows)
-    text = _text(options.table, table, said)
+    table, lines = to_table(rows), sources(rows)
+    text = _text(options.table, table, lines)
     print(text, end="")
     if options.out:
-        _write(Path(options.out), options.table, rows, table, said, text)
+        _write(Path(options.out), options.table, rows, table, lines, text)
         print(f"\nwritten: {options.out}")
     return 0
 
 
-def _run_folders(given: list[str] | None) -> list:
+def _run_folders(given: list[str] | None) -> list[RunFolder]:
     from dialoeval.errors import UserError
     from dialoeval.runs.folder import RunFolder
 
-    found = []
+    folders = []
     for name in given if given is not None else ["reports"]:
         path = Path(name)
         if given is not None and not path.is_dir():
             raise UserError(f"there is no folder {name}")
         files = [path / "manifest.json"] if (path / "manifest.json").is_file() else sorted(path.glob("*/manifest.json"))
-        found += [RunFolder(file.parent) for file in files]
-    return found
+        folders += [RunFolder(file.parent) for file in files]
+    return folders
 
 
-def _text(name: str, table, said: list[str]) -> str:
+def _text(name: str, table: Table, lines: list[str]) -> str:
     from dialoeval.reports.paper import human_evaluation, published
 
     parts = [
-        f"# {published()['tables'][name]['title']}\n",
+        f"# {published().tables[name].title}\n",
         table.to_markdown(),
         "BLEU, METEOR and distinct in percent. What each row was computed from:\n",
-        "".join(f"- {line}\n" for line in said),
-        f"Published figures: {published()['paper']}; {published()['source']}\n",
+        "".join(f"- {line}\n" for line in lines),
+        f"Published figures: {published().paper}; {published().source}\n",
     ]
-    if note := published()["tables"][name].get("note"):
+    if note := published().tables[name].note:
         parts.append(f"{note}\n")
     if name == "reddit6k":
         parts += ["## Human evaluation\n", human_evaluation().to_markdown(), f"{HUMAN_NOTE}\n"]
@@ -85,7 +91,7 @@ HUMAN_NOTE = (
 )
 
 
-def _write(out: Path, name: str, rows, table, said: list[str], text: str) -> None:
+def _write(out: Path, name: str, rows: list[Row], table: Table, lines: list[str], text: str) -> None:
     from dialoeval.files import write_json, write_text
     from dialoeval.reports.html import write_plain
     from dialoeval.reports.paper import human_evaluation, published
@@ -94,10 +100,10 @@ def _write(out: Path, name: str, rows, table, said: list[str], text: str) -> Non
     if out.suffix == ".json":
         write_json(out, to_json(name, rows))
     elif out.suffix == ".html":
-        title = published()["tables"][name]["title"]
-        sections = [("The paper's rows and ours", "BLEU, METEOR and distinct in percent.", table, said)]
+        title = published().tables[name].title
+        sections = [("The paper's rows and ours", "BLEU, METEOR and distinct in percent.", table, lines)]
         if name == "reddit6k":
             sections.append(("Human evaluation", HUMAN_NOTE, human_evaluation(), []))
-        write_plain(out, title, f"{published()['paper']}; {published()['source']}", sections)
+        write_plain(out, title, f"{published().paper}; {published().source}", sections)
     else:
         write_text(out, {".md": text, ".csv": table.to_csv(), ".tex": table.to_latex()}[out.suffix])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,18 +26,34 @@ def main(arguments: Sequence[str]) -> int:
     from dialoeval.config.compose import compose, is_sweep
 
     if multirun or is_sweep(overrides):
-        from dialoeval.runs.sweep import sweep
-
-        return sweep(overrides)
+        return _sweep(overrides)
     from dialoeval.metrics.score_tables import score_table
     from dialoeval.runs.runner import run
 
-    outcome = run(compose("config", overrides))
-    print(score_table([(outcome.name, outcome.scores)], intervals=True).to_markdown(), end="")
-    if not outcome.generated:
+    result = run(compose("config", overrides))
+    print(score_table([(result.name, result.scores)], intervals=True).to_markdown(), end="")
+    if not result.generated:
         print("\nnothing to generate: these replies were there already")
-    print(f"\nreport: {outcome.folder.path / 'report.md'}")
+    print(f"\nreport: {result.folder.report_file}")
     return 0
+
+
+def _sweep(overrides: Sequence[str]) -> int:
+    """Run a sweep, write its page, and say which jobs failed."""
+    from dialoeval.cli.main import log_to_stderr
+    from dialoeval.metrics.score_tables import score_table
+    from dialoeval.reports import write_html
+    from dialoeval.runs.sweep import sweep
+
+    result = sweep(overrides, around=log_to_stderr)
+    if result.runs:
+        write_html(result.runs, result.folder / "report.html")
+    print(score_table(result.scores, intervals=True).to_markdown(), end="")
+    failed = [job for job in result.jobs if job.status != "complete"]
+    for job in failed:
+        print(f"failed: {' '.join(job.overrides)}: {job.error}", file=sys.stderr)
+    print(f"\nsweep: {result.folder} ({len(result.jobs) - len(failed)} of {len(result.jobs)} jobs complete)")
+    return 1 if failed else 0
 
 
 def _with_search_path(arguments: list[str]) -> list[str]:
@@ -62,8 +79,7 @@ def _run_composed(config: Any) -> None:
     from dialoeval.config.compose import to_typed
     from dialoeval.runs.runner import run
 
-    outcome = run(to_typed(config, "config"))
-    print(f"report: {outcome.folder.path / 'report.md'}")
+    print(f"report: {run(to_typed(config, 'config')).folder.report_file}")
 
 
 def _help() -> str:

@@ -20,9 +20,10 @@ def main(arguments: Sequence[str]) -> int:
     from dialoeval.runs.folder import find
 
     folder = find(options.run, options.reports_dir)
-    manifest, scores = folder.manifest(), folder.scores()
-    print(f"{folder.path}\nstatus: {manifest['status']}" + (f" ({manifest['error']})" if manifest.get("error") else ""))
-    print(f"examples: {manifest.get('examples', '?')}\nidentity: {dumps(manifest['identity'], indent=2)}\n")
+    manifest, scores = folder.existing_manifest(), folder.scores()
+    print(f"{folder.path}\nstatus: {manifest.status}" + (f" ({manifest.error})" if manifest.error else ""))
+    examples = "?" if manifest.examples is None else manifest.examples
+    print(f"examples: {examples}\nidentity: {dumps(manifest.identity, indent=2)}\n")
     if scores:
         print(score_table([(folder.path.name, scores)], intervals=True).to_markdown())
         print(f"signature: {scores.signature}\n")
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
         print("not complete: the same `dialoeval run` goes on where it stopped")
         return 0
     for row in folder.replies()[: options.replies]:
-        for turn in row["context"]:
+        for turn in row.context:
             print(f"  | {turn}")
-        print(f"  > {row['reply'] or '(empty reply)'}\n")
+        print(f"  > {row.reply or '(empty reply)'}\n")
     return 0

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from dialoeval.metrics.system_statistics import Statistics
-from dialoeval.runs.reader import LoadedRun
+from dialoeval.runs.reader import LoadedRun, reply_scores
 
-PRIOR_WORDS = 500.0  # strength of the prior of `telling_ngrams`, in n-grams
-TELLING_Z = 1.96  # n-grams below this standard score are not listed: chance alone gives them
+PRIOR_NGRAMS = 500.0  # strength of the prior of `distinctive_ngrams`
+DISTINCTIVE_Z = 1.96  # n-grams below this standard score are not listed: chance alone gives them
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,12 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Ngram:
-    """An n-gram that one run says more than the other.
+    """An n-gram that is over-represented in the replies of one run.
 
     Attributes:
-        a, b: how often each run says it; z: standard score of the log-odds ratio, positive where b says it more.
+        a: how often run A says it.
+        b: how often run B says it.
+        z: standard score of the log-odds ratio, positive if it is over-represented in B.
     """
 
     text: str
@@ -42,7 +44,12 @@ class Ngram:
 
 @dataclass(frozen=True)
 class Extreme:
-    """A reply pair whose segment scores are far apart; difference: b - a."""
+    """Replies of both runs to one example, whose scores are far apart.
+
+    Attributes:
+        index: of the example.
+        difference: the score of B's reply minus that of A's.
+    """
 
     index: int
     id: str
@@ -53,26 +60,75 @@ class Extreme:
     difference: float
 
 
+@dataclass(frozen=True)
+class Explanation:
+    """Where the difference between two runs comes from.
+
+    Attributes:
+        identical: how many replies are the same in both.
+        repeated: of each run, the share of replies that it gave more than once.
+        most_frequent: of each run, the most frequent of these, with how often.
+        buckets: {property of an example: figures of both runs on each part of the examples}.
+        ngrams: {"1-grams" ...: those over-represented in one run}.
+        extremes: {score of single replies: the examples on which it differs most}.
+    """
+
+    identical: int
+    repeated: tuple[float, float]
+    most_frequent: tuple[list[tuple[str, int]], list[tuple[str, int]]]
+    buckets: dict[str, list[Bucket]]
+    ngrams: dict[str, list[Ngram]]
+    extremes: dict[str, list[Extreme]]
+
+
+def explain(a: LoadedRun, b: LoadedRun, stats_a: Statistics, stats_b: Statistics) -> Explanation:
+    """Return where the difference between two runs on the same examples comes from.
+
+    Args:
+        stats_a: statistics of run A's replies.
+        stats_b: statistics of run B's.
+    """
+    # by the mean of both replies' lengths: cutting by one run's own would favour the other (regression to the mean)
+    pairs = list(zip(a.hypotheses, b.hypotheses, strict=True))
+    lengths = [(len(x.split()) + len(y.split())) / 2 for x, y in pairs]
+    words = [sum(len(turn.split()) for turn in context) for context in a.contexts]
+    texts = (stats_a.corpus.texts.hypotheses, stats_b.corpus.texts.hypotheses)
+    return Explanation(
+        identical=sum(x == y for x, y in pairs),
+        repeated=(repeated_share(a.hypotheses), repeated_share(b.hypotheses)),
+        most_frequent=(most_frequent(a.hypotheses), most_frequent(b.hypotheses)),
+        buckets={
+            "words in the context": buckets(stats_a, stats_b, words),
+            "turns in the context": buckets(stats_a, stats_b, [len(context) for context in a.contexts]),
+            "words in the reply, mean of both": buckets(stats_a, stats_b, lengths),
+        },
+        ngrams={f"{n}-grams": distinctive_ngrams(*texts, n) for n in (1, 2, 3)},
+        extremes={name: extremes(a, b, name) for name in reply_scores([a, b])},
+    )
+
+
 def buckets(a: Statistics, b: Statistics, values: Sequence[float], parts: int = 4) -> list[Bucket]:
-    """Corpus figures of both runs on each part of the examples, cut at the quantiles of `values` (n,).
+    """Return corpus figures of both runs on each part of the examples, cut at the quantiles of `values`.
 
     Equal values are never parted, so that there may be fewer parts. The figures of a small part vary more, and entropy
-    and distinct-n depend on how much text there is: they are to be compared between runs, not between parts.
+    and distinct-n depend on how much text there is: compare them between runs, not between parts.
+
+    Args:
+        values: (n,) a property of each example.
     """
     array = np.asarray(values, dtype=float)
     cuts = np.unique(np.quantile(array, np.linspace(0, 1, parts + 1)[1:-1], method="lower"))
-    place = np.searchsorted(cuts, array, side="left")  # a value equal to a cut lies below it
-    kept = np.unique(place)
-    weights = (place == kept[:, None]).astype(np.int64)
-    ours, theirs = a.figures(weights), b.figures(weights)
+    part = np.searchsorted(cuts, array, side="left")  # a value equal to a cut lies below it
+    weights = (part == np.unique(part)[:, None]).astype(np.int64)  # (parts, n)
+    figures_a, figures_b = a.figures(weights), b.figures(weights)
     return [
         Bucket(
-            _range(array[weights[i] > 0]),
-            int(weights[i].sum()),
-            {name: float(figures[i]) for name, figures in ours.items()},
-            {name: float(figures[i]) for name, figures in theirs.items()},
+            _range(array[row > 0]),
+            int(row.sum()),
+            {name: float(figures[i]) for name, figures in figures_a.items()},
+            {name: float(figures[i]) for name, figures in figures_b.items()},
         )
-        for i in range(len(kept))
+        for i, row in enumerate(weights)
     ]
 
 
@@ -81,28 +137,28 @@ def _range(values: np.ndarray) -> str:
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
-def telling_ngrams(a: Sequence[str], b: Sequence[str], n: int, most: int = 10) -> list[Ngram]:
-    """The n-grams of words that tell two sets of replies apart best: those that b says more, then those that a does.
+def distinctive_ngrams(a: Sequence[str], b: Sequence[str], n: int, most: int = 10) -> list[Ngram]:
+    """Return the n-grams of words over-represented in one of two sets of replies: first those in b, then those in a.
 
     Ranked by the standard score of the log-odds ratio with an informative Dirichlet prior (Monroe, Colaresi and Quinn
-    2008, "Fightin' Words"), the prior being both sets' n-grams scaled to `PRIOR_WORDS`: unlike a difference of counts
+    2008, "Fightin' Words"), the prior being both sets' n-grams scaled to `PRIOR_NGRAMS`: unlike a difference of counts
     it does not list frequent words alone, and unlike a ratio it does not list rare ones alone.
     """
     counts = [_counts(replies, n) for replies in (a, b)]
     both = counts[0] + counts[1]
     total = sum(both.values())
-    sizes = [sum(c.values()) + PRIOR_WORDS for c in counts]
-    found = []
-    for gram, count in both.items():
-        prior = PRIOR_WORDS * count / total
-        said = [c[gram] + prior for c in counts]
-        odds = [math.log(said[i] / (sizes[i] - said[i])) if sizes[i] > said[i] else math.inf for i in (0, 1)]
-        if math.inf in odds or counts[0][gram] == counts[1][gram]:
+    sizes = [sum(c.values()) + PRIOR_NGRAMS for c in counts]
+    ngrams = []
+    for text, count in both.items():
+        prior = PRIOR_NGRAMS * count / total
+        smoothed = [c[text] + prior for c in counts]
+        odds = [math.log(x / (size - x)) if size > x else math.inf for x, size in zip(smoothed, sizes, strict=True)]
+        if math.inf in odds or counts[0][text] == counts[1][text]:
             continue
-        z = (odds[1] - odds[0]) / math.sqrt(1 / said[0] + 1 / said[1])
-        found.append(Ngram(gram, counts[0][gram], counts[1][gram], z))
-    more_b = sorted((g for g in found if g.z >= TELLING_Z), key=lambda g: (-g.z, g.text))[:most]
-    more_a = sorted((g for g in found if g.z <= -TELLING_Z), key=lambda g: (g.z, g.text))[:most]
+        z = (odds[1] - odds[0]) / math.sqrt(1 / smoothed[0] + 1 / smoothed[1])
+        ngrams.append(Ngram(text, counts[0][text], counts[1][text], z))
+    more_b = sorted((g for g in ngrams if g.z >= DISTINCTIVE_Z), key=lambda g: (-g.z, g.text))[:most]
+    more_a = sorted((g for g in ngrams if g.z <= -DISTINCTIVE_Z), key=lambda g: (g.z, g.text))[:most]
     return more_b + more_a
 
 
@@ -115,9 +171,9 @@ def _counts(replies: Sequence[str], n: int) -> Counter[str]:
 
 
 def extremes(a: LoadedRun, b: LoadedRun, metric: str, most: int = 5) -> list[Extreme]:
-    """The examples on which two runs differ most by a segment score: b's largest gains first, then its largest losses.
+    """Return the examples on which two runs differ most by a score of single replies: b's largest gains, then losses.
 
-    Empty where the segment scores are not there. Equal differences keep the dataset's order.
+    Empty if a run does not have the score. Equal differences keep the dataset's order.
     """
     scores = zip(a.segments.get(metric, ()), b.segments.get(metric, ()), strict=False)
     differences = [
@@ -128,19 +184,19 @@ def extremes(a: LoadedRun, b: LoadedRun, metric: str, most: int = 5) -> list[Ext
     gains = sorted((pair for pair in differences if pair[0] > 0), key=lambda pair: (-pair[0], pair[1]))[:most]
     losses = sorted(pair for pair in differences if pair[0] < 0)[:most]
     return [
-        Extreme(i, a.ids[i], a.contexts[i], a.replies[i], b.replies[i], a.references[i], difference)
+        Extreme(i, a.ids[i], a.contexts[i], a.hypotheses[i], b.hypotheses[i], a.references[i], difference)
         for difference, i in [*gains, *losses]
     ]
 
 
-def commonest(replies: Sequence[str], most: int = 5) -> list[tuple[str, int]]:
-    """The replies given more than once, most frequent first, with how often: what a dull model says to everything."""
+def most_frequent(replies: Sequence[str], most: int = 5) -> list[tuple[str, int]]:
+    """Return the replies given more than once, most frequent first, with how often: what a dull model always says."""
     counted = Counter(" ".join(reply.split()) for reply in replies)
     ranked = sorted(((text, count) for text, count in counted.items() if count > 1), key=lambda p: (-p[1], p[0]))
     return ranked[:most]
 
 
 def repeated_share(replies: Sequence[str]) -> float:
-    """Share of replies whose text another reply of the run has too."""
+    """Return the share of replies whose text another reply of the run has too."""
     counted = Counter(" ".join(reply.split()) for reply in replies)
     return sum(count for count in counted.values() if count > 1) / max(1, len(replies))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,15 +9,15 @@ from typing import Any
 
 from dialoeval.metrics.registry import figure, reply_figure
 from dialoeval.reports.analysis import Bucket, Extreme
-from dialoeval.reports.compare import COMPARED, Comparison, Settings
-from dialoeval.tables import Cell, Table
+from dialoeval.reports.compare import COMPARED, Comparison, ComparisonSettings
+from dialoeval.tables import Cell, Table, markdown_text
 
 LEVEL = 0.05
 BUCKET_FIGURES = ("nist4", "bleu2", "meteor", "distinct2", "avg_len")
 MOST_WORDS = 40  # of a text in the lists of single replies
 
 
-def to_json(comparisons: Sequence[Comparison], settings: Settings) -> dict[str, Any]:
+def to_json(comparisons: Sequence[Comparison], settings: ComparisonSettings) -> dict[str, Any]:
     """All of it as plain values; figures are fractions, as in scores.json."""
     return {
         "schema": 1,
@@ -28,9 +27,9 @@ def to_json(comparisons: Sequence[Comparison], settings: Settings) -> dict[str, 
                 "a": {"run": c.a.name, "name": c.names[0]},
                 "b": {"run": c.b.name, "name": c.names[1]},
                 "examples": len(c.a.ids),
-                "identical_replies": c.identical,
-                "repeated_share": list(c.repeated),
-                "commonest_replies": [[list(pair) for pair in replies] for replies in c.commonest],
+                "identical_replies": c.explanation.identical,
+                "repeated_share": list(c.explanation.repeated),
+                "commonest_replies": [[list(pair) for pair in replies] for replies in c.explanation.most_frequent],
                 "figures": {
                     name: {
                         "a": result.a,
@@ -43,16 +42,16 @@ def to_json(comparisons: Sequence[Comparison], settings: Settings) -> dict[str, 
                     }
                     for name, result in c.bootstrap.items()
                 },
-                "buckets": {what: [asdict(b) for b in rows] for what, rows in c.buckets.items()},
-                "ngrams": {what: [asdict(g) for g in rows] for what, rows in c.ngrams.items()},
-                "extremes": {metric: [asdict(e) for e in rows] for metric, rows in c.extremes.items()},
+                "buckets": {what: [asdict(b) for b in rows] for what, rows in c.explanation.buckets.items()},
+                "ngrams": {what: [asdict(g) for g in rows] for what, rows in c.explanation.ngrams.items()},
+                "extremes": {metric: [asdict(e) for e in rows] for metric, rows in c.explanation.extremes.items()},
             }
             for c in comparisons
         ],
     }
 
 
-def _tested(comparisons: Sequence[Comparison], settings: Settings) -> list[str]:
+def _tested(comparisons: Sequence[Comparison], settings: ComparisonSettings) -> list[str]:
     names = (name for c in comparisons for name in c.bootstrap)
     return list(settings.metrics or dict.fromkeys((*COMPARED, *names)))
 
@@ -70,7 +69,7 @@ def verdict(c: Comparison) -> str:
 
 def figures_table(c: Comparison) -> Table:
     """One row a figure: both values, the difference with its interval, the p-values."""
-    rows = []
+    rows: list[tuple[str | Cell, ...]] = []
     for name, result in c.bootstrap.items():
         column = figure(name)
         difference = column.cell(result.difference, signed=True)
@@ -93,7 +92,7 @@ def buckets_table(what: str, rows: Sequence[Bucket]) -> Table:
     headings = [what.capitalize(), "Examples"]
     for name in names:
         headings += [f"{figure(name).heading} A", f"{figure(name).heading} B"]
-    lines = []
+    lines: list[tuple[str | Cell, ...]] = []
     for row in rows:
         pairs = [figure(name).cell(side[name]) for name in names for side in (row.a, row.b)]
         lines.append((row.label, str(row.examples), *pairs))
@@ -102,21 +101,21 @@ def buckets_table(what: str, rows: Sequence[Bucket]) -> Table:
 
 def ngrams_table(c: Comparison, what: str) -> Table:
     """N-grams that one run says more, with their counts."""
-    rows = tuple((g.text, str(g.a), str(g.b), Cell(g.z, 1, signed=True)) for g in c.ngrams[what])
+    rows = tuple((g.text, str(g.a), str(g.b), Cell(g.z, 1, signed=True)) for g in c.explanation.ngrams[what])
     return Table((what.capitalize(), "A", "B", "z"), rows)
 
 
-def commonest_table(c: Comparison) -> Table:
+def most_frequent_table(c: Comparison) -> Table:
     """The most frequent repeated replies of both runs."""
     rows = [
         (which, shortened(text), str(count))
-        for which, replies in zip("AB", c.commonest, strict=True)
+        for which, replies in zip("AB", c.explanation.most_frequent, strict=True)
         for text, count in replies
     ]
     return Table(("Run", "Reply given more than once", "Times"), tuple(rows))
 
 
-def too_few_trials(comparisons: Sequence[Comparison], settings: Settings) -> str:
+def too_few_trials(comparisons: Sequence[Comparison], settings: ComparisonSettings) -> str:
     """Says so where the smallest p-value there can be, corrected, is above `LEVEL`; else empty.
 
     With m tests, Holm's smallest adjusted p-value is m / (trials + 1), and Benjamini and Hochberg's too where one test
@@ -127,12 +126,12 @@ def too_few_trials(comparisons: Sequence[Comparison], settings: Settings) -> str
     if factor / (settings.trials + 1) <= LEVEL:
         return ""
     return (
-        f"With {settings.trials} trials and {tested} tests an adjusted p-value cannot fall to {LEVEL:g}: give more "
-        f"--trials (at least {math.ceil(factor / LEVEL)}) or fewer --metric."
+        f"With {settings.trials} trials and {tested} tests an adjusted p-value cannot fall to {LEVEL:g}: use more "
+        f"trials (at least {math.ceil(factor / LEVEL)}) or test fewer figures."
     )
 
 
-def to_markdown(comparisons: Sequence[Comparison], settings: Settings) -> str:
+def to_markdown(comparisons: Sequence[Comparison], settings: ComparisonSettings) -> str:
     """All comparisons: tests, then why."""
     tested = sum(len(c.bootstrap) for c in comparisons)
     how = (
@@ -152,26 +151,27 @@ def _one(c: Comparison) -> str:
         f"{verdict(c)}\n",
         f"{summary(c)}\n",
     ]
-    if any(c.commonest):
-        parts.append(commonest_table(c).to_markdown())
-    for what, rows in c.buckets.items():
-        if len(rows) > 1:
-            parts += [f"## By {what}\n", buckets_table(what, rows).to_markdown()]
-    for what, rows in c.ngrams.items():
-        if rows:
+    if any(c.explanation.most_frequent):
+        parts.append(most_frequent_table(c).to_markdown())
+    for what, parts_of_examples in c.explanation.buckets.items():
+        if len(parts_of_examples) > 1:
+            parts += [f"## By {what}\n", buckets_table(what, parts_of_examples).to_markdown()]
+    for what, ngrams in c.explanation.ngrams.items():
+        if ngrams:
             parts += [f"## {what.capitalize()} that one says more\n", ngrams_table(c, what).to_markdown()]
-    for metric, rows in c.extremes.items():
-        if rows:
-            parts += [f"## Replies that differ most by {segment_heading(metric)}\n", "\n".join(map(_extreme, rows))]
+    for metric, extremes in c.explanation.extremes.items():
+        if extremes:
+            examples = "\n".join(map(_extreme, extremes))
+            parts += [f"## Replies that differ most by {segment_heading(metric)}\n", examples]
     return "\n".join(parts)
 
 
 def summary(c: Comparison) -> str:
-    """How alike the replies are."""
-    n = len(c.a.ids)
+    """Return how many replies are the same, in both runs and within each."""
+    n, identical, (a, b) = len(c.a.ids), c.explanation.identical, c.explanation.repeated
     return (
-        f"{n} examples; {c.identical} replies ({c.identical / n:.1%}) are the same in both. Replies that another "
-        f"example got too: A {c.repeated[0]:.1%}, B {c.repeated[1]:.1%}."
+        f"{n} examples; {identical} replies ({identical / n:.1%}) are the same in both. Replies that another "
+        f"example got too: A {a:.1%}, B {b:.1%}."
     )
 
 
@@ -190,12 +190,5 @@ def _extreme(e: Extreme) -> str:
     context = e.context[-1] if e.context else "(no context)"
     reference = e.references[0] if e.references else "(none)"
     lines = {"context": context, "A": e.a, "B": e.b, "reference": reference}
-    listed = "".join(f"  - {name}: {_plain(shortened(text))}\n" for name, text in lines.items())
-    return f"- {e.difference:+.4f} ({_plain(e.id)})\n{listed}"
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    for character in "\\`*_[]#|":
-        text = text.replace(character, "\\" + character)
-    return html.escape(text, quote=False)
+    listed = "".join(f"  - {name}: {markdown_text(shortened(text))}\n" for name, text in lines.items())
+    return f"- {e.difference:+.4f} ({markdown_text(e.id)})\n{listed}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ from dialoeval.files import write_text
 from dialoeval.metrics.registry import reply_figure
 from dialoeval.metrics.score_tables import score_table
 from dialoeval.reports import compare_text as text
-from dialoeval.reports.compare import Comparison, Settings
-from dialoeval.reports.paper import PAPER, table_of
+from dialoeval.reports.analysis import Extreme
+from dialoeval.reports.compare import Comparison, ComparisonSettings
+from dialoeval.reports.paper import PAPER, published, table_of
 from dialoeval.reports.plots import colour, diversity_scatter, interval_strips, length_plot, setting_plots
 from dialoeval.runs.folder import RunFolder
-from dialoeval.runs.reader import LoadedRun, flat, load_run, reply_scores, short_names
+from dialoeval.runs.reader import LoadedRun, load_run, reply_scores, short_names
+from dialoeval.runs.records import RunSettings, flat
 from dialoeval.tables import Table
 from dialoeval.version import __version__
 
@@ -46,7 +49,9 @@ def write_html(
     write_tables(out_path, table)
 
 
-def write_comparison(comparisons: Sequence[Comparison], settings: Settings, out_path: str | os.PathLike[str]) -> None:
+def write_comparison(
+    comparisons: Sequence[Comparison], settings: ComparisonSettings, out_path: str | os.PathLike[str]
+) -> None:
     """Write the page of the runs compared, the tests and their reasons first.
 
     Raises:
@@ -67,7 +72,8 @@ def write_plain(
     """Write a page of tables alone.
 
     Args:
-        meta: a line below the title; sections: (heading, remark, table, lines of a list below it).
+        meta: a line below the title.
+        sections: (heading, remark, table, lines of a list below it).
     """
     tables = [(heading, remark, Markup(table.to_html()), lines) for heading, remark, table, lines in sections]
     _write_page(out_path, "plain.html", {"title": title, "meta": meta, "sections": tables})
@@ -95,7 +101,7 @@ def _write_page(out_path: str | os.PathLike[str], template: str, values: dict[st
 
 
 def _encodable(text: str) -> str:
-    """Lone surrogates, which no UTF-8 file can hold, become question marks."""
+    """Return text with question marks for lone surrogates, which no UTF-8 file can hold."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -122,8 +128,8 @@ def _report(runs: list[LoadedRun], table: Table, title: str | None) -> dict[str,
         "paper": _paper(runs),
         "strips": interval_strips(runs),
         "plots": [plot for plot in plots if plot],
-        "settings": _matrix([_shown_settings(run.config) for run in runs]),
-        "environment": _matrix([flat(run.environment) for run in runs]),
+        "settings": _matrix([_shown_settings(run.settings) for run in runs]),
+        "environment": _matrix([flat(run.environment.to_json()) if run.environment else {} for run in runs]),
         "signatures": [(name, run.scores.signatures) for name, run in zip(names, runs, strict=True)],
         "folders": [(name, run.name) for name, run in zip(names, runs, strict=True)],
         "counts": _counts(names, runs),
@@ -135,14 +141,14 @@ def _report(runs: list[LoadedRun], table: Table, title: str | None) -> dict[str,
 
 
 def _meta(runs: Sequence[LoadedRun]) -> str:
-    """On which data and under which protocol the page is."""
+    """Return on which data and under which protocol the runs are."""
     sizes = _several([f"{len(run.ids):,}" for run in runs])
     protocols = _several([run.scores.protocol.name for run in runs])
     return f"{_several(_dataset_names(runs))}, {sizes} examples, protocol {protocols}"
 
 
 def _dataset_names(runs: Sequence[LoadedRun]) -> list[str]:
-    return [str(run.config["dataset"].get("name")) for run in runs]
+    return [str(run.settings.dataset.get("name")) for run in runs]
 
 
 def _several(values: Sequence[Any]) -> str:
@@ -154,7 +160,7 @@ def _exports(table: Table) -> dict[str, str]:
 
 
 def _extra(names: Sequence[str], runs: Sequence[LoadedRun]) -> list[tuple[str, str, str, str]]:
-    """(run, metric, score, signature) of the metrics beyond the paper's."""
+    """Return (run, metric, score, signature) of the metrics beyond the paper's."""
     return [
         (name, metric, _number(result.score), result.signature)
         for name, run in zip(names, runs, strict=True)
@@ -167,88 +173,121 @@ def _number(value: Any) -> str:
 
 
 def _counts(names: Sequence[str], runs: Sequence[LoadedRun]) -> list[tuple[str, str]]:
-    """Degenerate input of each run in words, where there was any."""
-    found = []
+    """Return (run, its degenerate input in words) of the runs that had some."""
+    rows = []
     for name, run in zip(names, runs, strict=True):
         parts = [f"{count:,} {key.replace('_', ' ')}" for key, count in run.scores.counts.items() if count]
         if parts:
-            found.append((name, ", ".join(parts)))
-    return found
+            rows.append((name, ", ".join(parts)))
+    return rows
 
 
-def _paper(runs: Sequence[LoadedRun]) -> dict[str, Any]:
-    """The paper's rows of the runs' own test set, or else of the Reddit one, marked as other data."""
-    kinds = {run.config["dataset"].get("kind") for run in runs}
-    kind = kinds.pop() if len(kinds) == 1 else None
+@dataclass(frozen=True)
+class PaperSection:
+    """Rows of the paper; `same_data` if they are for the test set and protocol of the runs."""
+
+    title: str
+    table: Markup
+    same_data: bool
+
+
+def _paper(runs: Sequence[LoadedRun]) -> PaperSection:
+    """Return the paper's rows of the runs' own test set, or else of the Reddit one, marked as other data."""
+    kinds = {run.settings.dataset.get("kind") for run in runs}
     protocols = {run.scores.protocol.name for run in runs}
-    name = kind if kind in PAPER else "reddit6k"
-    title, table = table_of(name)
-    return {"title": title, "table": Markup(table.to_html()), "same_data": kind == name and protocols == {name}}
+    own = next((name for name in PAPER if kinds == {name}), None)
+    name = own or "reddit6k"
+    return PaperSection(
+        published().tables[name].title, Markup(table_of(name).to_html()), own is not None and protocols == {name}
+    )
 
 
-def _shown_settings(config: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in flat(config).items() if key not in ("reports_dir", "tracker")}
+def _shown_settings(settings: RunSettings) -> dict[str, Any]:
+    return {key: value for key, value in settings.flat().items() if key not in ("reports_dir", "tracker")}
 
 
-def _matrix(columns: Sequence[dict[str, Any]]) -> dict[str, list[tuple[str, list[str]]]]:
-    """Keys with the values of all runs: those that differ, and those that all share."""
+@dataclass(frozen=True)
+class Matrix:
+    """(key, the value of each run) of settings that differ between the runs, and of those that all share."""
+
+    differing: list[tuple[str, list[str]]]
+    shared: list[tuple[str, list[str]]]
+
+
+def _matrix(columns: Sequence[dict[str, Any]]) -> Matrix:
     keys = list(dict.fromkeys(key for values in columns for key in values))
     rows = [(key, [_shown(values.get(key)) for values in columns]) for key in keys]
-    return {
-        "differing": [row for row in rows if len(set(row[1])) > 1],
-        "shared": [row for row in rows if len(set(row[1])) == 1],
-    }
+    differing = [row for row in rows if len(set(row[1])) > 1]
+    return Matrix(differing, [row for row in rows if len(set(row[1])) == 1])
 
 
 def _shown(value: Any) -> str:
     return "–" if value is None or value == [] or value == {} else str(value)
 
 
-def _comparison_section(c: Comparison) -> dict[str, Any]:
-    buckets = [
-        (what, Markup(text.buckets_table(what, rows).to_html())) for what, rows in c.buckets.items() if len(rows) > 1
-    ]
-    return {
-        "names": c.names,
-        "tests": Markup(text.figures_table(c).to_html()),
-        "exports": _exports(text.figures_table(c)),
-        "verdict": text.verdict(c),
-        "summary": text.summary(c),
-        "commonest": Markup(text.commonest_table(c).to_html()) if any(c.commonest) else None,
-        "buckets": buckets,
-        "ngrams": [(what, Markup(text.ngrams_table(c, what).to_html())) for what, rows in c.ngrams.items() if rows],
-        "extremes": [(text.segment_heading(metric), rows) for metric, rows in c.extremes.items() if rows],
-    }
+@dataclass(frozen=True)
+class ComparisonSection:
+    """What comparison.html shows of two runs: see `Comparison` and `Explanation`."""
+
+    names: tuple[str, str]
+    tests: Markup
+    exports: dict[str, str]
+    verdict: str
+    summary: str
+    most_frequent: Markup | None
+    buckets: list[tuple[str, Markup]]
+    ngrams: list[tuple[str, Markup]]
+    extremes: list[tuple[str, list[Extreme]]]
+
+
+def _comparison_section(c: Comparison) -> ComparisonSection:
+    why = c.explanation
+    tests = text.figures_table(c)
+    return ComparisonSection(
+        names=c.names,
+        tests=Markup(tests.to_html()),
+        exports=_exports(tests),
+        verdict=text.verdict(c),
+        summary=text.summary(c),
+        most_frequent=Markup(text.most_frequent_table(c).to_html()) if any(why.most_frequent) else None,
+        buckets=[
+            (what, Markup(text.buckets_table(what, rows).to_html()))
+            for what, rows in why.buckets.items()
+            if len(rows) > 1
+        ],
+        ngrams=[(what, Markup(text.ngrams_table(c, what).to_html())) for what, rows in why.ngrams.items() if rows],
+        extremes=[(text.segment_heading(name), rows) for name, rows in why.extremes.items() if rows],
+    )
 
 
 def embedded(names: Sequence[str], runs: Sequence[LoadedRun]) -> str:
-    """The replies as compact JSON for the page's script, safe inside a script element.
+    """Return the replies as compact JSON for the page's script, safe inside a script element.
 
     ``{"runs": names, "datasets": names, "scores": [[heading, decimals], ...], "examples": [[id, context, references,
     dataset], ...], "replies": [run][i]}`` with null or ``[text, cut, words, score...]`` as a reply. One id on different
     data is two examples.
     """
-    places: dict[tuple[str, str], int] = {}
-    datasets = {run.dataset: i for i, run in reversed(list(enumerate(runs)))}
-    known = sorted(datasets, key=datasets.__getitem__)
+    positions: dict[tuple[str, str], int] = {}
+    first_run = {run.dataset: i for i, run in reversed(list(enumerate(runs)))}
+    datasets = sorted(first_run, key=first_run.__getitem__)
     examples: list[list[Any]] = []
     for run in runs:
         for i, name in enumerate(run.ids):
-            if (run.dataset, name) not in places:
-                places[run.dataset, name] = len(examples)
-                examples.append([name, run.contexts[i], run.references[i], known.index(run.dataset)])
+            if (run.dataset, name) not in positions:
+                positions[run.dataset, name] = len(examples)
+                examples.append([name, run.contexts[i], run.references[i], datasets.index(run.dataset)])
     score_names = reply_scores(runs)
     columns = []
     for run in runs:
         replies: list[Any] = [None] * len(examples)
-        for i, example_id in enumerate(run.ids):
+        for i, (example_id, reply) in enumerate(zip(run.ids, run.hypotheses, strict=True)):
             scores = [_rounded(run.segments[name][i]) if name in run.segments else None for name in score_names]
-            words = len(run.replies[i].split())
-            replies[places[run.dataset, example_id]] = [run.replies[i], int(run.finish[i] == "length"), words, *scores]
+            cut = int(run.finish[i] == "length")
+            replies[positions[run.dataset, example_id]] = [reply, cut, len(reply.split()), *scores]
         columns.append(replies)
-    labels = _dataset_names([runs[datasets[key]] for key in known])
-    scores = [[figure.heading, 2 if figure.name == "nist" else 3] for figure in map(reply_figure, score_names)]
-    values = {"runs": names, "datasets": labels, "scores": scores, "examples": examples, "replies": columns}
+    labels = _dataset_names([runs[first_run[key]] for key in datasets])
+    shown = [[figure.heading, 2 if figure.name == "nist" else 3] for figure in map(reply_figure, score_names)]
+    values = {"runs": names, "datasets": labels, "scores": shown, "examples": examples, "replies": columns}
     compact = json.dumps(values, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return compact.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

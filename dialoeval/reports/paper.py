@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from dialoeval.files import read_json
 from dialoeval.metrics.figures import PAPER_TABLE, Figure
@@ -13,48 +14,122 @@ from dialoeval.tables import Cell, Table
 
 PAPER = ("dstc7", "reddit6k")
 
+Figures = Mapping[str, float]  # by flat name
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """A table of the paper.
+
+    Attributes:
+        rows: {system: figures in the unit the paper prints}.
+        note: what to know about it; empty if nothing is.
+    """
+
+    title: str
+    rows: Mapping[str, Figures]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class PublishedSystems:
+    """Figures of DSTC-7 systems that others computed with the official tools.
+
+    Attributes:
+        source: where they are from.
+        contexts: how many they are over.
+        systems: {system: figures as the tools print them}.
+    """
+
+    source: str
+    contexts: int
+    systems: Mapping[str, Figures]
+
+
+@dataclass(frozen=True)
+class Judgments:
+    """Counts of pairwise human judgments of the replies of systems `a` and `b`."""
+
+    question: str
+    a: str
+    b: str
+    wins: int
+    ties: int
+    losses: int
+
+
+@dataclass(frozen=True)
+class Published:
+    """What assets/paper/tables.json holds.
+
+    Attributes:
+        paper: its title.
+        source: of its tables.
+        units: of its figures.
+        tables: by name, one of `PAPER`.
+        judgments: of its human evaluation.
+        organisers: figures of the DSTC-7 organisers, for all contexts.
+        release: figures of the official tools for the released replies.
+    """
+
+    paper: str
+    source: str
+    units: str
+    tables: Mapping[str, PublishedTable]
+    judgments: tuple[Judgments, ...]
+    organisers: PublishedSystems
+    release: PublishedSystems
+
 
 @lru_cache(maxsize=1)
-def published() -> dict[str, Any]:
-    """What assets/paper/tables.json holds."""
-    return read_json(assets_dir() / "paper" / "tables.json")
+def published() -> Published:
+    """Return the figures that the package carries."""
+    values = read_json(assets_dir() / "paper" / "tables.json")
+    return Published(
+        paper=values["paper"],
+        source=values["source"],
+        units=values["units"],
+        tables={name: PublishedTable(**table) for name, table in values["tables"].items()},
+        judgments=tuple(Judgments(**row) for row in values["human_evaluation"]["rows"]),
+        organisers=PublishedSystems(**values["dstc7_organisers"]),
+        release=PublishedSystems(**values["dstc7_release"]),
+    )
 
 
 def printed_cell(value: float | None, figure: Figure, why: str = "not published") -> Cell:
-    """A figure that is already in the unit the paper prints (percent where it has percent)."""
+    """Return a cell of a figure that is already in the unit the paper prints (percent, not a fraction)."""
     return Cell(value, figure.decimals, figure.unit_suffix, why=why)
 
 
-def table_of(name: str) -> tuple[str, Table]:
-    """(title, rows as published) of the paper's table `name`, one of `PAPER`."""
-    entry = published()["tables"][name]
+def table_of(name: str) -> Table:
+    """Return the paper's table `name`, one of `PAPER`, as published."""
     headings = ("System", *(column.heading for column in PAPER_TABLE))
-    rows = tuple(
+    rows: list[tuple[str | Cell, ...]] = [
         (system, *(printed_cell(figures.get(column.name), column) for column in PAPER_TABLE))
-        for system, figures in entry["rows"].items()
-    )
-    return entry["title"], Table(headings, rows)
+        for system, figures in published().tables[name].rows.items()
+    ]
+    return Table(headings, tuple(rows))
 
 
 def human_evaluation() -> Table:
-    """The paper's pairwise human judgments with the share of decided ones that prefer A, and what chance would give.
+    """Return the paper's human judgments with the share of decided ones that prefer A, and what chance would give.
 
     The interval is the exact 95% one (Clopper and Pearson 1934), the p-value that of the exact two-sided sign test;
     ties are left out of both. Three judges saw each example, so that judgments are not independent: the true
     uncertainty is larger.
     """
     rows = []
-    for entry in published()["human_evaluation"]["rows"]:
-        wins, losses = entry["wins"], entry["losses"]
-        low, high = (100 * edge for edge in exact_interval(wins, wins + losses))
-        p_value = sign_test(wins, losses)
+    for row in published().judgments:
+        decided = row.wins + row.losses
+        low, high = (100 * edge for edge in exact_interval(row.wins, decided))
+        p_value = sign_test(row.wins, row.losses)
         rows.append(
             (
-                f"{entry['question']}: {entry['a']} vs {entry['b']}",
-                str(wins),
-                str(entry["ties"]),
-                str(losses),
-                Cell(100 * wins / (wins + losses), 1, "%"),
+                f"{row.question}: {row.a} vs {row.b}",
+                str(row.wins),
+                str(row.ties),
+                str(row.losses),
+                Cell(100 * row.wins / decided, 1, "%"),
                 f"[{low:.1f}, {high:.1f}]",
                 f"{p_value:.2g}" if p_value >= 1e-300 else "<1e-300",
             )

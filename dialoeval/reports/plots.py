@@ -1,6 +1,6 @@
 """Plots as inline SVG: small, without a library, coloured by the page's own variables.
 
-A run has the same colour everywhere: class ``k0`` .. ``k9`` by its place.
+A run has the same colour everywhere: class ``k0`` .. ``k9`` by its position.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ import html
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from markupsafe import Markup
 
 from dialoeval.metrics.figures import FIGURES, Figure
 from dialoeval.metrics.score_tables import columns, score_cell
-from dialoeval.runs.reader import LoadedRun, flat
+from dialoeval.runs.reader import LoadedRun
+from dialoeval.runs.records import RunSettings, flat
 from dialoeval.tables import Cell
 
 COLOURS = 10
@@ -33,13 +35,45 @@ class Plot:
     wide: bool = False
 
 
-def colour(place: int) -> str:
-    """The class that gives a run its colour."""
-    return f"k{place % COLOURS}"
+@dataclass(frozen=True)
+class Strips:
+    """A column of intervals.
+
+    Attributes:
+        heading: of the figure.
+        ends: of its scale.
+        strips: the interval of each run on it.
+    """
+
+    heading: str
+    ends: tuple[str, str]
+    strips: list[Markup]
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A run's figure in a plot of a decoding setting.
+
+    Attributes:
+        position: of the setting's value among all values.
+        run: its position among the runs.
+        cell: the figure, with its interval.
+        value: the figure.
+    """
+
+    position: int
+    run: int
+    cell: Cell
+    value: float
+
+
+def colour(run: int) -> str:
+    """Return the class that gives a run its colour."""
+    return f"k{run % COLOURS}"
 
 
 def ticks(low: float, high: float, most: int = 4) -> list[float]:
-    """At most `most` + 1 round numbers (1, 2 or 5 times a power of ten apart) from `low` to `high`."""
+    """Return at most `most` + 1 round numbers (1, 2 or 5 times a power of ten apart) from `low` to `high`."""
     span = high - low
     if not span > 0:
         return [low]
@@ -50,94 +84,100 @@ def ticks(low: float, high: float, most: int = 4) -> list[float]:
 
 
 def setting_plots(names: Sequence[str], runs: Sequence[LoadedRun]) -> list[Plot]:
-    """Figures against every numeric decoding setting that varies among runs that are otherwise the same.
+    """Plot figures against every numeric decoding setting that varies among runs that are otherwise the same.
 
     Runs that differ in that setting alone are joined by a line; its values stand at equal distances.
     """
     plots = []
-    for knob, lines in _series(runs).items():
+    for setting, lines in _series(runs).items():
         values = sorted({x for line in lines for x, _ in line})
         for name in SETTING_FIGURES:
             figure = FIGURES[name]
-            drawn = [[(values.index(x), score_cell(runs[i].scores, figure), i) for x, i in line] for line in lines]
-            drawn = [[point for point in line if point[1].value is not None] for line in drawn]
+            drawn = [_points(line, values, runs, figure) for line in lines]
             if any(drawn):
-                svg = _setting_panel(drawn, [f"{v:g}" for v in values], knob, figure, names)
-                plots.append(Plot(f"{figure.heading} by {knob.replace('_', ' ')}", "", svg))
+                svg = _setting_panel(drawn, [f"{v:g}" for v in values], setting, figure, names)
+                plots.append(Plot(f"{figure.heading} by {setting.replace('_', ' ')}", "", svg))
     return plots
 
 
+def _points(
+    line: Sequence[tuple[float, int]], values: Sequence[float], runs: Sequence[LoadedRun], figure: Figure
+) -> list[_Point]:
+    """Return the points of a line of (value of the setting, run) at which the figure has a value."""
+    cells = [(values.index(x), i, score_cell(runs[i].scores, figure)) for x, i in line]
+    return [_Point(position, i, cell, cell.value) for position, i, cell in cells if cell.value is not None]
+
+
 def _series(runs: Sequence[LoadedRun]) -> dict[str, list[list[tuple[float, int]]]]:
-    """{setting: lines of (value, place of the run)}; a line's runs differ in nothing else that decides replies."""
-    knobs = dict.fromkeys(
-        key
-        for run in runs
-        for key, value in run.config["decoding"].items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    )
-    found = {}
-    for knob in knobs:
+    """Return {setting: lines of (value, run)}; a line's runs differ in nothing else that decides replies."""
+    names = dict.fromkeys(name for run in runs for name, value in run.settings.decoding.items() if _is_number(value))
+    series = {}
+    for name in names:
         groups: dict[str, dict[float, int]] = {}
         for i, run in enumerate(runs):
-            value = run.config["decoding"].get(knob)
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                rest = {k: v for k, v in run.config["decoding"].items() if k not in (knob, "name")}
-                same = flat({"decoding": rest, **{k: run.config[k] for k in ("model", "dataset", "protocol")}})
-                groups.setdefault(repr((sorted(same.items(), key=str), run.config.get("seed"))), {})[float(value)] = i
+            value = run.settings.decoding.get(name)
+            if _is_number(value):
+                groups.setdefault(_others(run.settings, name), {})[float(value)] = i
         lines = [sorted(group.items()) for group in groups.values() if len(group) > 1]
         if lines:
-            found[knob] = lines
-    return found
+            series[name] = lines
+    return series
+
+
+def _others(settings: RunSettings, name: str) -> str:
+    """Return a key of everything that decides replies and figures, but one decoding setting."""
+    decoding = {key: value for key, value in settings.decoding.items() if key not in (name, "name")}
+    sections = {
+        "decoding": decoding,
+        "model": settings.model,
+        "dataset": settings.dataset,
+        "protocol": settings.protocol,
+    }
+    return repr((sorted(flat(sections).items(), key=str), settings.seed))
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _setting_panel(
-    lines: Sequence[Sequence[tuple[int, Cell, int]]],
-    labels: Sequence[str],
-    knob: str,
-    figure: Figure,
-    names: Sequence[str],
+    lines: Sequence[Sequence[_Point]], labels: Sequence[str], setting: str, figure: Figure, names: Sequence[str]
 ) -> Markup:
     width, height = 300, 190
-    cells = [cell for line in lines for _, cell, _ in line]
-    to_y, grid = _vertical(_extent(cells), figure, width, height)
+    to_y, grid = _vertical(_extent([point.cell for line in lines for point in line]), figure, width, height)
     step = (width - LEFT - RIGHT) / len(labels)
 
-    def to_x(place: int) -> float:
-        return LEFT + (place + 0.5) * step
+    def to_x(position: int) -> float:
+        return LEFT + (position + 0.5) * step
 
     marks = [grid]
-    for place, label in enumerate(labels):
-        marks.append(_text(to_x(place), height - BOTTOM + 16, label, "middle"))
+    for position, label in enumerate(labels):
+        marks.append(_text(to_x(position), height - BOTTOM + 16, label, "middle"))
     for line in lines:
-        key = colour(line[0][2]) if line else ""
-        points = " ".join(f"{to_x(place):.1f},{to_y(cell.value):.1f}" for place, cell, _ in line)
+        key = colour(line[0].run) if line else ""
+        points = " ".join(f"{to_x(point.position):.1f},{to_y(point.value):.1f}" for point in line)
         marks.append(f'<polyline class="curve {key}" points="{points}"/>')
-        for place, cell, run in line:
-            if cell.bounds:
-                x = f"{to_x(place):.1f}"
+        for point in line:
+            x, cell = to_x(point.position), point.cell
+            if cell.low is not None and cell.high is not None:
                 ends = f'y1="{to_y(cell.low):.1f}" y2="{to_y(cell.high):.1f}"'
-                marks.append(f'<line class="whisker {key}" x1="{x}" x2="{x}" {ends}/>')
-            title = f"{names[run]}: {cell.figure} {cell.margin}"
-            marks.append(_dot(to_x(place), to_y(cell.value), key, title))
-    marks.append(_text((LEFT + width - RIGHT) / 2, height - 4, knob.replace("_", " "), "middle", "axis"))
-    return _frame("".join(marks), width, height, f"{figure.heading} by {knob}")
+                marks.append(f'<line class="whisker {key}" x1="{x:.1f}" x2="{x:.1f}" {ends}/>')
+            title = f"{names[point.run]}: {cell.figure} {cell.margin}"
+            marks.append(_dot(x, to_y(point.value), key, title))
+    marks.append(_text((LEFT + width - RIGHT) / 2, height - 4, setting.replace("_", " "), "middle", "axis"))
+    return _frame("".join(marks), width, height, f"{figure.heading} by {setting}")
 
 
-def interval_strips(runs: Sequence[LoadedRun]) -> list[dict[str, object]]:
-    """One column a figure of the scores table: heading, ends of its scale, and a strip a run with its 95% interval."""
+def interval_strips(runs: Sequence[LoadedRun]) -> list[Strips]:
+    """Return a column for each figure of the scores table that a run has, with the 95% interval of each run."""
     strips = []
     for figure in columns(run.scores for run in runs):
         cells = [score_cell(run.scores, figure) for run in runs]
         low, high = _extent([cell for cell in cells if cell.value is not None])
         if any(cell.value is not None for cell in cells):
             ends = (f"{low:.3g}", f"{high:.3g}")
-            strips.append(
-                {
-                    "heading": figure.heading,
-                    "ends": ends,
-                    "strips": [_strip(cell, low, high, colour(i)) for i, cell in enumerate(cells)],
-                }
-            )
+            column = [_strip(cell, low, high, colour(i)) for i, cell in enumerate(cells)]
+            strips.append(Strips(figure.heading, ends, column))
     return strips
 
 
@@ -150,7 +190,7 @@ def _strip(cell: Cell, low: float, high: float, key: str) -> Markup:
     marks = [f'<line class="grid" x1="0" x2="{width}" y1="{height / 2}" y2="{height / 2}"/>']
     if cell.value is None:
         return _frame("".join(marks), width, height, f"missing: {cell.why}")
-    if cell.bounds:
+    if cell.low is not None and cell.high is not None:
         ends = f'x1="{to_x(cell.low):.1f}" x2="{to_x(cell.high):.1f}"'
         marks.append(f'<line class="whisker {key}" {ends} y1="{height / 2}" y2="{height / 2}"/>')
     marks.append(_dot(to_x(cell.value), height / 2, key, ""))
@@ -159,10 +199,14 @@ def _strip(cell: Cell, low: float, high: float, key: str) -> Markup:
 
 
 def diversity_scatter(names: Sequence[str], runs: Sequence[LoadedRun]) -> Plot | None:
-    """Relevance (NIST-4) against diversity (Dist-2), with both intervals: what decoding trades. None without NIST."""
+    """Plot relevance (NIST-4) against diversity (Dist-2), with both intervals: what decoding trades.
+
+    Returns:
+        None if no run has both figures.
+    """
     across, up = FIGURES["nist4"], FIGURES["distinct2"]
-    points = [(i, score_cell(run.scores, across), score_cell(run.scores, up)) for i, run in enumerate(runs)]
-    points = [point for point in points if point[1].value is not None and point[2].value is not None]
+    cells = [(i, score_cell(run.scores, across), score_cell(run.scores, up)) for i, run in enumerate(runs)]
+    points = [(i, x, y) for i, x, y in cells if x.value is not None and y.value is not None]
     if not points:
         return None
     width, height = 460, 300
@@ -170,11 +214,11 @@ def diversity_scatter(names: Sequence[str], runs: Sequence[LoadedRun]) -> Plot |
     to_x, scale = _horizontal(_extent([x for _, x, _ in points]), across, width, height)
     marks, labels = [grid, scale], []
     for i, x, y in points:
-        px, py, key = to_x(x.value), to_y(y.value), colour(i)
-        if x.bounds:
+        px, py, key = to_x(x.value or 0.0), to_y(y.value or 0.0), colour(i)
+        if x.low is not None and x.high is not None:
             ends = f'x1="{to_x(x.low):.1f}" x2="{to_x(x.high):.1f}"'
             marks.append(f'<line class="whisker thin {key}" {ends} y1="{py:.1f}" y2="{py:.1f}"/>')
-        if y.bounds:
+        if y.low is not None and y.high is not None:
             ends = f'y1="{to_y(y.low):.1f}" y2="{to_y(y.high):.1f}"'
             marks.append(f'<line class="whisker thin {key}" x1="{px:.1f}" x2="{px:.1f}" {ends}/>')
         marks.append(_dot(px, py, key, f"{names[i]}: NIST-4 {x}, Dist-2 {y}"))
@@ -186,10 +230,10 @@ def diversity_scatter(names: Sequence[str], runs: Sequence[LoadedRun]) -> Plot |
 
 
 def _apart(labels: Sequence[tuple[float, float, str]], width: int) -> list[str]:
-    """Labels beside their points, pushed down where they would overlap; none where there are too many to read."""
+    """Return labels beside their points, pushed down if they would overlap; none if there are too many to read."""
     if len(labels) > 12:
         return []
-    placed: list[tuple[float, float, float]] = []  # (left, right, baseline) of those that stand already
+    placed: list[tuple[float, float, float]] = []  # (left, right, baseline) of the labels before
     marks = []
     for x, y, name in sorted(labels, key=lambda label: label[1]):
         text = shortened(name, 28)
@@ -204,9 +248,9 @@ def _apart(labels: Sequence[tuple[float, float, str]], width: int) -> list[str]:
 
 
 def length_plot(names: Sequence[str], runs: Sequence[LoadedRun]) -> Plot:
-    """A histogram of reply lengths a run, before the lengths of the first run's references in grey."""
+    """Plot a histogram of reply lengths for each run, before the lengths of the first run's references in grey."""
     human = _shares([len(text.split()) for texts in runs[0].references for text in texts])
-    shares = [_shares([len(reply.split()) for reply in run.replies]) for run in runs]
+    shares = [_shares([len(reply.split()) for reply in run.hypotheses]) for run in runs]
     width, row = 460, 46
     height = TOP + len(runs) * row + BOTTOM
     top = max([*human, *(share for one in shares for share in one)], default=0) or 1
@@ -222,7 +266,7 @@ def length_plot(names: Sequence[str], runs: Sequence[LoadedRun]) -> Plot:
                     size = f'width="{max(0.8, bar - 2 * inset):.2f}" height="{tall:.2f}"'
                     marks.append(f'<rect class="{css}" x="{x:.2f}" y="{floor - tall:.2f}" {size}/>')
         marks.append(f'<line class="grid" x1="{RIGHT}" x2="{width - RIGHT}" y1="{floor}" y2="{floor}"/>')
-        mean = sum(len(reply.split()) for reply in runs[i].replies) / max(1, len(runs[i].replies))
+        mean = sum(len(reply.split()) for reply in runs[i].hypotheses) / max(1, len(runs[i].hypotheses))
         marks.append(_text(width - RIGHT, floor - row + 26, f"{shortened(name, 40)}  mean {mean:.1f}", "end"))
     for words in range(0, LONGEST + 1, 10):
         label = f"{words}+" if words == LONGEST else str(words)
@@ -240,13 +284,13 @@ def _shares(lengths: Sequence[int]) -> list[float]:
 
 
 def shortened(name: str, most: int) -> str:
-    """The name, its middle left out where it is longer than `most`: the end tells runs apart."""
+    """Return the name, without its middle if it is longer than `most`: the end tells runs apart."""
     half = (most - 1) // 2
     return name if len(name) <= most else f"{name[: most - 1 - half]}…{name[-half:]}"
 
 
 def _extent(cells: Sequence[Cell]) -> tuple[float, float]:
-    """What an axis must show: all figures and their intervals, and some room around them."""
+    """Return what an axis must show: all figures and their intervals, and some room around them."""
     lows = [cell.value if cell.low is None else min(cell.low, cell.value) for cell in cells if cell.value is not None]
     highs = [
         cell.value if cell.high is None else max(cell.high, cell.value) for cell in cells if cell.value is not None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ from dialoeval.files import read_json, read_lines
 from dialoeval.metrics.figures import PAPER_TABLE
 from dialoeval.metrics.score_tables import score_cell
 from dialoeval.metrics.scores import Scores, score
-from dialoeval.reports.paper import PAPER, printed_cell, published
+from dialoeval.reports.paper import PAPER, Figures, printed_cell, published
 from dialoeval.runs.folder import RunFolder
-from dialoeval.runs.reader import read_config
+from dialoeval.runs.records import RunSettings
 from dialoeval.tables import Cell, Table
 
 # Rows of the paper's tables, and the runs that make them: the model and its decoding.
@@ -53,7 +53,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Row:
-    """A system: published figures (the first are those to compare with), ours, and why ours are missing."""
+    """A system.
+
+    Attributes:
+        published: the first is what the measured figures are compared with.
+        measured: here.
+        missing: why nothing was measured.
+    """
 
     system: str
     published: tuple[Line, ...] = ()
@@ -62,7 +68,7 @@ class Row:
 
 
 def reproduce(table: str, data: Path | None, runs: Iterable[RunFolder], *, progress: bool = False) -> list[Row]:
-    """The rows of one of the paper's tables, then what else was found: released replies, other runs.
+    """Return the rows of one of the paper's tables, then those of other runs and of released replies.
 
     Args:
         table: "dstc7" or "reddit6k".
@@ -75,16 +81,16 @@ def reproduce(table: str, data: Path | None, runs: Iterable[RunFolder], *, progr
     """
     if table not in PAPER:
         raise UserError(f"unknown table {table!r} (known: {', '.join(PAPER)})")
-    made, unread = _from_runs(table, runs)
+    measured, unreadable = _from_runs(table, runs)
     if table == "reddit6k" and data:
-        made.setdefault("Human", []).append(_reddit6k_human(data))
+        measured.setdefault("Human", []).append(_reddit6k_human(data))
     rows = []
-    for system, figures in published()["tables"][table]["rows"].items():
-        lines = tuple(made.pop(system, ()))
+    for system, figures in published().tables[table].rows.items():
+        lines = tuple(measured.pop(system, ()))
         missing = "" if lines else _why_missing(table, system, data)
-        rows.append(Row(system, (_printed(figures, "the paper", published()["source"]),), lines, missing))
-    rows += [Row(system, (), tuple(lines)) for system, lines in made.items()]
-    rows += [Row(name, missing=f"it cannot be read: {why}") for name, why in unread.items()]
+        rows.append(Row(system, (_printed(figures, "the paper", published().source),), lines, missing))
+    rows += [Row(system, (), tuple(lines)) for system, lines in measured.items()]
+    rows += [Row(name, missing=f"it cannot be read: {why}") for name, why in unreadable.items()]
     if table == "dstc7" and data:
         official = _official(data)
         rows += [_release_row(system, official, progress) for system in read_release(data)]
@@ -92,42 +98,42 @@ def reproduce(table: str, data: Path | None, runs: Iterable[RunFolder], *, progr
 
 
 def to_table(rows: Iterable[Row]) -> Table:
-    """The published figures of each system, ours below them, and the difference."""
+    """Return the published figures of each system, the measured ones below them, and the difference."""
     headings = ("System", *(column.heading for column in PAPER_TABLE))
     lines: list[tuple[str | Cell, ...]] = []
     for row in rows:
         first, *others = row.published or (None,)
         if first:
             lines.append((f"{row.system}, {first.label}", *first.cells))
-        for ours in row.measured:
-            lines.append((f"{row.system}, {ours.label}", *ours.cells))
+        for measured in row.measured:
+            lines.append((f"{row.system}, {measured.label}", *measured.cells))
             if first:
-                lines.append((f"{row.system}, difference", *difference(ours, first)))
+                lines.append((f"{row.system}, difference", *difference(measured, first)))
         lines += [(f"{row.system}, {other.label}", *other.cells) for other in others if other]
     return Table(headings, tuple(lines))
 
 
-def difference(ours: Line, theirs: Line) -> tuple[Cell, ...]:
-    """Ours less theirs, a cell a column."""
+def difference(measured: Line, reported: Line) -> tuple[Cell, ...]:
+    """Return the measured figures minus the reported ones, a cell a column."""
     cells = []
-    for column, a, b in zip(PAPER_TABLE, ours.cells, theirs.cells, strict=True):
+    for column, a, b in zip(PAPER_TABLE, measured.cells, reported.cells, strict=True):
         value = None if a.value is None or b.value is None else a.value - b.value
         cells.append(Cell(value, column.decimals, signed=True))
     return tuple(cells)
 
 
 def sources(rows: Iterable[Row]) -> list[str]:
-    """Of each row, what it was computed from, or why it could not be."""
-    said = []
+    """Return, for each row, what it was computed from, or why it was not."""
+    lines = []
     for row in rows:
-        said += [f"{row.system}, {line.label}: {line.source}" for line in row.measured]
+        lines += [f"{row.system}, {line.label}: {line.source}" for line in row.measured]
         if row.missing:
-            said.append(f"{row.system}: not measured: {row.missing}")
-    return said
+            lines.append(f"{row.system}: not measured: {row.missing}")
+    return lines
 
 
 def to_json(table: str, rows: Iterable[Row]) -> dict[str, Any]:
-    """All of it as plain values, in the units of the paper's tables."""
+    """Return all of it as JSON values, in the units of the paper's tables."""
 
     def line(one: Line) -> dict[str, Any]:
         return {"label": one.label, "source": one.source, "figures": figures(one.cells)}
@@ -138,7 +144,7 @@ def to_json(table: str, rows: Iterable[Row]) -> dict[str, Any]:
     return {
         "schema": 1,
         "table": table,
-        "units": published()["units"],
+        "units": published().units,
         "rows": [
             {
                 "system": row.system,
@@ -153,64 +159,67 @@ def to_json(table: str, rows: Iterable[Row]) -> dict[str, Any]:
 
 
 def _measured(label: str, scores: Scores, source: str, why: str = "") -> Line:
-    cells = (score_cell(scores, figure, intervals=False) for figure in PAPER_TABLE)
-    told = (Cell(None, cell.decimals, cell.suffix, why=why) if cell.value is None and why else cell for cell in cells)
-    return Line(label, tuple(told), source)
+    cells = [score_cell(scores, figure, intervals=False) for figure in PAPER_TABLE]
+    if why:
+        cells = [replace(cell, why=why) if cell.value is None else cell for cell in cells]
+    return Line(label, tuple(cells), source)
 
 
-def _printed(figures: dict[str, float], label: str, source: str) -> Line:
+def _printed(figures: Figures, label: str, source: str) -> Line:
     return Line(label, tuple(printed_cell(figures.get(c.name), c) for c in PAPER_TABLE), source)
 
 
-def _as_printed(figures: dict[str, float]) -> dict[str, float]:
-    """Figures of the official tools (fractions, distinct called div) in the unit of the paper's tables."""
+def _as_printed(figures: Figures) -> Figures:
+    """Return figures of the official tools (fractions, distinct called div) in the unit of the paper's tables."""
     renamed = {name.replace("div", "distinct"): value for name, value in figures.items()}
     return {f.name: renamed[f.name] * (100 if f.percent else 1) for f in PAPER_TABLE if f.name in renamed}
 
 
 def _from_runs(table: str, runs: Iterable[RunFolder]) -> tuple[dict[str, list[Line]], dict[str, str]]:
-    """({row of the paper, or a name of its own: lines}, {run: why it cannot be read}) of complete DialoGPT runs on the
-    table's data and protocol."""
-    found: dict[str, list[Line]] = {}
-    unread = {}
+    """Return the figures of complete DialoGPT runs on the table's data and protocol.
+
+    Returns:
+        {row of the paper, or a name of its own: lines}, and {run: why it cannot be read}.
+    """
+    measured: dict[str, list[Line]] = {}
+    unreadable = {}
     for folder in runs:
         try:
             scores = folder.scores() if folder.is_complete() else None
             if scores is None or scores.protocol.name != table:
                 continue
-            config = read_config(folder)
+            settings = folder.settings()
         except UserError as error:
-            unread[folder.path.name] = str(error)
+            unreadable[folder.path.name] = str(error)
             continue
-        model = _model(config)
-        if config["dataset"].get("kind") != table or not model.startswith("dialogpt"):
+        model = _model(settings)
+        if settings.dataset.get("kind") != table or not model.startswith("dialogpt"):
             continue
-        what = _decoding(config["decoding"])
-        system = next((row for row, wanted in GENERATED.items() if wanted == (model, what)), f"{model} {what}")
-        found.setdefault(system, []).append(_measured("measured here", scores, _run_source(folder, config, scores)))
-    return found, unread
+        pair = (model, _decoding(settings.decoding))
+        system = next((row for row, generated in GENERATED.items() if generated == pair), " ".join(pair))
+        line = _measured("measured here", scores, _run_source(folder, settings, scores))
+        measured.setdefault(system, []).append(line)
+    return measured, unreadable
 
 
-def _model(config: dict[str, Any]) -> str:
-    """``dialogpt-medium`` of a hub's or a folder's name; trained checkpoints keep names of their own."""
-    return str(config["model"].get("path", "")).rstrip("/").rsplit("/", 1)[-1].lower()
+def _model(settings: RunSettings) -> str:
+    """Return ``dialogpt-medium`` of a hub's or a folder's name; trained checkpoints keep names of their own."""
+    return str(settings.model.get("path", "")).rstrip("/").rsplit("/", 1)[-1].lower()
 
 
-def _decoding(decoding: dict[str, Any]) -> str:
+def _decoding(decoding: Mapping[str, Any]) -> str:
     if decoding.get("rerank") not in (None, "none"):
         return str(decoding["rerank"])
     strategy = str(decoding.get("strategy"))
     return f"{strategy} {decoding.get('num_beams')}" if strategy == "beam" else strategy
 
 
-def _run_source(folder: RunFolder, config: dict[str, Any], scores: Scores) -> str:
-    decoding = config["decoding"]
-    shown = ("length_penalty", "no_repeat_ngram_size", "min_new_tokens", "max_new_tokens", "num_candidates", "top_k")
-    settings = ", ".join(f"{key}={decoding.get(key)}" for key in shown)
-    limit = (
-        "" if config["dataset"].get("limit") is None else f" (limit {config['dataset']['limit']}: not the whole set)"
-    )
-    return f"run {folder.path}, {scores.n} examples{limit}, {settings}"
+def _run_source(folder: RunFolder, settings: RunSettings, scores: Scores) -> str:
+    names = ("length_penalty", "no_repeat_ngram_size", "min_new_tokens", "max_new_tokens", "num_candidates", "top_k")
+    decoding = ", ".join(f"{name}={settings.decoding.get(name)}" for name in names)
+    limit = settings.dataset.get("limit")
+    part = "" if limit is None else f" (limit {limit}: not the whole set)"
+    return f"run {folder.path}, {scores.n} examples{part}, {decoding}"
 
 
 def _reddit6k_human(data: Path) -> Line:
@@ -224,35 +233,32 @@ def _reddit6k_human(data: Path) -> Line:
     return _measured("measured here", scores, f"{file}: {len(replies)} replies; {why}", why)
 
 
-def _official(data: Path) -> dict[str, dict[str, float]]:
-    """What the official tools print for the released replies: of the folder's official.json, else the package's own."""
+def _official(data: Path) -> Mapping[str, Figures]:
+    """Return what the official tools print for the released replies: the folder's official.json over the package's."""
     file = data / "official.json"
-    ours = published()["dstc7_release"]["systems"]
-    given = read_json(file) if file.is_file() else {}
-    if not isinstance(given, dict) or not all(isinstance(figures, dict) for figures in given.values()):
+    systems = read_json(file) if file.is_file() else {}
+    if not isinstance(systems, dict) or not all(isinstance(figures, dict) for figures in systems.values()):
         raise UserError(f"{file} must hold one object of figures a system")
-    return ours | given
+    return {**published().release.systems, **systems}
 
 
-def _release_row(system: SystemReplies, official: dict[str, dict[str, float]], progress: bool) -> Row:
+def _release_row(system: SystemReplies, official: Mapping[str, Figures], progress: bool) -> Row:
     scores = score(system.replies, system.references, "dstc7", ScoringConfig(resamples=0), progress=progress)
-    organisers = published()["dstc7_organisers"]
-    all_contexts = organisers["systems"].get(ORGANISERS.get(system.name, f"{system.name}-Primary"))
+    organisers, release = published().organisers, published().release
+    all_contexts = organisers.systems.get(ORGANISERS.get(system.name, f"{system.name}-Primary"))
     lines = []
-    same_size = published()["dstc7_release"]["contexts"] == len(system.ids)
+    same_size = release.contexts == len(system.ids)
     if same_size and system.name in official:
         label = f"official tools, {len(system.ids):,} contexts"
-        lines.append(_printed(_as_printed(official[system.name]), label, published()["dstc7_release"]["source"]))
+        lines.append(_printed(_as_printed(official[system.name]), label, release.source))
     if all_contexts:
-        label = f"organisers, {organisers['contexts']:,} contexts"
-        lines.append(_printed(_as_printed(all_contexts), label, organisers["source"]))
+        label = f"organisers, {organisers.contexts:,} contexts"
+        lines.append(_printed(_as_printed(all_contexts), label, organisers.source))
     source = f"{system.source}, {len(system.ids):,} contexts"
     if system.left_out:
         source += f"; {system.left_out:,} replies without references left out"
-    if lines and len(system.ids) != organisers["contexts"] and not (same_size and system.name in official):
-        source += (
-            f"; the difference is to the organisers' {organisers['contexts']:,} contexts, of which these are a part"
-        )
+    if lines and len(system.ids) != organisers.contexts and not (same_size and system.name in official):
+        source += f"; the difference is to the organisers' {organisers.contexts:,} contexts, of which these are a part"
     label = f"measured here, {len(system.ids):,} contexts"
     return Row(f"{system.name} (released replies)", tuple(lines), (_measured(label, scores, source),))
 

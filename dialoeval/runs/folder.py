@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from dialoeval.data.example import Example
+from dialoeval.data.rows import read_reference_rows
 from dialoeval.errors import UserError
-from dialoeval.files import dumps, read_json, read_jsonl, sha256_file, sha256_json, write_json, write_jsonl
+from dialoeval.files import dumps, json_object, read_json, read_jsonl, sha256_file, write_json, write_jsonl
 from dialoeval.metrics.scores import Scores
-from dialoeval.runs.checks import precision_fault, references_fault, reply_fault
-from dialoeval.version import __version__
+from dialoeval.runs.records import SCHEMA, Environment, Manifest, Precision, ReplyRow, RunSettings, Status
 
-SCHEMA = 1
-STATUSES = ("running", "complete", "failed")
+_LOG = logging.getLogger(__name__)
 _SCORE_AGAIN = "delete it and run again (replies are kept)"
 
 
@@ -28,6 +27,7 @@ class RunFolder:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.manifest_file = self.path / "manifest.json"
+        self.settings_file = self.path / "config.yaml"
         self.replies_file = self.path / "replies.jsonl"
         self.partial_file = self.path / "replies.partial.jsonl"
         self.references_file = self.path / "references.jsonl"
@@ -35,6 +35,7 @@ class RunFolder:
         self.segments_file = self.path / "segments.jsonl"
         self.precision_file = self.path / "precision.json"
         self.environment_file = self.path / "environment.json"
+        self.report_file = self.path / "report.md"
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -51,7 +52,7 @@ class RunFolder:
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                print(f"waiting for another process that works on {self.path}", file=sys.stderr, flush=True)
+                _LOG.info("waiting for another process that works on %s", self.path)
                 lock.acquire()
         except (OSError, NotImplementedError) as error:
             raise UserError(f"cannot use the run folder {self.path}: {error}") from error
@@ -60,38 +61,39 @@ class RunFolder:
         finally:
             lock.release()
 
-    def manifest(self) -> dict[str, Any] | None:
-        """The manifest, or None in a folder without one.
+    def manifest(self) -> Manifest | None:
+        """Return the manifest, or None if the file does not exist.
 
         Raises:
             UserError: it is damaged, or of another schema version; nothing is changed.
         """
         if not self.manifest_file.exists():
             return None
-        manifest = read_json(self.manifest_file)
-        if not isinstance(manifest, dict) or not isinstance(manifest.get("identity"), dict):
-            raise UserError(f"{self.manifest_file} is not a run's manifest; move the folder away to start afresh")
-        if manifest.get("schema") != SCHEMA:
-            raise UserError(
-                f"{self.manifest_file} has schema {manifest.get('schema')!r}, this version reads {SCHEMA}: use the "
-                "dialoeval that wrote it, or move the folder away"
-            )
-        if manifest.get("status") not in STATUSES:
-            raise UserError(f"{self.manifest_file}: field status is {manifest.get('status')!r}, not one of {STATUSES}")
+        return Manifest.from_json(read_json(self.manifest_file), str(self.manifest_file))
+
+    def existing_manifest(self) -> Manifest:
+        """Return the manifest of a folder that must have one.
+
+        Raises:
+            UserError: the folder has none, or as `manifest`.
+        """
+        manifest = self.manifest()
+        if manifest is None:
+            raise UserError(f"{self.path} is not a run folder: it has no manifest.json")
         return manifest
 
     def is_complete(self) -> bool:
-        """Whether the manifest says so and the replies are those it names.
+        """Return whether the manifest says so; then the replies are those it names.
 
         Raises:
             UserError: the manifest is damaged, or the replies were changed since.
         """
         manifest = self.manifest()
-        if manifest is None or manifest["status"] != "complete":
+        if manifest is None or manifest.status != Status.complete:
             return False
-        for file in (self.replies_file, self.references_file):
-            named = manifest.get(f"{file.stem}_sha256")
-            if not file.is_file() or sha256_file(file) != named:
+        hashes = {self.replies_file: manifest.replies_sha256, self.references_file: manifest.references_sha256}
+        for file, sha256 in hashes.items():
+            if not file.is_file() or sha256_file(file) != sha256:
                 raise UserError(
                     f"{file} is not what the manifest names: changed, damaged or removed since it was made; put it "
                     f"back, or move the folder away to start afresh"
@@ -105,27 +107,17 @@ class RunFolder:
             UserError: the manifest is damaged, of another schema, or of another run.
         """
         manifest = self.manifest()
-        if manifest is not None and manifest["identity"] != json.loads(dumps(identity)):
+        if manifest is not None and manifest.identity != json.loads(dumps(identity)):
             raise UserError(
                 f"{self.path} holds another run than its name says (was it copied or edited?): move it away"
             )
 
-    def write_manifest(self, status: str, identity: dict[str, Any], **more: Any) -> None:
-        """Write the manifest; with status complete, it vouches for the files that are there."""
-        write_json(
-            self.manifest_file,
-            {
-                "schema": SCHEMA,
-                "status": status,
-                "identity": identity,
-                "identity_sha256": sha256_json(identity),
-                "created_with": f"dialoeval {__version__}",
-                **more,
-            },
-        )
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Write the manifest; with status complete, it vouches for the files beside it."""
+        write_json(self.manifest_file, manifest.to_json())
 
-    def finished(self, known: set[str]) -> dict[str, dict[str, Any]]:
-        """Replies of an earlier, interrupted attempt: {id: row}. A half-written last line is cut off the file.
+    def finished(self, known: set[str]) -> dict[str, ReplyRow]:
+        """Return {id: reply} of an earlier, interrupted attempt; a half-written last line is cut off the file.
 
         Raises:
             UserError: a line that has its end is damaged.
@@ -133,35 +125,31 @@ class RunFolder:
         if not self.partial_file.exists():
             return {}
         try:
-            raw = self.partial_file.read_bytes()
-            whole = raw[: raw.rfind(b"\n") + 1]
-            if len(whole) != len(raw):
+            content = self.partial_file.read_bytes()
+            whole = content[: content.rfind(b"\n") + 1]
+            if len(whole) != len(content):
                 with open(self.partial_file, "r+b") as stream:
                     stream.truncate(len(whole))
         except OSError as error:
             raise UserError(f"cannot read {self.partial_file}: {error.strerror or error}") from error
-        rows: dict[str, dict[str, Any]] = {}
+        rows: dict[str, ReplyRow] = {}
         for number, line in enumerate(whole.split(b"\n")[:-1], 1):
+            where = f"{self.partial_file}, line {number}: damaged"
             try:
-                row = json.loads(line)
-                fault = reply_fault(row)
-            except (ValueError, RecursionError) as error:
-                fault = f"not JSON: {error}"
-            if fault:
-                raise UserError(
-                    f"{self.partial_file}, line {number}: damaged: {fault}; delete this file to start the run afresh"
-                )
-            if row["id"] in known:
-                rows[row["id"]] = row
+                row = ReplyRow.from_json(json_object(line, where), where)
+            except UserError as error:
+                raise UserError(f"{error}; delete this file to start the run afresh") from error
+            if row.id in known:
+                rows[row.id] = row
         return rows
 
-    def append(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Add a finished chunk to the partial file, in one write, and see it on the disk.
+    def append(self, rows: Iterable[ReplyRow]) -> None:
+        """Add a finished chunk to the partial file, in one write, and flush it to the disk.
 
         Raises:
             UserError: the disk is full or read-only. What was finished before stays.
         """
-        data = "".join(dumps(row) + "\n" for row in rows).encode("utf-8")
+        data = "".join(dumps(row.to_json()) + "\n" for row in rows).encode("utf-8")
         try:
             with open(self.partial_file, "ab") as stream:
                 stream.write(data)
@@ -174,31 +162,26 @@ class RunFolder:
         """Write the references, in the dataset's order."""
         write_jsonl(self.references_file, ({"id": e.id, "references": list(e.references)} for e in examples))
 
-    def replies(self) -> list[dict[str, Any]]:
-        """The rows of replies.jsonl.
+    def write_replies(self, rows: Iterable[ReplyRow]) -> None:
+        """Write replies.jsonl, in the dataset's order."""
+        write_jsonl(self.replies_file, (row.to_json() for row in rows))
+
+    def replies(self) -> list[ReplyRow]:
+        """Return the rows of replies.jsonl.
 
         Raises:
             UserError: naming line and field of what is malformed.
         """
-        rows = []
-        for number, row in read_jsonl(self.replies_file):
-            if fault := reply_fault(row):
-                raise UserError(f"{self.replies_file}, line {number}: {fault}")
-            rows.append(row)
-        return rows
+        file = str(self.replies_file)
+        return [ReplyRow.from_json(row, f"{file}, line {number}") for number, row in read_jsonl(file)]
 
     def references(self) -> dict[str, list[str]]:
-        """{id: references}.
+        """Return {id: references}.
 
         Raises:
             UserError: naming line and field of what is malformed.
         """
-        found = {}
-        for number, row in read_jsonl(self.references_file):
-            if fault := references_fault(row):
-                raise UserError(f"{self.references_file}, line {number}: {fault}")
-            found[row["id"]] = row["references"]
-        return found
+        return {row.key: list(row.references) for row in read_reference_rows(self.references_file, strict=True)}
 
     def scores(self) -> Scores | None:
         """Return what scores.json holds, or None if the file does not exist.
@@ -217,37 +200,69 @@ class RunFolder:
         except UserError as error:
             raise UserError(f"{self.scores_file}: {error}: {_SCORE_AGAIN}") from error
 
-    def environment(self) -> dict[str, Any]:
-        """What environment.json holds; empty where it is absent.
+    def environment(self) -> Environment | None:
+        """Return what environment.json holds, or None if the file does not exist.
 
         Raises:
             UserError: it is damaged.
         """
-        found = read_json(self.environment_file) if self.environment_file.is_file() else {}
-        return found if isinstance(found, dict) else {}
+        if not self.environment_file.is_file():
+            return None
+        return Environment.from_json(read_json(self.environment_file), str(self.environment_file))
 
-    def precision(self) -> dict[str, Any] | None:
-        """What precision.json holds: how many sampled replies float32 gives otherwise. None where it is absent.
+    def precision(self) -> Precision | None:
+        """Return what precision.json holds, or None if the file does not exist.
 
         Raises:
             UserError: it is damaged.
         """
         if not self.precision_file.is_file():
             return None
-        found = read_json(self.precision_file)
-        if fault := precision_fault(found):
-            raise UserError(f"{self.precision_file}: {fault}; move the folder away to make the run afresh")
-        return found
+        value = read_json(self.precision_file)
+        try:
+            return Precision.from_json(value, str(self.precision_file))
+        except UserError as error:
+            raise UserError(f"{error}; move the folder away to make the run afresh") from error
 
-    def segments(self) -> dict[str, dict[str, Any]]:
-        """{id: segment scores}; empty where they were not written."""
+    def settings(self) -> RunSettings:
+        """Return what config.yaml holds.
+
+        Raises:
+            UserError: it is missing or damaged, or lacks a section that every run has.
+        """
+        try:
+            text = self.settings_file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"cannot read {self.settings_file}: {' '.join(str(error).split())}") from error
+        return RunSettings.from_yaml(text, str(self.settings_file))
+
+    def segments(self, ids: Sequence[str]) -> dict[str, list[float | None]]:
+        """Return {score: one a reply} of segments.jsonl, such as ``nist``; empty if the file does not exist.
+
+        Args:
+            ids: of the replies, whose order the scores have; a reply without a score has None.
+
+        Raises:
+            UserError: naming what is malformed.
+        """
         if not self.segments_file.exists():
             return {}
-        return {str(row.get("id")): row for _, row in read_jsonl(self.segments_file)}
+        by_id = {str(row.get("id")): row for _, row in read_jsonl(self.segments_file)}
+        rows = [by_id.get(name, {}) for name in ids]
+        names = dict.fromkeys(name for row in rows for name in row if name not in ("id", "length"))
+        columns: dict[str, list[float | None]] = {name: [row.get(name) for row in rows] for name in names}
+        for name, values in columns.items():
+            for row, value in zip(rows, values, strict=True):
+                if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+                    raise UserError(
+                        f'{self.segments_file}, id {row.get("id")!r}: field "{name}" must be a number or null; delete '
+                        "the file and run again (replies are kept)"
+                    )
+        return columns
 
 
 def find(name: str, reports_dir: str = "reports") -> RunFolder:
-    """A run by its folder's path, or by a part of a name under `reports_dir` that only one run has.
+    """Return a run by its folder's path, or by a part of a name under `reports_dir` that only one run has.
 
     Raises:
         UserError: none or several fit.

@@ -1,45 +1,75 @@
-"""Runs as a pandas table, for notebooks and spreadsheets: full precision, one row a run."""
+"""All runs of a reports folder, as a list and as a pandas table."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dialoeval.metrics.figures import FIGURES
+from dialoeval.errors import UserError
+from dialoeval.metrics.scores import Scores
 from dialoeval.runs.folder import RunFolder
+from dialoeval.runs.reader import summary_columns
+from dialoeval.runs.records import Manifest
 
 if TYPE_CHECKING:
     import pandas
 
 
-def runs_frame(runs: Sequence[str | os.PathLike[str]] | None = None, reports_dir: str = "reports") -> pandas.DataFrame:
-    """A row for each run that has scores: its folder, the settings that tell runs apart, figures with their intervals.
+@dataclass(frozen=True)
+class ListedRun:
+    """A run folder, whatever its state.
 
-    Args:
-        runs: run folders; None: all in `reports_dir`.
-
-    Columns: ``run``, ``status``, ``protocol``, ``n``, the decoding settings, every flat figure and its ``_low`` and
-    ``_high``. BLEU, METEOR and distinct are fractions.
-
-    Raises:
-        UserError: a run's files are damaged.
+    Attributes:
+        folder: its files.
+        manifest: None if the run is damaged.
+        scores: None if the run is damaged or not scored yet.
+        damage: what is wrong with its files; empty if nothing is.
     """
+
+    folder: RunFolder
+    manifest: Manifest | None = None
+    scores: Scores | None = None
+    damage: str = ""
+
+    @property
+    def status(self) -> str:
+        """``running``, ``complete``, ``failed`` or ``damaged``."""
+        return "damaged" if self.manifest is None else str(self.manifest.status)
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the run as columns of a table: its name, status, why it failed, and if it is scored the columns of
+        `LoadedRun.to_frame` and its decoding settings."""
+        row: dict[str, Any] = {"run": self.folder.path.name, "status": self.status, "error": self.damage or None}
+        if self.manifest is None:
+            return row
+        row["error"] = self.manifest.error
+        if self.scores is not None:
+            try:
+                settings = self.folder.settings()
+                row |= summary_columns(self.scores, settings, self.folder.environment())
+            except UserError as error:
+                return row | {"status": "damaged", "error": str(error)}
+            row |= {f"decoding.{key}": value for key, value in settings.decoding.items() if key != "name"}
+        return row
+
+
+def list_runs(reports_dir: str | os.PathLike[str] = "reports") -> list[ListedRun]:
+    """Return every run of a reports folder, by name; a damaged one too, with what is wrong with it."""
+    runs = []
+    for file in sorted(Path(reports_dir).glob("*/manifest.json")):
+        folder = RunFolder(file.parent)
+        try:
+            runs.append(ListedRun(folder, folder.existing_manifest(), folder.scores()))
+        except UserError as error:
+            runs.append(ListedRun(folder, damage=str(error)))
+    return runs
+
+
+def runs_frame(runs: Iterable[ListedRun]) -> pandas.DataFrame:
+    """Return a row a run: see `ListedRun.to_row`. BLEU, METEOR and distinct-n are fractions."""
     import pandas
 
-    folders = [Path(run) for run in runs] if runs is not None else sorted(Path(reports_dir).glob("*/"))
-    rows = []
-    for path in folders:
-        folder = RunFolder(path)
-        manifest, scores = folder.manifest(), folder.scores()
-        if manifest is None or scores is None:
-            continue
-        row = {"run": path.name, "status": manifest["status"], "protocol": scores.protocol.name, "n": scores.n}
-        row |= manifest["identity"].get("decoding", {})
-        for name in (*FIGURES, *(name for name in scores.figures if name not in FIGURES)):
-            row[name] = scores.get(name)
-            if (interval := scores.interval(name)) is not None:
-                row[f"{name}_low"], row[f"{name}_high"] = interval
-        rows.append(row)
-    return pandas.DataFrame(rows)
+    return pandas.DataFrame([run.to_row() for run in runs])

@@ -14,11 +14,11 @@ from dialoeval.generation import VERSION
 from dialoeval.generation.types import Generator
 
 
-def identity(config: RunConfig, dataset: Dataset, generator: Generator) -> dict[str, Any]:
-    """The run's identity: what generates, how it decodes, the data's content and the seed.
+def run_identity(config: RunConfig, dataset: Dataset, generator: Generator) -> dict[str, Any]:
+    """Return what generates, how it decodes, the data's content and the seed, as JSON values.
 
-    Left out is what changes no reply: batch sizes, workers, folders, scoring, protocol. The seed counts only where
-    something is drawn. `plugin` is there if one reads the dataset; a plugin's engine names itself in `generator`.
+    Left out is what changes no reply: batch sizes, workers, folders, scoring, protocol. The seed counts only if
+    something is drawn. `plugin` is part of it if one reads the dataset; a plugin's engine names itself in `generator`.
     """
     reader = plugin(config.dataset.kind)
     return ({"plugin": reader.package} if reader else {}) | {
@@ -31,20 +31,20 @@ def identity(config: RunConfig, dataset: Dataset, generator: Generator) -> dict[
 
 
 def decoding_settings(decoding: DecodingConfig) -> dict[str, Any]:
-    """Every decoding parameter but its display name, as plain values."""
+    """Return every decoding parameter but its display name, as JSON values."""
     settings = {key: value for key, value in vars(decoding).items() if key != "name"}
     return {key: str(value) if type(value) not in (int, float, bool) else value for key, value in settings.items()}
 
 
-def folder_name(config: RunConfig, identity_of_run: dict[str, Any]) -> str:
-    """``<model>-<decoding>-<dataset>-<12 hex digits>``."""
+def folder_name(config: RunConfig, identity: dict[str, Any]) -> str:
+    """Return ``<model>-<decoding>-<dataset>-<12 hex digits>``."""
     words = (model_name(config), config.decoding.name, config.dataset.name)
     readable = "-".join(re.sub(r"[^A-Za-z0-9.]+", "_", word).strip("_.") or "x" for word in words)
-    return f"{readable[:120]}-{sha256_json(identity_of_run)[:12]}"
+    return f"{readable[:120]}-{sha256_json(identity)[:12]}"
 
 
 def model_name(config: RunConfig) -> str:
-    """The model's name in tables and folder names.
+    """Return the model's name in tables and folder names.
 
     A shipped name stands for its own path only: with another ``model.path`` the name is the path's last part, so that
     a checkpoint is never shown under another model's name.

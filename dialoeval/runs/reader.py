@@ -1,28 +1,43 @@
-"""Reading complete runs for tables, comparisons and pages."""
+"""Complete runs, read whole: for tables, comparisons, pages and notebooks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dialoeval.errors import UserError
+from dialoeval.metrics.figures import FIGURES
 from dialoeval.metrics.scores import Scores
 from dialoeval.runs.folder import RunFolder
+from dialoeval.runs.records import Environment, RunSettings
 
-_TELLING = ("decoding.", "dataset.", "seed", "engine.dtype", "model.")  # settings that name a run among its like
+if TYPE_CHECKING:
+    import pandas
+
+_NAMING = ("decoding.", "dataset.", "seed", "engine.dtype", "model.")  # settings that can tell runs of one name apart
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LoadedRun:
-    """A complete run, in the order of its replies.
+    """A complete run of n replies; lists have their order.
 
     Attributes:
-        dataset: the fingerprint of its examples.
-        finish: why each reply ended, "stop" or "length".
-        segments: {score: one a reply, or None where it has none}, such as "nist", "bleu", "meteor", "rouge_l".
-        config: config.yaml; environment: environment.json, empty where it is absent.
+        name: of its folder.
+        path: of its folder.
+        dataset: fingerprint of its examples.
+        ids: (n,) of the examples.
+        contexts: (n,) the turns before each reply, oldest first.
+        hypotheses: (n,) the replies.
+        tokens: (n,) generated tokens, without the end token.
+        logprobs: (n,) sums of their natural-log probabilities; None if the engine gave none.
+        finish: (n,) why each reply ended, "stop" or "length".
+        references: (n,) of each example, in their original order.
+        scores: of the set.
+        segments: {score: (n,)} of each reply, such as "nist", "bleu", "meteor", "rouge_l"; None if it has none.
+        settings: what it was run with.
+        environment: what made it; None if the file does not exist.
     """
 
     name: str
@@ -30,13 +45,70 @@ class LoadedRun:
     dataset: str
     ids: list[str]
     contexts: list[list[str]]
-    replies: list[str]
+    hypotheses: list[str]
+    tokens: list[int]
+    logprobs: list[float | None]
     finish: list[str]
     references: list[list[str]]
     scores: Scores
     segments: dict[str, list[float | None]]
-    config: dict[str, Any]
-    environment: dict[str, Any] = field(default_factory=dict)
+    settings: RunSettings
+    environment: Environment | None = None
+
+    @property
+    def folder(self) -> RunFolder:
+        """Its files."""
+        return RunFolder(self.path)
+
+    @property
+    def replies(self) -> pandas.DataFrame:
+        """A row a reply: id, context, reply, references, finish, tokens, logprob, and every score of single replies."""
+        import pandas
+
+        columns = {
+            "id": self.ids,
+            "context": self.contexts,
+            "reply": self.hypotheses,
+            "references": self.references,
+            "finish": self.finish,
+            "tokens": self.tokens,
+            "logprob": self.logprobs,
+        }
+        return pandas.DataFrame(columns | self.segments)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return one row: run, model, dataset, decoding, engine, protocol, n, each figure and its ``_low`` and ``_high``.
+
+        BLEU, METEOR and distinct-n are fractions; the interval is the 95% one of the bootstrap.
+        """
+        import pandas
+
+        return pandas.DataFrame([{"run": self.name, **summary_columns(self.scores, self.settings, self.environment)}])
+
+    def __repr__(self) -> str:
+        return f"LoadedRun({self.name}: {self.scores!r})"
+
+    def _repr_html_(self) -> str:
+        from dialoeval.metrics.score_tables import score_table
+
+        return score_table([(self.settings.name, self.scores)], intervals=True).to_html()
+
+
+def summary_columns(scores: Scores, settings: RunSettings, environment: Environment | None) -> dict[str, Any]:
+    """Return what describes a run in one row: see `LoadedRun.to_frame`."""
+    columns: dict[str, Any] = {
+        "model": settings.model.get("name"),
+        "dataset": settings.dataset.get("name"),
+        "decoding": settings.decoding.get("name"),
+        "engine": (environment and environment.engine) or settings.engine.get("name"),
+        "protocol": scores.protocol.name,
+        "n": scores.n,
+    }
+    for name in dict.fromkeys((*FIGURES, *scores.figures)):
+        columns[name] = scores.get(name)
+        if (interval := scores.interval(name)) is not None:
+            columns[f"{name}_low"], columns[f"{name}_high"] = interval
+    return columns
 
 
 def load_run(folder: RunFolder) -> LoadedRun:
@@ -46,78 +118,47 @@ def load_run(folder: RunFolder) -> LoadedRun:
         UserError: it is not complete, has no scores, or one of its files is damaged.
     """
     again = "run its configuration again"
-    manifest = folder.manifest()
-    if manifest is None:
-        raise UserError(f"{folder.path} is not a run folder: it has no manifest.json")
+    manifest = folder.existing_manifest()
     if not folder.is_complete():
-        reason = f" ({manifest['error']})" if manifest.get("error") else ""
-        raise UserError(f"{folder.path} is not complete: {manifest['status']}{reason}; {again}, it goes on from there")
+        reason = f" ({manifest.error})" if manifest.error else ""
+        raise UserError(f"{folder.path} is not complete: {manifest.status}{reason}; {again}, it goes on from there")
     scores = folder.scores()
     if scores is None:
         raise UserError(f"{folder.path} has no scores: {again}, which scores it")
-    if scores.replies_sha256 != manifest["replies_sha256"]:
+    if scores.replies_sha256 != manifest.replies_sha256:
         raise UserError(f"{folder.scores_file} was computed from other replies than these: {again}, which scores it")
     rows, references = folder.replies(), folder.references()
-    absent = [row["id"] for row in rows if row["id"] not in references]
+    absent = [row.id for row in rows if row.id not in references]
     if absent:
         raise UserError(f"{folder.references_file} has no entry for {absent[0]!r} ({len(absent)} such)")
-    segments = folder.segments()
+    ids = [row.id for row in rows]
     return LoadedRun(
         name=folder.path.resolve().name,
         path=folder.path,
-        dataset=str(manifest["identity"].get("dataset", "")),
-        ids=[row["id"] for row in rows],
-        contexts=[row["context"] for row in rows],
-        replies=[row["reply"] for row in rows],
-        finish=[row["finish"] for row in rows],
-        references=[references[row["id"]] for row in rows],
+        dataset=str(manifest.identity.get("dataset", "")),
+        ids=ids,
+        contexts=[list(row.context) for row in rows],
+        hypotheses=[row.reply for row in rows],
+        tokens=[row.tokens for row in rows],
+        logprobs=[row.logprob for row in rows],
+        finish=[row.finish for row in rows],
+        references=[references[name] for name in ids],
         scores=scores,
-        segments=_segments(folder, [segments.get(row["id"], {}) for row in rows]),
-        config=read_config(folder),
+        segments=folder.segments(ids),
+        settings=folder.settings(),
         environment=folder.environment(),
     )
 
 
-def read_config(folder: RunFolder) -> dict[str, Any]:
-    """config.yaml of a run.
-
-    Raises:
-        UserError: it is missing or damaged, or lacks a section that every run has.
-    """
-    import yaml
-
-    file = folder.path / "config.yaml"
-    try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"cannot read {file}: {' '.join(str(error).split())}") from error
-    sections = ("model", "decoding", "dataset", "protocol")
-    lacking = [name for name in sections if not isinstance(_mapping(config).get(name), dict)]
-    if lacking:
-        raise UserError(f"{file} is not a run's configuration: it has no section {lacking[0]!r}")
-    return config
-
-
-def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dotted keys."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
-    return found
-
-
 def short_names(runs: Sequence[LoadedRun]) -> list[str]:
-    """``model decoding`` of each run, and what else tells runs of one name apart: the settings that differ between
-    them, or else the hash of the folder's name. No two names are equal."""
-    names = [f"{run.config['model'].get('name')} {run.config['decoding'].get('name')}" for run in runs]
-    settings = [flat(run.config) for run in runs]
+    """Return ``model decoding`` of each run, and what else tells runs of one name apart: the settings that differ
+    between them, or else the hash of the folder's name. No two names are equal."""
+    names = [run.settings.name for run in runs]
+    settings = [run.settings.flat() for run in runs]
     result = []
     for i, name in enumerate(names):
         twins = [j for j, other in enumerate(names) if other == name]
-        keys = [key for key in settings[i] if key.startswith(_TELLING)]
+        keys = [key for key in settings[i] if key.startswith(_NAMING)]
         differing = [key for key in keys if len({str(settings[j].get(key)) for j in twins}) > 1]
         shown = " ".join(f"{key.rsplit('.', 1)[-1]}={settings[i][key]}" for key in differing[:3])
         result.append(f"{name} {shown}".rstrip())
@@ -142,17 +183,16 @@ def check_comparable(runs: Sequence[LoadedRun]) -> None:
         pair = f"{first.name} and {other.name}"
         if difference := _data_difference(first, other):
             raise UserError(f"{pair} are not on the same data: {difference}")
-        ours, theirs = (run.scores.protocol for run in (first, other))
-        if ours != theirs:
-            names = [protocol.name for protocol in (ours, theirs)]
+        protocols = (first.scores.protocol, other.scores.protocol)
+        if protocols[0] != protocols[1]:
             raise UserError(
-                f"{pair} were scored under different protocols ({names[0]} and {names[1]}): run one again with the "
-                "other's protocol= (nothing is generated again)"
+                f"{pair} were scored under different protocols ({protocols[0].name} and {protocols[1].name}): run one "
+                "again with the other's protocol= (nothing is generated again)"
             )
 
 
 def _data_difference(a: LoadedRun, b: LoadedRun) -> str:
-    """How the examples of two runs differ; empty where they are the same."""
+    """Return how the examples of two runs differ; empty if they are the same."""
     if a.ids != b.ids:
         only_a, only_b = set(a.ids) - set(b.ids), set(b.ids) - set(a.ids)
         if not only_a and not only_b:
@@ -163,27 +203,11 @@ def _data_difference(a: LoadedRun, b: LoadedRun) -> str:
             f"(the first is {lone!r})"
         )
     parts = []
-    for what in ("contexts", "references"):
-        unequal = [i for i, (x, y) in enumerate(zip(getattr(a, what), getattr(b, what), strict=True)) if x != y]
+    texts = {"contexts": (a.contexts, b.contexts), "references": (a.references, b.references)}
+    for what, (ours, others) in texts.items():
+        unequal = [i for i, (x, y) in enumerate(zip(ours, others, strict=True)) if x != y]
         if unequal:
             parts.append(
                 f"the {what} of {len(unequal)} of {len(a.ids)} ids differ (the first is {a.ids[unequal[0]]!r})"
             )
     return "; ".join(parts)
-
-
-def _segments(folder: RunFolder, rows: Sequence[dict[str, Any]]) -> dict[str, list[float | None]]:
-    names = dict.fromkeys(name for row in rows for name in row if name not in ("id", "length"))
-    columns: dict[str, list[float | None]] = {name: [row.get(name) for row in rows] for name in names}
-    for name, values in columns.items():
-        for row, value in zip(rows, values, strict=True):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-                raise UserError(
-                    f'{folder.segments_file}, id {row.get("id")!r}: field "{name}" must be a number or null; delete '
-                    "the file and run again (replies are kept)"
-                )
-    return columns
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from dialoeval.config import RunConfig
 from dialoeval.errors import UserError
@@ -11,6 +11,8 @@ from dialoeval.metrics.score_tables import score_table
 from dialoeval.metrics.scores import Scores
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.identity import decoding_settings
+from dialoeval.runs.records import Environment, ReplyRow
+from dialoeval.tables import markdown_text
 
 SAMPLES = 10
 
@@ -19,8 +21,8 @@ def write_report(
     folder: RunFolder,
     config: RunConfig,
     scores: Scores,
-    rows: list[dict[str, Any]],
-    references: dict[str, list[str]],
+    rows: Sequence[ReplyRow],
+    references: Mapping[str, Sequence[str]],
 ) -> None:
     """Write report.md: the paper's columns with intervals, counts, settings, signatures, ten replies.
 
@@ -42,7 +44,7 @@ def write_report(
         lines = (f"- {metric}: {result.score} (`{result.signature}`)\n" for metric, result in scores.extra.items())
         parts += ["## Other metrics\n", "".join(lines)]
     parts += ["## Replies\n", *(_sample(row, references) for row in rows[:SAMPLES])]
-    write_text(folder.path / "report.md", "\n".join(parts))
+    write_text(folder.report_file, "\n".join(parts))
 
 
 def _degenerate(scores: Scores) -> str:
@@ -52,10 +54,10 @@ def _degenerate(scores: Scores) -> str:
 
 def _settings(config: RunConfig, folder: RunFolder) -> str:
     try:
-        generator = folder.environment().get("generator")
+        environment = folder.environment() or Environment()
     except UserError:  # no figure depends on that file: a damaged one does not stop the report
-        generator = None
-    generator = generator if isinstance(generator, dict) else {}
+        environment = Environment()
+    generator = environment.generator
     reason = f" ({generator['engine_reason']})" if "engine_reason" in generator else ""
     lines = [
         f"- model: {config.model.path}" + (f" at {config.model.revision}" if config.model.revision else ""),
@@ -64,39 +66,31 @@ def _settings(config: RunConfig, folder: RunFolder) -> str:
         f"- dataset: {config.dataset.name} ({config.dataset.kind}, split {config.dataset.split}, "
         f"context turns {config.dataset.context_turns or 'all'}, limit {config.dataset.limit or 'none'})",
         f"- protocol: {config.protocol.name}",
-        f"- engine: {generator.get('engine', config.engine.name)}{reason}",
-        f"- precision: {_precision(config, generator, folder)}",
+        f"- engine: {environment.engine or config.engine.name}{reason}",
+        f"- precision: {_precision(config, environment, folder)}",
         f"- seed: {config.seed}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _precision(config: RunConfig, generator: dict[str, Any], folder: RunFolder) -> str:
-    """The precision, and what a low one did to the replies."""
+def _precision(config: RunConfig, environment: Environment, folder: RunFolder) -> str:
+    """Return the precision, and how many replies a low one changed."""
     dtype = config.engine.dtype
-    if generator and "dtype" not in generator:
+    if environment.generator and "dtype" not in environment.generator:
         return "the server's"
     if dtype == "fp32":
         return dtype
     if (precision := folder.precision()) is None:
         return f"{dtype}; not compared with float32"
-    low, high = precision["interval"]
+    low, high = precision.interval
     return (
-        f"{dtype}; {precision['differing']} of {precision['sample']} sampled replies differ from float32's "
-        f"({precision['share']:.1%}, 95% interval {low:.1%} to {high:.1%})"
+        f"{dtype}; {precision.differing} of {precision.sample} sampled replies differ from float32's "
+        f"({precision.share:.1%}, 95% interval {low:.1%} to {high:.1%})"
     )
 
 
-def _sample(row: dict[str, Any], references: dict[str, list[str]]) -> str:
-    turns = "".join(f"> {_plain(turn)}  \n" for turn in row["context"]) or "> (no context)  \n"
-    first = next(iter(references.get(row["id"], [])), None)
-    reference = f"\nreference: {_plain(first)}\n" if first is not None else ""
-    return f"{turns}\n**{_plain(row['reply']) or '(empty reply)'}**\n{reference}\n---\n"
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    text = " ".join(text.split())
-    for character in "\\`*_[]<>#|":
-        text = text.replace(character, "\\" + character) if character != "<" else text.replace("<", "&lt;")
-    return text
+def _sample(row: ReplyRow, references: Mapping[str, Sequence[str]]) -> str:
+    turns = "".join(f"> {markdown_text(turn)}  \n" for turn in row.context) or "> (no context)  \n"
+    first = next(iter(references.get(row.id, ())), None)
+    reference = f"\nreference: {markdown_text(first)}\n" if first is not None else ""
+    return f"{turns}\n**{markdown_text(row.reply) or '(empty reply)'}**\n{reference}\n---\n"

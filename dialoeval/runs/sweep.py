@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,29 +14,99 @@ from dialoeval.config.compose import compose_untyped, fit, plain_overrides, to_t
 from dialoeval.config.hydra_app import launch, swept_jobs
 from dialoeval.errors import UserError
 from dialoeval.files import read_json, sha256_json, write_json, write_text
+from dialoeval.metrics.score_tables import score_table
+from dialoeval.metrics.scores import Scores
+from dialoeval.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 SCHEMA = 1
+_LOG = logging.getLogger(__name__)
 
 
-def sweep(overrides: Sequence[str]) -> int:
-    """Run all jobs; write the sweep folder. Returns 0, or 1 where a job failed.
+@dataclass(frozen=True)
+class SweepJob:
+    """One job of a sweep: an entry of sweep.json.
+
+    Attributes:
+        overrides: that make its configuration.
+        status: "pending", "complete" or "failed".
+        run: name of its run's folder, if it is complete.
+        name: model and decoding, if it is complete.
+        error: why it failed.
+    """
+
+    overrides: tuple[str, ...] = ()
+    status: str = "pending"
+    run: str | None = None
+    name: str | None = None
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry of sweep.json."""
+        return vars(self) | {"overrides": list(self.overrides)}
+
+    @classmethod
+    def from_json(cls, value: Any, where: str) -> SweepJob:
+        """Read such an entry; `where` names it.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        if not isinstance(value, dict) or not isinstance(value.get("overrides"), list):
+            raise UserError(f"{where}: expected an object with a list of overrides: run the sweep again")
+        run, name, error = (value.get(key) for key in ("run", "name", "error"))
+        if not all(text is None or isinstance(text, str) for text in (run, name, error)):
+            raise UserError(f"{where}: run, name and error must be texts or null: run the sweep again")
+        return cls(tuple(map(str, value["overrides"])), str(value.get("status")), run, name, error)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep that was run.
+
+    Attributes:
+        folder: ``reports/sweeps/<hash of the jobs>``.
+        jobs: in order.
+        scores: (label, scores) of the complete jobs, NIST-4 downwards.
+    """
+
+    folder: Path
+    jobs: tuple[SweepJob, ...]
+    scores: tuple[tuple[str, Scores], ...]
+
+    @property
+    def runs(self) -> list[Path]:
+        """The folders of the complete runs, each once."""
+        return _runs(self.folder, self.jobs)
+
+
+def sweep(overrides: Sequence[str], around: Callable[[], AbstractContextManager[None]] = nullcontext) -> Sweep:
+    """Run all jobs; write sweep.json and the leaderboard.
 
     A failed job is recorded with its reason and stops nothing; run again, the same call does only what is missing.
     Consecutive jobs of one model load it once. Hydra's launchers (``hydra/launcher=joblib``, ``submitit_slurm``) work.
+
+    Args:
+        overrides: as on the command line; several values, separated by commas, are swept over.
+        around: entered around each job in the job's own process, such as to set up logging there.
 
     Raises:
         UserError: the overrides do not compose, or the sweep folder cannot be written.
     """
     overrides = plain_overrides(overrides)
-    jobs = plan(overrides)
-    folder = Path(_fitted(overrides, jobs[0]).reports_dir) / "sweeps" / sha256_json(jobs)[:12]
+    planned = plan(overrides)
+    folder = Path(_fitted(overrides, planned[0]).reports_dir) / "sweeps" / sha256_json(planned)[:12]
+    jobs = [SweepJob(tuple(job)) for job in planned]
     if not (folder / "sweep.json").exists():
-        _record(folder, jobs, [{"status": "pending", "run": None, "name": None, "error": None}] * len(jobs))
-    os.environ["DIALOEVAL_SWEEP_JOBS"] = str(len(jobs))  # for the jobs' own progress lines, in other processes too
-    return finish(folder, jobs, launch(job, [*overrides, f"hydra.sweep.dir={_quoted(folder)}"]))
+        _record(folder, jobs)
+    task = partial(run_job, total=len(jobs), around=around)
+    results = launch(task, [*overrides, f"hydra.sweep.dir={_quoted(folder)}"])
+    jobs = [replace(result, overrides=job.overrides) for job, result in zip(jobs, results, strict=True)]
+    _record(folder, jobs)
+    scores = _write_leaderboard(folder, jobs)
+    return Sweep(folder, tuple(jobs), tuple(scores))
 
 
 def plan(overrides: Sequence[str]) -> list[list[str]]:
@@ -62,70 +134,51 @@ def _search_path(overrides: Sequence[str]) -> list[str]:
     return [override for override in overrides if override.startswith("hydra.searchpath=")]
 
 
-def job(config: Any) -> dict[str, Any]:
-    """One job of a sweep: its run's folder, or the reason why there is none. Never raises on a job's own failure."""
+def run_job(config: DictConfig, total: int, around: Callable[[], AbstractContextManager[None]]) -> SweepJob:
+    """Run one job of a sweep of `total`; its own failure is returned, never raised."""
     from hydra.core.hydra_config import HydraConfig
 
     from dialoeval.runs.runner import run
 
-    hydra = HydraConfig.get()
-    total = os.environ.get("DIALOEVAL_SWEEP_JOBS", "?")
-    print(f"job {hydra.job.num + 1} of {total}: {hydra.job.override_dirname}", file=sys.stderr)
-    try:
-        outcome = run(to_typed(config, "config"))
-        return {"status": "complete", "run": outcome.folder.path.name, "name": outcome.name, "error": None}
-    except UserError as error:
-        return {"status": "failed", "run": None, "name": None, "error": str(error)}
-    except MemoryError:
-        return {"status": "failed", "run": None, "name": None, "error": "out of memory"}
-    except Exception as error:
-        return {"status": "failed", "run": None, "name": None, "error": f"{type(error).__name__}: {error}"}
+    job = HydraConfig.get().job
+    with around():
+        _LOG.info("job %d of %d: %s", job.num + 1, total, job.override_dirname)
+        try:
+            result = run(to_typed(config, "config"))
+        except UserError as error:
+            return SweepJob(status="failed", error=str(error))
+        except MemoryError:
+            return SweepJob(status="failed", error="out of memory")
+        except Exception as error:
+            return SweepJob(status="failed", error=f"{type(error).__name__}: {error}")
+    return SweepJob(status="complete", run=result.folder.path.name, name=result.name)
 
 
-def finish(folder: Path, jobs: list[list[str]], outcomes: list[dict[str, Any]]) -> int:
-    """Write sweep.json, the leaderboard and the report of a sweep; say which jobs failed."""
-    from dialoeval.metrics.score_tables import score_table
-    from dialoeval.runs.folder import RunFolder
+def _record(folder: Path, jobs: Sequence[SweepJob]) -> None:
+    write_json(folder / "sweep.json", {"schema": SCHEMA, "jobs": [job.to_json() for job in jobs]})
 
-    recorded = _record(folder, jobs, outcomes)
-    complete = [entry for entry in recorded if entry["status"] == "complete"]
-    runs = [RunFolder(folder.parent.parent / entry["run"]) for entry in complete]
-    labels = _labels(jobs, recorded)
-    rows = [(labels[i], scores) for i, run in zip(_complete(recorded), runs, strict=True) if (scores := run.scores())]
+
+def _write_leaderboard(folder: Path, jobs: Sequence[SweepJob]) -> list[tuple[str, Scores]]:
+    """Write the scores of the complete jobs as tables, NIST-4 downwards; return them with their labels."""
+    rows = []
+    for label, job in zip(_labels(jobs), jobs, strict=True):
+        scores = RunFolder(folder.parent.parent / job.run).scores() if job.run else None
+        if scores is not None:
+            rows.append((label, scores))
     rows.sort(key=lambda row: row[1].get("nist4") or 0.0, reverse=True)
-    table = score_table(rows, intervals=True)
-    write_text(folder / "leaderboard.md", table.to_markdown())
+    write_text(folder / "leaderboard.md", score_table(rows, intervals=True).to_markdown())
     write_text(folder / "leaderboard.csv", score_table(rows).to_csv())
-    if runs:
-        from dialoeval.reports import write_html
-
-        write_html(list(dict.fromkeys(run.path for run in runs)), folder / "report.html")
-    print(table.to_markdown(), end="")
-    for entry in recorded:
-        if entry["status"] != "complete":
-            print(f"failed: {' '.join(entry['overrides'])}: {entry['error']}", file=sys.stderr)
-    print(f"\nsweep: {folder} ({len(complete)} of {len(recorded)} jobs complete)")
-    return 0 if len(complete) == len(recorded) else 1
+    return rows
 
 
-def _record(folder: Path, jobs: list[list[str]], outcomes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    recorded = [{"overrides": list(job), **outcome} for job, outcome in zip(jobs, outcomes, strict=True)]
-    write_json(folder / "sweep.json", {"schema": SCHEMA, "jobs": recorded})
-    return recorded
-
-
-def _complete(recorded: list[dict[str, Any]]) -> list[int]:
-    return [i for i, entry in enumerate(recorded) if entry["status"] == "complete"]
-
-
-def _labels(jobs: list[list[str]], recorded: list[dict[str, Any]]) -> list[str]:
-    """A job's run name and whatever else differs between the jobs."""
-    common = set.intersection(*map(set, jobs))
-    told = ("model=", "decoding=")  # the run's name says these
+def _labels(jobs: Sequence[SweepJob]) -> list[str]:
+    """Return the run name of each job and whatever else differs between the jobs."""
+    common = set.intersection(*(set(job.overrides) for job in jobs))
+    named = ("model=", "decoding=")  # these are in the run's name
     labels = []
-    for job, entry in zip(jobs, recorded, strict=True):
-        rest = [o.removeprefix("decoding.") for o in job if o not in common and not o.startswith(told)]
-        labels.append(" ".join([entry["name"] or "", *rest]).strip())
+    for job in jobs:
+        rest = [o.removeprefix("decoding.") for o in job.overrides if o not in common and not o.startswith(named)]
+        labels.append(" ".join([job.name or "", *rest]).strip())
     return labels
 
 
@@ -134,7 +187,7 @@ def _quoted(path: Path) -> str:
 
 
 def read_sweep(folder: Path) -> list[Path] | None:
-    """The complete runs of a sweep folder, or None where the folder is not a sweep's.
+    """Return the complete runs of a sweep folder, or None if the folder is not a sweep's.
 
     Raises:
         UserError: sweep.json is damaged, or no job is complete.
@@ -142,11 +195,15 @@ def read_sweep(folder: Path) -> list[Path] | None:
     file = folder / "sweep.json"
     if not file.is_file():
         return None
-    recorded = read_json(file)
-    if not isinstance(recorded, dict) or recorded.get("schema") != SCHEMA or not isinstance(recorded.get("jobs"), list):
+    value = read_json(file)
+    if not isinstance(value, dict) or value.get("schema") != SCHEMA or not isinstance(value.get("jobs"), list):
         raise UserError(f"{file} is not a sweep of schema {SCHEMA}: run the sweep again")
-    names = [entry.get("run") for entry in recorded["jobs"] if isinstance(entry, dict)]
-    runs = [folder.parent.parent / name for name in names if isinstance(name, str) and name]
+    jobs = [SweepJob.from_json(entry, f"{file}, job {i}") for i, entry in enumerate(value["jobs"], 1)]
+    runs = _runs(folder, jobs)
     if not runs:
         raise UserError(f"{folder}: no job of this sweep is complete")
     return runs
+
+
+def _runs(folder: Path, jobs: Sequence[SweepJob]) -> list[Path]:
+    return [folder.parent.parent / name for name in dict.fromkeys(job.run for job in jobs) if name]

@@ -1,4 +1,4 @@
-"""Experiment trackers: told the figures of a finished run. Off by default; the run folder stays the truth."""
+"""Experiment trackers: they get the figures of a finished run. Off by default; the run folder stays the truth."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def track(tracker: Tracker, folder: RunFolder, name: str, scores: Scores) -> Non
     check_tracker(tracker)
     figures = dict(scores.figures)
     try:
-        TRACKERS[tracker](folder, name, figures, folder.manifest()["identity"])
+        TRACKERS[tracker](folder, name, figures, folder.existing_manifest().identity)
     except Exception as error:  # a tracker's own errors have no common type
         raise UserError(
             f"tracker={tracker} failed ({first_line(error)}); the run is complete in {folder.path}"

@@ -11,7 +11,7 @@ import pytest
 from support.report_runs import examples, replies, write_run
 
 from dialoeval.reports import write_html
-from dialoeval.reports.compare import Settings, compare
+from dialoeval.reports.compare import ComparisonSettings, compare
 from dialoeval.reports.html import write_comparison
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.reader import load_run
@@ -52,7 +52,7 @@ def folder(tmp_path_factory) -> Path:
     runs = [path / name for name in ("beam1", "beam5", "hostile")]
     write_html(runs, path / "report.html", HOSTILE)
     loaded = [load_run(RunFolder(run)) for run in runs]
-    settings = Settings(resamples=20, trials=20)
+    settings = ComparisonSettings(resamples=20, trials=20)
     write_comparison(compare(loaded, settings), settings, path / "comparison.html")
     return path
 

@@ -11,13 +11,13 @@ from support.report_runs import WORDS, examples, replies, write_run
 from dialoeval.cli.main import main
 from dialoeval.config import ProtocolConfig
 from dialoeval.errors import UserError
-from dialoeval.reports.analysis import buckets, commonest, telling_ngrams
-from dialoeval.reports.compare import Settings, compare
+from dialoeval.reports.analysis import buckets, distinctive_ngrams, most_frequent
+from dialoeval.reports.compare import ComparisonSettings, compare
 from dialoeval.reports.compare_text import figures_table, p_text, to_markdown
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.reader import load_run
 
-QUICK = Settings(resamples=100, trials=100)
+QUICK = ComparisonSettings(resamples=100, trials=100)
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +46,11 @@ def test_bleu_is_tested_as_sacrebleu_tests_it(folder, data, monkeypatch):
     from sacrebleu.significance import PairedTest
 
     runs = loaded(folder, "good", "mixed")
-    found = compare(runs, Settings(metrics=("bleu4",), resamples=200, trials=200, correction="none"))[0]
+    found = compare(runs, ComparisonSettings(metrics=("bleu4",), resamples=200, trials=200, correction="none"))[0]
     monkeypatch.setenv("SACREBLEU_SEED", "12345")
     streams = [[e.references[0] for e in data]]
     metric = bleu(references=streams, tokenize="none", smooth_method="exp")
-    named = [(run.name, run.replies) for run in runs]
+    named = [(run.name, run.hypotheses) for run in runs]
     for kind, ours in (("bs", found.bootstrap["bleu4"]), ("ar", found.randomization["bleu4"])):
         _, results = PairedTest(named, {"BLEU": metric}, None, test_type=kind, n_samples=200)()
         baseline, other = results["BLEU"]
@@ -60,7 +60,7 @@ def test_bleu_is_tested_as_sacrebleu_tests_it(folder, data, monkeypatch):
 
 
 def test_clear_differences_are_told_and_their_direction(folder):
-    c = compare(loaded(folder, "bad", "good"), Settings(trials=400, resamples=100))[0]
+    c = compare(loaded(folder, "bad", "good"), ComparisonSettings(trials=400, resamples=100))[0]
     for name in ("nist2", "nist4", "bleu2", "bleu4"):
         result = c.bootstrap[name]
         assert result.difference == pytest.approx(result.b - result.a) and result.low > 0
@@ -74,38 +74,40 @@ def test_clear_differences_are_told_and_their_direction(folder):
 def test_the_same_run_elsewhere_differs_in_nothing(folder, tmp_path, data):
     twin = write_run(tmp_path, data, replies(data, 1, 0.8), name="twin")
     c = compare([*loaded(folder, "good"), load_run(RunFolder(twin))], QUICK)[0]
-    assert c.identical == len(data) and set(c.adjusted.values()) == {1.0}
-    assert all(not rows for rows in c.extremes.values()) and all(not rows for rows in c.ngrams.values())
+    assert c.explanation.identical == len(data) and set(c.adjusted.values()) == {1.0}
+    assert all(not rows for rows in c.explanation.extremes.values()) and all(
+        not rows for rows in c.explanation.ngrams.values()
+    )
     assert "not told apart" in to_markdown([c], QUICK)
 
 
 def test_correction_counts_all_tests_of_all_pairs(folder):
     runs = loaded(folder, "bad", "good", "mixed")
-    one = Settings(metrics=("nist4",), resamples=50, trials=50)
+    one = ComparisonSettings(metrics=("nist4",), resamples=50, trials=50)
     with_first = compare(runs, one)
     assert [(c.a.name, c.b.name) for c in with_first] == [("bad", "good"), ("bad", "mixed")]
-    pairs = compare(runs, Settings(metrics=("nist4",), resamples=50, trials=50, all_pairs=True))
+    pairs = compare(runs, ComparisonSettings(metrics=("nist4",), resamples=50, trials=50, all_pairs=True))
     assert [(c.a.name, c.b.name) for c in pairs] == [("bad", "good"), ("bad", "mixed"), ("good", "mixed")]
     smallest = min(c.randomization["nist4"].p_value for c in pairs)
     assert min(c.adjusted["nist4"] for c in pairs) == pytest.approx(3 * smallest)
-    plain = compare(runs, Settings(metrics=("nist4",), resamples=50, trials=50, correction="none"))
+    plain = compare(runs, ComparisonSettings(metrics=("nist4",), resamples=50, trials=50, correction="none"))
     assert all(c.adjusted["nist4"] == c.randomization["nist4"].p_value for c in plain)
 
 
 def test_too_few_trials_to_tell_anything_is_said(folder):
     """With m tests a Holm-corrected p-value is at least m / (trials + 1)."""
     runs = loaded(folder, "bad", "good")
-    few = Settings(trials=100, resamples=10)
-    assert "cannot fall to 0.05: give more --trials (at least 160)" in to_markdown(compare(runs, few), few)
-    enough = Settings(trials=160, resamples=10)
+    few = ComparisonSettings(trials=100, resamples=10)
+    assert "cannot fall to 0.05: use more trials (at least 160)" in to_markdown(compare(runs, few), few)
+    enough = ComparisonSettings(trials=160, resamples=10)
     text = to_markdown(compare(runs, enough), enough)
-    assert "--trials" not in text and "higher on" in text
+    assert "more trials" not in text and "higher on" in text
 
 
 def test_identical_replies_are_counted_and_extremes_are_sorted(folder):
     c = compare(loaded(folder, "good", "mixed"), QUICK)[0]
-    assert 30 <= c.identical < 60
-    rows = c.extremes["nist"]
+    assert 30 <= c.explanation.identical < 60
+    rows = c.explanation.extremes["nist"]
     assert all(row.a != row.b and row.index >= 30 for row in rows)
     gains = [row.difference for row in rows if row.difference > 0]
     losses = [row.difference for row in rows if row.difference < 0]
@@ -119,13 +121,13 @@ def test_buckets_hold_every_example_once_and_their_own_corpus_figures(folder, da
 
     runs = loaded(folder, "bad", "good")
     c = compare(runs, QUICK)[0]
-    for rows in c.buckets.values():
+    for rows in c.explanation.buckets.values():
         assert sum(row.examples for row in rows) == len(data)
-    turns = c.buckets["turns in the context"]
+    turns = c.explanation.buckets["turns in the context"]
     assert [row.label for row in turns] == ["1", "2", "3"]
     alone = [i for i, e in enumerate(data) if len(e.context) == 1]
     one = statistics(
-        [runs[1].replies[i] for i in alone],
+        [runs[1].hypotheses[i] for i in alone],
         [runs[1].references[i] for i in alone],
         ProtocolConfig(name="none"),
         meteor=False,
@@ -147,17 +149,17 @@ def test_equal_values_are_never_parted():
 def test_ngrams_that_tell_are_found_among_words_that_both_say():
     common = ["the cat sat on the mat"] * 50
     a, b = [*common, *["i do not know"] * 30], [*common, *["that is a great film"] * 30]
-    found = telling_ngrams(a, b, 3)
+    found = distinctive_ngrams(a, b, 3)
     assert found[0].b == 30 and found[0].z > 1.96 and found[0].text in ("a great film", "is a great", "that is a")
     assert found[-1].a == 30 and found[-1].z < -1.96
     said = Counter(gram.text for gram in found)
     assert not [text for text in said if "cat" in text] and max(said.values()) == 1
-    assert telling_ngrams(common, common, 2) == [] and telling_ngrams([], ["x"], 1) == []
-    assert telling_ngrams(["x"], ["x", "x"], 1) == []
+    assert distinctive_ngrams(common, common, 2) == [] and distinctive_ngrams([], ["x"], 1) == []
+    assert distinctive_ngrams(["x"], ["x", "x"], 1) == []
 
 
 def test_common_replies_are_told():
-    assert commonest(["i don't know", "i  don't know", "yes", "no", "no", "no"]) == [("no", 3), ("i don't know", 2)]
+    assert most_frequent(["i don't know", "i  don't know", "yes", "no", "no", "no"]) == [("no", 3), ("i don't know", 2)]
 
 
 def test_different_examples_are_refused_with_how_many(folder, tmp_path, data):

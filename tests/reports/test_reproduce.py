@@ -27,23 +27,21 @@ def figures(line):
 def test_published_figures_are_complete_and_have_a_source():
     names = {column.name for column in PAPER_TABLE}
     for name in PAPER:
-        entry = published()["tables"][name]
-        assert all(set(row) == names for row in entry["rows"].values()) and entry["title"]
-        assert table_of(name)[1].notes == ()
-    assert (
-        published()["source"] and published()["dstc7_organisers"]["source"] and published()["dstc7_release"]["source"]
-    )
+        table = published().tables[name]
+        assert all(set(row) == names for row in table.rows.values()) and table.title
+        assert table_of(name).notes == ()
+    assert published().source and published().organisers.source and published().release.source
 
 
 def test_carried_figures_are_the_sources(shared):
     theirs = json.loads((shared / "paper" / "tables.json").read_text("utf-8"))
     for name in PAPER:
-        assert published()["tables"][name]["rows"] == theirs[name]["rows"]
-    assert published()["human_evaluation"]["rows"] == theirs["human_evaluation"]["rows"]
+        assert published().tables[name].rows == theirs[name]["rows"]
+    assert [vars(row) for row in published().judgments] == theirs["human_evaluation"]["rows"]
     organisers = json.loads((shared / "dstc7" / "official_2208.json").read_text("utf-8"))["systems"]
-    assert published()["dstc7_organisers"]["systems"] == organisers
+    assert published().organisers.systems == organisers
     official = json.loads((shared / "dstc7" / "official.json").read_text("utf-8"))
-    for system, carried in published()["dstc7_release"]["systems"].items():
+    for system, carried in published().release.systems.items():
         assert all(official[system][name] == value for name, value in carried.items())
 
 

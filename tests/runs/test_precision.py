@@ -43,7 +43,7 @@ def config(tmp_path, folder):
 
 
 def replies(outcome):
-    return {row["id"]: row["reply"] for row in outcome.folder.replies()}
+    return {row.id: row.reply for row in outcome.folder.replies()}
 
 
 @pytest.mark.parametrize("name", ["fast", "hf"])
@@ -62,7 +62,7 @@ def test_the_share_is_what_two_whole_runs_say(config, name):
     report = (low.folder.path / "report.md").read_text("utf-8")
     assert f"- engine: {name} (asked for)\n" in report
     assert f"- precision: bf16; {len(differing)} of 12 sampled replies differ from float32's" in report
-    assert low.folder.environment()["precision"] == found
+    assert low.folder.environment().precision.to_json() == found
     assert not (full.folder.path / "precision.json").exists()
     assert "- precision: fp32\n" in (full.folder.path / "report.md").read_text("utf-8")
 
@@ -70,7 +70,7 @@ def test_the_share_is_what_two_whole_runs_say(config, name):
 def test_sampled_replies_are_compared_draw_for_draw(config):
     decoding = DecodingConfig(name="sample", strategy="sample", top_k=10, max_new_tokens=6)
     outcome = runner.run(dataclasses.replace(config, decoding=decoding))
-    assert outcome.folder.precision()["differing"] < 12  # other draws would change every one
+    assert outcome.folder.precision().differing < 12  # other draws would change every one
 
 
 def test_an_interrupted_run_says_the_same(config, monkeypatch):
@@ -95,14 +95,14 @@ def test_without_a_sample_nothing_is_compared(config):
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory"), UserError("out of memory")])
-def test_without_memory_for_it_the_run_is_complete_all_the_same(config, monkeypatch, capsys, error):
+def test_without_memory_for_it_the_run_is_complete_all_the_same(config, monkeypatch, caplog, error):
     def lacking(*_):
         raise error
 
     monkeypatch.setattr(precision, "open_generator", lacking)
     outcome = runner.run(config)
     assert outcome.folder.is_complete() and outcome.folder.precision() is None
-    assert "not compared with float32" in capsys.readouterr().err
+    assert "not compared with float32" in caplog.text
 
 
 def test_damaged_files_beside_a_complete_run(config):
