@@ -22,7 +22,7 @@ from pathlib import Path
 
 WORDS = "the a of to and it is was that you good bad game film time people think really never . , ?"
 
-OURS = """
+PACKAGE = """
 import json, sys, time
 texts = json.load(open(sys.argv[1]))
 cpu = time.process_time()
@@ -39,7 +39,7 @@ print(json.dumps({"load": loaded_cpu - cpu, "score": time.perf_counter() - loade
 def text(replies: int, references: int) -> dict[str, list]:
     """Replies and their references: public systems' and contexts', cleaned, repeated as often as needed."""
     shared = Path(os.environ.get("DIALOEVAL_SHARED", Path(__file__).resolve().parents[2] / "shared")) / "dstc7"
-    chance = random.Random(0)
+    rng = random.Random(0)
     if shared.is_dir():
         from dialoeval.text.clean import clean
 
@@ -49,14 +49,14 @@ def text(replies: int, references: int) -> dict[str, list]:
         others = clean([text for line in lines for text in json.loads(line)["references"]])
     else:
         words = WORDS.split()
-        others = pool = [" ".join(chance.choices(words, k=chance.randint(3, 30))) for _ in range(5000)]
-    taken = [pool[i % len(pool)] for i in range(replies)]
+        others = pool = [" ".join(rng.choices(words, k=rng.randint(3, 30))) for _ in range(5000)]
+    chosen = [pool[i % len(pool)] for i in range(replies)]
     if replies > len(pool):  # no two texts alike, as in real sets of that size
-        taken = [f"{reply} {number}" for number, reply in enumerate(taken)]
-    return {"replies": taken, "references": [chance.choices(others, k=references) for _ in taken]}
+        chosen = [f"{reply} {number}" for number, reply in enumerate(chosen)]
+    return {"replies": chosen, "references": [rng.choices(others, k=references) for _ in chosen]}
 
 
-def measured(command: list[str], environment: dict[str, str] | None = None) -> tuple[float, float, int, str]:
+def measure(command: list[str], environment: dict[str, str] | None = None) -> tuple[float, float, int, str]:
     """Wall and processor seconds, peak kilobytes and output of a process."""
     begin = time.perf_counter()
     with tempfile.TemporaryFile("w+") as output:
@@ -69,8 +69,8 @@ def measured(command: list[str], environment: dict[str, str] | None = None) -> t
         return time.perf_counter() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, output.read()
 
 
-def run_ours(path: Path, workers: int) -> dict[str, float]:
-    wall, cpu, peak, output = measured([sys.executable, "-c", OURS, str(path), str(workers)])
+def run_package(path: Path, workers: int) -> dict[str, float]:
+    wall, cpu, peak, output = measure([sys.executable, "-c", PACKAGE, str(path), str(workers)])
     return {"wall": wall, "cpu": cpu, "peak_mb": peak / 1024, **json.loads(output)}
 
 
@@ -85,7 +85,7 @@ def run_jar(java: str, folder: Path, texts: dict[str, list]) -> dict[str, float]
         keep = os.dup(2)
         os.dup2(nowhere.fileno(), 2)
         try:
-            wall, cpu, peak, output = measured(command)
+            wall, cpu, peak, output = measure(command)
         finally:
             os.dup2(keep, 2)
             os.close(keep)
@@ -108,7 +108,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--replies", type=int, default=1000)
     parser.add_argument("--references", type=int, default=6)
-    parser.add_argument("--large", type=int, default=0, help="also this many replies, ours alone, on all cores")
+    parser.add_argument("--large", type=int, default=0, help="also this many replies, without the jar, on all cores")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
@@ -120,33 +120,33 @@ def main() -> None:
         texts = text(arguments.replies, arguments.references)
         (folder / "texts.json").write_text(json.dumps(texts))
         tiny = {"replies": texts["replies"][:1], "references": texts["references"][:1]}
-        run_ours(folder / "texts.json", 1)  # builds the index where there is none
-        ours, jar, idle = [], [], []
+        run_package(folder / "texts.json", 1)  # builds the index where there is none
+        package, jar, idle = [], [], []
         for _ in range(arguments.repeats):
-            ours.append(run_ours(folder / "texts.json", 1))
+            package.append(run_package(folder / "texts.json", 1))
             if java:
                 jar.append(run_jar(java, folder, texts))
                 idle.append(run_jar(java, folder, tiny))
-        result["ours"] = mine = best(ours)
-        print(f"ours, one core: {mine['cpu']:.2f} s processor, {mine['wall']:.2f} s wall, {mine['peak_mb']:.0f} MB;")
-        print(f"  of it imports and index {mine['load']:.2f} s; {mine['score_cpu'] / pairs * 1e6:.0f} us a pair")
+        result["dialoeval"] = own = best(package)
+        print(f"dialoeval, one core: {own['cpu']:.2f} s processor, {own['wall']:.2f} s wall, {own['peak_mb']:.0f} MB;")
+        print(f"  of it imports and index {own['load']:.2f} s; {own['score_cpu'] / pairs * 1e6:.0f} us a pair")
         if java:
-            theirs, loading = best(jar), best(idle)
-            rate = (theirs["wall"] - loading["wall"]) / pairs
-            result |= {"jar": theirs, "jar_loading": loading, "jar_seconds_a_pair": rate}
-            print(f"jar: {theirs['cpu']:.2f} s processor, {theirs['wall']:.2f} s wall, {theirs['peak_mb']:.0f} MB;")
+            full, loading = best(jar), best(idle)
+            rate = (full["wall"] - loading["wall"]) / pairs
+            result |= {"jar": full, "jar_loading": loading, "jar_seconds_a_pair": rate}
+            print(f"jar: {full['cpu']:.2f} s processor, {full['wall']:.2f} s wall, {full['peak_mb']:.0f} MB;")
             print(f"  of it loading {loading['wall']:.2f} s; {rate * 1e6:.0f} us a pair without it")
             ratios = {
-                "whole process": theirs["wall"] / mine["wall"],
-                "pairs a second, loading taken out": rate / (mine["score_cpu"] / pairs),
-                "memory": theirs["peak_mb"] / mine["peak_mb"],
+                "whole process": full["wall"] / own["wall"],
+                "pairs a second, loading taken out": rate / (own["score_cpu"] / pairs),
+                "memory": full["peak_mb"] / own["peak_mb"],
             }
             result["ratios"] = ratios
-            print("jar / ours: " + ", ".join(f"{what} {ratio:.1f}" for what, ratio in ratios.items()))
-            print(f"scores differ by {abs(theirs['meteor'] - mine['meteor']):.1e}")
+            print("jar / dialoeval: " + ", ".join(f"{what} {ratio:.1f}" for what, ratio in ratios.items()))
+            print(f"scores differ by {abs(full['meteor'] - own['meteor']):.1e}")
         if arguments.large:
             (folder / "texts.json").write_text(json.dumps(text(arguments.large, arguments.references)))
-            result["large"] = many = {"replies": arguments.large, **run_ours(folder / "texts.json", 0)}
+            result["large"] = many = {"replies": arguments.large, **run_package(folder / "texts.json", 0)}
             print(
                 f"{arguments.large} replies on all cores: {many['wall']:.1f} s wall, {many['cpu']:.1f} s processor,"
                 f" {many['peak_mb']:.0f} MB (the texts themselves included)"
