@@ -78,8 +78,9 @@ def nist(hypotheses: Iterable[str], references: Iterable[Iterable[str]]) -> list
     Raises:
         UserError: the lists do not fit, an entry is not a string, or no reply has a reference.
 
-    >>> [round(x, 4) for x in nist(["i like it"], [["i like it a lot"]])]
-    [0.7728, 0.7728, 0.7728, 0.7728, 0.7728]
+    Examples:
+        >>> [round(x, 4) for x in nist(["i like it"], [["i like it a lot"]])]
+        [0.7728, 0.7728, 0.7728, 0.7728, 0.7728]
     """
     return _overlap_figures(hypotheses, references, "nist", 5)
 
@@ -94,8 +95,9 @@ def bleu(hypotheses: Iterable[str], references: Iterable[Iterable[str]]) -> list
     Raises:
         UserError: the lists do not fit, an entry is not a string, or no reply has a reference.
 
-    >>> [round(x, 4) for x in bleu(["i like it"], [["i like it a lot"]])]
-    [0.5134, 0.5134, 0.5134, 0.5134]
+    Examples:
+        >>> [round(x, 4) for x in bleu(["i like it"], [["i like it a lot"]])]
+        [0.5134, 0.5134, 0.5134, 0.5134]
     """
     return _overlap_figures(hypotheses, references, "bleu", 4)
 
@@ -122,8 +124,9 @@ def entropy(hypotheses: Iterable[str]) -> list[float]:
     Raises:
         UserError: an entry is not a string.
 
-    >>> [round(x, 4) for x in entropy(["a a b", "a"])]
-    [0.5623, 0.6931, 0.0, 0.0]
+    Examples:
+        >>> [round(x, 4) for x in entropy(["a a b", "a"])]
+        [0.5623, 0.6931, 0.0, 0.0]
     """
     return _diversity_figures(hypotheses, "entropy", 4)
 
@@ -134,8 +137,9 @@ def distinct(hypotheses: Iterable[str]) -> list[float]:
     Raises:
         UserError: an entry is not a string.
 
-    >>> distinct(["a a b", "a"])
-    [0.5, 1.0]
+    Examples:
+        >>> distinct(["a a b", "a"])
+        [0.5, 1.0]
     """
     return _diversity_figures(hypotheses, "distinct", 2)
 
