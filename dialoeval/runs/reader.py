@@ -77,7 +77,7 @@ class LoadedRun:
         return pandas.DataFrame(columns | self.segments)
 
     def to_frame(self) -> pandas.DataFrame:
-        """Return one row: run, model, dataset, decoding, engine, protocol, n, figures with their ``_low`` and ``_high``.
+        """Return one row: run, model, dataset, decoding, engine, protocol, n, figures and their ``_low``, ``_high``.
 
         BLEU, METEOR and distinct-n are fractions; the interval is the 95% one of the bootstrap.
         """

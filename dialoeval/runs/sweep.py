@@ -58,7 +58,7 @@ class SweepJob:
             raise UserError(f"{where}: expected an object with a list of overrides: run the sweep again")
         run, name, error = (value.get(key) for key in ("run", "name", "error"))
         if not all(text is None or isinstance(text, str) for text in (run, name, error)):
-            raise UserError(f"{where}: run, name and error must be texts or null: run the sweep again")
+            raise UserError(f"{where}: run, name and error must be strings or null: run the sweep again")
         return cls(tuple(map(str, value["overrides"])), str(value.get("status")), run, name, error)
 
 
