@@ -66,10 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--trials", type=int, default=1000, metavar="N", help="of approximate randomization")
     parser.add_argument("--seed", type=int, default=12345, metavar="N")
     parser.add_argument(
-        "--correction", default="holm", choices=("holm", "bh", "none"), help="of p-values over all tests made together"
+        "--correction", default="holm", choices=("holm", "bh", "none"), help="of p-values over all tests"
     )
     parser.add_argument("--out", metavar="FILE|FOLDER", help="write it too: .md, .json or .html; all three in a folder")
-    parser.add_argument("--reports-dir", default="reports", metavar="DIR", help="where names of runs are looked for")
+    parser.add_argument(
+        "--reports-dir", default="reports", metavar="DIR", help="folder in which names of runs are searched"
+    )
     return parser
 
 

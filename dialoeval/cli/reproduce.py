@@ -22,7 +22,7 @@ ENDINGS = (".md", ".json", ".csv", ".tex", ".html")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print a table of the paper with ours and the difference below each row."""
+    """Print a table of the paper with our results and the difference below each row."""
     parser = argparse.ArgumentParser(
         prog="dialoeval reproduce",
         description="Print one of the paper's tables beside what was measured here, with the difference in each cell, "
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("table", choices=("dstc7", "reddit6k"))
     parser.add_argument("--data", metavar="FOLDER", help="the published replies and references")
-    parser.add_argument("--runs", nargs="+", metavar="DIR", help="run folders, or folders that hold some [reports]")
+    parser.add_argument("--runs", nargs="+", metavar="DIR", help="run folders, or folders of run folders [reports]")
     parser.add_argument("--out", metavar="FILE", help=f"write it too: {', '.join(ENDINGS)}")
     options = parser.parse_args(arguments)
     from dialoeval.errors import UserError
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
         raise UserError(f"--out {options.out}: the name must end in one of {', '.join(ENDINGS)}")
     data = Path(options.data) if options.data else None
     if data is not None and not data.is_dir():
-        raise UserError(f"there is no folder {options.data}")
+        raise UserError(f"{options.data} is not a folder")
     rows = reproduce(options.table, data, _run_folders(options.runs), progress=True)
     table, lines = to_table(rows), sources(rows)
     text = _text(options.table, table, lines)
@@ -61,7 +61,7 @@ def _run_folders(given: list[str] | None) -> list[RunFolder]:
     for name in given if given is not None else ["reports"]:
         path = Path(name)
         if given is not None and not path.is_dir():
-            raise UserError(f"there is no folder {name}")
+            raise UserError(f"{name} is not a folder")
         files = [path / "manifest.json"] if (path / "manifest.json").is_file() else sorted(path.glob("*/manifest.json"))
         folders += [RunFolder(file.parent) for file in files]
     return folders
@@ -101,7 +101,7 @@ def _write(out: Path, name: str, rows: list[Row], table: Table, lines: list[str]
         write_json(out, to_json(name, rows))
     elif out.suffix == ".html":
         title = published().tables[name].title
-        sections = [("The paper's rows and ours", "BLEU, METEOR and distinct in percent.", table, lines)]
+        sections = [("The paper's rows and our results", "BLEU, METEOR and distinct in percent.", table, lines)]
         if name == "reddit6k":
             sections.append(("Human evaluation", HUMAN_NOTE, human_evaluation(), []))
         write_plain(out, title, f"{published().paper}; {published().source}", sections)

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     result = run(compose("config", overrides))
     print(score_table([(result.name, result.scores)], intervals=True).to_markdown(), end="")
     if not result.generated:
-        print("\nnothing to generate: these replies were there already")
+        print("\nnothing to generate: all replies exist already")
     print(f"\nreport: {result.folder.report_file}")
     return 0
 
@@ -69,7 +69,7 @@ def _with_search_path(arguments: list[str]) -> list[str]:
                     raise UserError("--config-dir needs a folder")
                 value, *rest = rest
             if not os.path.isdir(value):
-                raise UserError(f"--config-dir: there is no folder {value}")
+                raise UserError(f"--config-dir: {value} is not a folder")
             return [*arguments[:i], *rest, f"hydra.searchpath=['file://{os.path.abspath(value)}']"]
     return arguments
 
@@ -83,7 +83,7 @@ def _run_composed(config: Any) -> None:
 
 
 def _help() -> str:
-    """Return the usage with the options of every group, found without importing Hydra."""
+    """Return the usage with the options of every group, read without importing Hydra."""
     from dialoeval.config.groups import group_options
 
     groups = []

@@ -22,7 +22,7 @@ matched; otherwise lines are.
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Score one or several systems; print a table, write JSON and segment scores where asked."""
+    """Score one or several systems; print a table, and write JSON and segment scores if asked."""
     options = _parser().parse_args(arguments)
     from dialoeval.config import ScoringConfig
     from dialoeval.config.compose import group
@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--skip-bad",
         action="store_true",
-        help="leave out, and count, malformed lines and ids that stand on one side only",
+        help="skip, and count, malformed lines and ids that have a reply or references only",
     )
     return parser
 

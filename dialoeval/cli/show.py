@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print a run's status, scores with intervals, settings that decide its replies, and some replies."""
+    """Print a run's status, scores with intervals, settings that decide its replies, and the first replies."""
     parser = argparse.ArgumentParser(
         prog="dialoeval show", description="Show one run: status, scores, settings, replies."
     )
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
         print(score_table([(folder.path.name, scores)], intervals=True).to_markdown())
         print(f"signature: {scores.signature}\n")
     if not folder.is_complete():
-        print("not complete: the same `dialoeval run` goes on where it stopped")
+        print("not complete: the same `dialoeval run` resumes it")
         return 0
     for row in folder.replies()[: options.replies]:
         for turn in row.context:

@@ -13,13 +13,13 @@ Train or fine-tune a dialogue model: turns joined and ended by the end-of-text t
   dialoeval train training=tiny                     # the embedded model, from random weights
   dialoeval train training.direction=backward ...   # reply -> context, for MMI reranking
 
-Run again after an interruption, the same command goes on where it was and ends with the same weights.
+Run again after an interruption, the same command resumes and ends with the same weights.
   --cfg job    print the whole configuration and stop
 """
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Compose conf/train.yaml with the overrides, train, and say where the model is."""
+    """Compose conf/train.yaml with the overrides, train, and print where the model is."""
     if {"-h", "--help"} & set(arguments):
         print(HELP, end="")
         return 0

@@ -85,6 +85,8 @@ def explain(a: LoadedRun, b: LoadedRun, stats_a: Statistics, stats_b: Statistics
     """Return where the difference between two runs on the same examples comes from.
 
     Args:
+        a: the baseline.
+        b: the other run.
         stats_a: statistics of run A's replies.
         stats_b: statistics of run B's.
     """
@@ -110,11 +112,14 @@ def explain(a: LoadedRun, b: LoadedRun, stats_a: Statistics, stats_b: Statistics
 def buckets(a: Statistics, b: Statistics, values: Sequence[float], parts: int = 4) -> list[Bucket]:
     """Return corpus figures of both runs on each part of the examples, cut at the quantiles of `values`.
 
-    Equal values are never parted, so that there may be fewer parts. The figures of a small part vary more, and entropy
+    Equal values stay in one part, so that there may be fewer parts. The figures of a small part vary more, and entropy
     and distinct-n depend on how much text there is: compare them between runs, not between parts.
 
     Args:
+        a: statistics of run A's replies.
+        b: statistics of run B's.
         values: (n,) a property of each example.
+        parts: at most so many.
     """
     array = np.asarray(values, dtype=float)
     cuts = np.unique(np.quantile(array, np.linspace(0, 1, parts + 1)[1:-1], method="lower"))

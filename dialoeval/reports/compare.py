@@ -27,7 +27,7 @@ class Comparison:
         names: of both, as tables show them.
         bootstrap: {figure: its paired bootstrap}, whose interval of the difference is shown.
         randomization: {figure: its approximate randomization}.
-        adjusted: {figure: p-value of the randomization, corrected over all figures of all comparisons made together}.
+        adjusted: {figure: p-value of the randomization, corrected over all figures of all comparisons}.
     """
 
     a: LoadedRun

@@ -18,7 +18,7 @@ MOST_WORDS = 40  # of a text in the lists of single replies
 
 
 def to_json(comparisons: Sequence[Comparison], settings: ComparisonSettings) -> dict[str, Any]:
-    """All of it as plain values; figures are fractions, as in scores.json."""
+    """Return all comparisons as JSON values; figures are fractions, as in scores.json."""
     return {
         "schema": 1,
         "settings": asdict(settings) | {"metrics": _tested(comparisons, settings)},
@@ -57,18 +57,22 @@ def _tested(comparisons: Sequence[Comparison], settings: ComparisonSettings) -> 
 
 
 def verdict(c: Comparison) -> str:
-    """One sentence: on which figures the second run is higher, lower, or not told apart from the first."""
-    sides: dict[str, list[str]] = {"higher": [], "lower": [], "not told apart": []}
+    """Return one sentence: on which figures B is significantly higher or lower than A, and on which it is neither."""
+    sides: dict[str, list[str]] = {"higher": [], "lower": [], "no significant difference": []}
     for name, result in c.bootstrap.items():
-        told = c.adjusted[name] <= LEVEL
-        side = "not told apart" if not told else "higher" if result.difference > 0 else "lower"
+        if c.adjusted[name] > LEVEL:
+            side = "no significant difference"
+        elif result.difference > 0:
+            side = "higher"
+        else:
+            side = "lower"
         sides[side].append(figure(name).heading)
     parts = [f"{side} on {', '.join(names)}" for side, names in sides.items() if names]
-    return f"B against A: {'; '.join(parts)} (adjusted p at most {LEVEL:g}: told apart)." if parts else ""
+    return f"B against A: {'; '.join(parts)} (significant: adjusted p at most {LEVEL:g})." if parts else ""
 
 
 def figures_table(c: Comparison) -> Table:
-    """One row a figure: both values, the difference with its interval, the p-values."""
+    """Return one row per figure: both values, the difference with its interval, the p-values."""
     rows: list[tuple[str | Cell, ...]] = []
     for name, result in c.bootstrap.items():
         column = figure(name)
@@ -82,12 +86,12 @@ def figures_table(c: Comparison) -> Table:
 
 
 def p_text(p: float) -> str:
-    """Three decimals, since a resampled p-value has no more; "<0.001" below them."""
+    """Return a p-value with three decimals, since a resampled one has no more; "<0.001" below them."""
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def buckets_table(what: str, rows: Sequence[Bucket]) -> Table:
-    """One row a part of the examples: figures of A and of B."""
+    """Return one row per part of the examples: figures of A and of B."""
     names = [name for name in BUCKET_FIGURES if all(name in row.a and name in row.b for row in rows)]
     headings = [what.capitalize(), "Examples"]
     for name in names:
@@ -100,25 +104,25 @@ def buckets_table(what: str, rows: Sequence[Bucket]) -> Table:
 
 
 def ngrams_table(c: Comparison, what: str) -> Table:
-    """N-grams that one run says more, with their counts."""
+    """Return the n-grams over-represented in one run, with their counts in both."""
     rows = tuple((g.text, str(g.a), str(g.b), Cell(g.z, 1, signed=True)) for g in c.explanation.ngrams[what])
     return Table((what.capitalize(), "A", "B", "z"), rows)
 
 
 def most_frequent_table(c: Comparison) -> Table:
-    """The most frequent repeated replies of both runs."""
+    """Return the most frequent duplicate replies of both runs."""
     rows = [
         (which, shortened(text), str(count))
         for which, replies in zip("AB", c.explanation.most_frequent, strict=True)
         for text, count in replies
     ]
-    return Table(("Run", "Reply given more than once", "Times"), tuple(rows))
+    return Table(("Run", "Duplicate reply", "Times"), tuple(rows))
 
 
 def too_few_trials(comparisons: Sequence[Comparison], settings: ComparisonSettings) -> str:
-    """Says so where the smallest p-value there can be, corrected, is above `LEVEL`; else empty.
+    """Return a warning if even the smallest possible p-value, corrected, is above `LEVEL`; else an empty text.
 
-    With m tests, Holm's smallest adjusted p-value is m / (trials + 1), and Benjamini and Hochberg's too where one test
+    With m tests, Holm's smallest adjusted p-value is m / (trials + 1), and Benjamini and Hochberg's too if one test
     alone is significant.
     """
     tested = sum(len(c.bootstrap) for c in comparisons)
@@ -132,7 +136,7 @@ def too_few_trials(comparisons: Sequence[Comparison], settings: ComparisonSettin
 
 
 def to_markdown(comparisons: Sequence[Comparison], settings: ComparisonSettings) -> str:
-    """All comparisons: tests, then why."""
+    """Return all comparisons: tests, then explanations."""
     tested = sum(len(c.bootstrap) for c in comparisons)
     how = (
         f"Paired bootstrap ({settings.resamples} resamples) and approximate randomization ({settings.trials} trials) "
@@ -158,7 +162,7 @@ def _one(c: Comparison) -> str:
             parts += [f"## By {what}\n", buckets_table(what, parts_of_examples).to_markdown()]
     for what, ngrams in c.explanation.ngrams.items():
         if ngrams:
-            parts += [f"## {what.capitalize()} that one says more\n", ngrams_table(c, what).to_markdown()]
+            parts += [f"## {what.capitalize()} over-represented in A or B\n", ngrams_table(c, what).to_markdown()]
     for metric, extremes in c.explanation.extremes.items():
         if extremes:
             examples = "\n".join(map(_extreme, extremes))
@@ -170,8 +174,8 @@ def summary(c: Comparison) -> str:
     """Return how many replies are the same, in both runs and within each."""
     n, identical, (a, b) = len(c.a.ids), c.explanation.identical, c.explanation.repeated
     return (
-        f"{n} examples; {identical} replies ({identical / n:.1%}) are the same in both. Replies that another "
-        f"example got too: A {a:.1%}, B {b:.1%}."
+        f"{n} examples; {identical} replies ({identical / n:.1%}) are the same in both. Duplicate "
+        f"replies: A {a:.1%}, B {b:.1%}."
     )
 
 
@@ -181,7 +185,7 @@ def segment_heading(name: str) -> str:
 
 
 def shortened(text: str, most: int = MOST_WORDS) -> str:
-    """The text on one line, cut after `most` words."""
+    """Return the text on one line, cut after `most` words."""
     words = text.split()
     return " ".join(words[:most]) + (" …" if len(words) > most else "") if words else "(empty)"
 

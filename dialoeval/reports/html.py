@@ -1,7 +1,7 @@
 """One self-contained HTML page: opens from the disk, asks no network for anything.
 
 Everything that a model or a dataset wrote is escaped: it is shown, never run. The page's own policy (a meta element)
-forbids whatever is not written in it.
+forbids everything that is not written in it.
 """
 
 from __future__ import annotations
@@ -72,6 +72,8 @@ def write_plain(
     """Write a page of tables alone.
 
     Args:
+        out_path: of the page.
+        title: of the page.
         meta: a line below the title.
         sections: (heading, remark, table, lines of a list below it).
     """

@@ -284,7 +284,7 @@ def _shares(lengths: Sequence[int]) -> list[float]:
 
 
 def shortened(name: str, most: int) -> str:
-    """Return the name, without its middle if it is longer than `most`: the end tells runs apart."""
+    """Return the name, without its middle if it is longer than `most`: runs differ in the end."""
     half = (most - 1) // 2
     return name if len(name) <= most else f"{name[: most - 1 - half]}…{name[-half:]}"
 
@@ -342,6 +342,6 @@ def _text(x: float, y: float, text: str, anchor: str, css: str = "") -> str:
 
 
 def _frame(content: str, width: int, height: int, label: str) -> Markup:
-    # every piece of text in `content` was escaped where it was put in
+    # every piece of text in `content` was escaped when it was put in
     size = f'viewBox="0 0 {width} {height}" style="max-width:{width * 1.25:g}px"'
     return Markup(f'<svg {size} role="img" aria-label="{html.escape(label)}">{content}</svg>')

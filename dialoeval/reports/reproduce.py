@@ -27,7 +27,7 @@ GENERATED = {
     "DialoGPT 345M beam": ("dialogpt-medium", "beam 10"),
     "DialoGPT 345M MMI": ("dialogpt-medium", "mmi"),
 }
-# The organisers' names of systems that the release calls otherwise. "TeamX" is "TeamX-Primary" there.
+# The organisers' names of systems that have other names in the release. The others are "<name>-Primary".
 ORGANISERS = {
     "Constant": "Baseline (constant)",
     "Random": "Baseline (random)",
@@ -75,6 +75,7 @@ def reproduce(table: str, data: Path | None, runs: Iterable[RunFolder], *, progr
         data: a folder with the table's published replies: ``human.ref.6k.txt`` (reddit6k), or a DSTC-7 release
             (`dialoeval.data.dstc7_release.read_release`).
         runs: run folders, of which the complete ones of DialoGPT models on this table's data are rows.
+        progress: show the progress of slow metrics on stderr.
 
     Raises:
         UserError: unknown table, or a folder without the files.
@@ -268,7 +269,7 @@ def _why_missing(table: str, system: str, data: Path | None) -> str:
         model, decoding = GENERATED[system]
         return f"no complete run of {model} ({decoding}) on {table}: it needs the weights and the rebuilt data"
     if table == "reddit6k" and data is None:
-        return "no --data folder with human.ref.6k.txt"
+        return "no folder with human.ref.6k.txt was given"
     if table == "reddit6k":
         return "its replies are not public"
-    return "its replies to all 2,208 contexts are not public; the released ones stand below, given --data"
+    return "its replies to all 2,208 contexts are not public; the released ones are below if their folder is given"

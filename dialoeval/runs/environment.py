@@ -1,4 +1,4 @@
-"""What a run was made with: the one file of a run folder that differs between two equal runs."""
+"""Versions, device, engine and time of a run: environment.json, which alone differs between two equal runs."""
 
 from __future__ import annotations
 
@@ -32,9 +32,12 @@ PACKAGES = (
 def environment(
     config: RunConfig, generator: Generator, dataset: Dataset, generated: int, seconds: float
 ) -> Environment:
-    """Return what a run was made with: versions, device, precision, engine and its accounting, seed, time and memory.
+    """Return the environment of a run: versions, device, precision, engine and its accounting, seed, time and memory.
 
     Args:
+        config: of the run.
+        generator: that replied.
+        dataset: it replied to.
         generated: replies generated now.
         seconds: that it took.
     """
@@ -73,7 +76,7 @@ def summary(environment: Environment) -> str:
         if name in counts:
             parts.append(f"{words} {counts[name]:.0%}")
     if counts.get("out_of_memory_retries"):
-        parts.append(f"{counts['out_of_memory_retries']} retries for want of memory")
+        parts.append(f"{counts['out_of_memory_retries']} retries after running out of memory")
     peak = max(environment.peak_memory_mb or 0.0, counts.get("peak_memory_bytes", 0) / 2**20)
     parts.append(f"peak memory {peak:.0f} MiB")
     return f"{environment.engine or 'engine'}: {', '.join(parts)}"

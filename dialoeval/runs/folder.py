@@ -42,7 +42,7 @@ class RunFolder:
         """Hold the folder: a second process waits, and says so.
 
         Raises:
-            UserError: the folder cannot be made or written.
+            UserError: the folder cannot be created or written.
         """
         from filelock import FileLock, Timeout
 
@@ -95,8 +95,8 @@ class RunFolder:
         for file, sha256 in hashes.items():
             if not file.is_file() or sha256_file(file) != sha256:
                 raise UserError(
-                    f"{file} is not what the manifest names: changed, damaged or removed since it was made; put it "
-                    f"back, or move the folder away to start afresh"
+                    f"{file} does not match the manifest: it was changed, damaged or removed; restore it, or move "
+                    "the folder away to start afresh"
                 )
         return True
 
@@ -109,7 +109,7 @@ class RunFolder:
         manifest = self.manifest()
         if manifest is not None and manifest.identity != json.loads(dumps(identity)):
             raise UserError(
-                f"{self.path} holds another run than its name says (was it copied or edited?): move it away"
+                f"{self.path} holds another run than its name says (was it copied or changed?): move it away"
             )
 
     def write_manifest(self, manifest: Manifest) -> None:
@@ -237,7 +237,7 @@ class RunFolder:
         return RunSettings.from_yaml(text, str(self.settings_file))
 
     def segments(self, ids: Sequence[str]) -> dict[str, list[float | None]]:
-        """Return {score: one a reply} of segments.jsonl, such as ``nist``; empty if the file does not exist.
+        """Return {score: one a reply} of segments.jsonl, as ``nist``; empty if the file does not exist.
 
         Args:
             ids: of the replies, whose order the scores have; a reply without a score has None.
@@ -277,5 +277,5 @@ def find(name: str, reports_dir: str = "reports") -> RunFolder:
         return RunFolder((exact or fitting)[0])
     if fitting:
         listed = ", ".join(sorted(folder.name for folder in fitting)[:5])
-        raise UserError(f"{name!r} fits {len(fitting)} runs in {reports_dir}/: {listed}")
+        raise UserError(f"{name!r} matches {len(fitting)} runs in {reports_dir}/: {listed}")
     raise UserError(f"{name} is not a run folder, and no run in {reports_dir}/ has that in its name")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ListedRun:
-    """A run folder, whatever its state.
+    """A run folder in any state.
 
     Attributes:
         folder: its files.
@@ -40,8 +40,10 @@ class ListedRun:
         return "damaged" if self.manifest is None else str(self.manifest.status)
 
     def to_row(self) -> dict[str, Any]:
-        """Return the run as columns of a table: its name, status, why it failed, and if it is scored the columns of
-        `LoadedRun.to_frame` and its decoding settings."""
+        """Return the run as columns of a table: its name, its status, and why it failed.
+
+        If it has scores, the columns of `LoadedRun.to_frame` and its decoding settings follow.
+        """
         row: dict[str, Any] = {"run": self.folder.path.name, "status": self.status, "error": self.damage or None}
         if self.manifest is None:
             return row

@@ -1,4 +1,4 @@
-"""What tells a run from all others: exactly what changes the replies."""
+"""The identity of a run: exactly what changes its replies."""
 
 from __future__ import annotations
 

@@ -24,6 +24,8 @@ def compare_with_float32(
     The engine is the same and its draws are keyed, so that precision is all that differs.
 
     Args:
+        config: of the run, whose precision is compared.
+        examples: of the dataset.
         rows: {id: reply}, for every example.
 
     Returns:
@@ -42,7 +44,7 @@ def compare_with_float32(
     except (MemoryError, RuntimeError, UserError) as error:
         if not (is_out_of_memory(error) or (isinstance(error, UserError) and "memory" in str(error))):
             raise
-        _LOG.warning("not compared with float32, for want of memory (engine.precision_sample=0 asks for no comparison)")
+        _LOG.warning("not compared with float32: out of memory (engine.precision_sample=0 turns the comparison off)")
         return None
     differing = sorted(name for name, reply in exact.items() if reply != (rows[name].reply, rows[name].tokens))
     low, high = exact_interval(len(differing), size)

@@ -37,7 +37,7 @@ class LoadedRun:
         scores: of the set.
         segments: {score: (n,)} of each reply, such as "nist", "bleu", "meteor", "rouge_l"; None if it has none.
         settings: what it was run with.
-        environment: what made it; None if the file does not exist.
+        environment: versions, device, engine and time; None if the file does not exist.
     """
 
     name: str
@@ -121,7 +121,7 @@ def load_run(folder: RunFolder) -> LoadedRun:
     manifest = folder.existing_manifest()
     if not folder.is_complete():
         reason = f" ({manifest.error})" if manifest.error else ""
-        raise UserError(f"{folder.path} is not complete: {manifest.status}{reason}; {again}, it goes on from there")
+        raise UserError(f"{folder.path} is not complete: {manifest.status}{reason}; {again} to resume it")
     scores = folder.scores()
     if scores is None:
         raise UserError(f"{folder.path} has no scores: {again}, which scores it")
@@ -130,7 +130,7 @@ def load_run(folder: RunFolder) -> LoadedRun:
     rows, references = folder.replies(), folder.references()
     absent = [row.id for row in rows if row.id not in references]
     if absent:
-        raise UserError(f"{folder.references_file} has no entry for {absent[0]!r} ({len(absent)} such)")
+        raise UserError(f"{folder.references_file} has no entry for {absent[0]!r} ({len(absent)} in all)")
     ids = [row.id for row in rows]
     return LoadedRun(
         name=folder.path.resolve().name,
@@ -151,8 +151,10 @@ def load_run(folder: RunFolder) -> LoadedRun:
 
 
 def short_names(runs: Sequence[LoadedRun]) -> list[str]:
-    """Return ``model decoding`` of each run, and what else tells runs of one name apart: the settings that differ
-    between them, or else the hash of the folder's name. No two names are equal."""
+    """Return ``model decoding`` of each run, in a form that no two runs share.
+
+    Runs of one name get the settings that differ between them, or else the hash of the folder's name.
+    """
     names = [run.settings.name for run in runs]
     settings = [run.settings.flat() for run in runs]
     result = []
@@ -204,8 +206,8 @@ def _data_difference(a: LoadedRun, b: LoadedRun) -> str:
         )
     parts = []
     texts = {"contexts": (a.contexts, b.contexts), "references": (a.references, b.references)}
-    for what, (ours, others) in texts.items():
-        unequal = [i for i, (x, y) in enumerate(zip(ours, others, strict=True)) if x != y]
+    for what, (texts_a, texts_b) in texts.items():
+        unequal = [i for i, (x, y) in enumerate(zip(texts_a, texts_b, strict=True)) if x != y]
         if unequal:
             parts.append(
                 f"the {what} of {len(unequal)} of {len(a.ids)} ids differ (the first is {a.ids[unequal[0]]!r})"

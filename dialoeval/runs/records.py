@@ -123,7 +123,7 @@ class CandidateRow:
 
     @classmethod
     def from_json(cls, value: dict[str, Any], where: str) -> CandidateRow:
-        """Read such an entry.
+        """Read an entry under ``candidates``.
 
         Raises:
             UserError: naming the field that is wrong.
@@ -270,8 +270,9 @@ class Precision:
 
 @dataclass(frozen=True)
 class Environment:
-    """What environment.json holds: what made a run, and how long it took. A field that an older version did not write
-    is None or empty.
+    """What environment.json holds: versions, device, engine and time of a run.
+
+    A field that an older version did not write is None or empty.
 
     Attributes:
         dialoeval: version.
@@ -281,7 +282,7 @@ class Environment:
         dataset: its name.
         examples: of the dataset.
         skipped: (where, why) of each line of the data that was skipped.
-        generated_now: replies that were not there at the start.
+        generated_now: replies that did not exist at the start.
         seconds: of generation.
         peak_memory_mb: resident memory of the process, in MiB.
     """

@@ -26,7 +26,7 @@ def write_report(
 ) -> None:
     """Write report.md: the paper's columns with intervals, counts, settings, signatures, ten replies.
 
-    Nothing in it tells when or where the run was made: the same run gives the same bytes.
+    It contains no time and no path: the same run gives the same bytes.
     """
     name = f"{config.model.name} {config.decoding.name}"
     parts = [

@@ -81,7 +81,7 @@ def run(config: RunConfig) -> RunResult:
     and replace the earlier scores.
 
     Raises:
-        UserError: whatever the user can put right. The folder then keeps every finished reply.
+        UserError: a mistake that the user can correct. The folder then keeps every finished reply.
     """
     check_tracker(config.tracker)
     registry.check(config.scoring.extra)
@@ -136,14 +136,14 @@ def _recorded(run: Run) -> Iterator[None]:
             if manifest is not None and manifest.status != Status.complete:
                 if isinstance(explained, UserError):
                     run.folder.write_manifest(replace(run.manifest(Status.failed), error=str(explained)))
-                _LOG.info("%s keeps what is finished: the same command goes on", run.folder.path)
+                _LOG.info("finished replies are kept in %s: the same command resumes", run.folder.path)
         if explained is error:
             raise
         raise explained from error
 
 
 def _explained(error: BaseException) -> BaseException:
-    """Return what the user can put right (memory of CPU or GPU, the disk) as a UserError, anything else as it is."""
+    """Return an error that the user can correct (memory, the disk) as a UserError, any other as it is."""
     if not isinstance(error, UserError) and is_out_of_memory(error):
         return UserError("out of memory: try a smaller engine.slots or engine.batch_tokens, or engine.workers=1")
     return UserError(str(error)) if isinstance(error, OSError) else error
@@ -161,7 +161,7 @@ def _generate(run: Run) -> int:
     ]
     generated = sum(map(len, missing))
     if generated < len(examples):
-        _LOG.info("%d of %d replies are there already", len(examples) - generated, len(examples))
+        _LOG.info("resuming: %d of %d replies exist already", len(examples) - generated, len(examples))
     started = time.monotonic()
     with progress("replies", len(examples), len(examples) - generated) as step:
         for chunk in missing:
@@ -174,7 +174,7 @@ def _generate(run: Run) -> int:
             rows |= {row.id: row for row in finished}
     record = environment(config, generator, run.dataset, generated, time.monotonic() - started)
     generator.close()  # its workers' memory may be needed now
-    comparable = generator.keyed_draws  # else the draws differ, whatever the precision
+    comparable = generator.keyed_draws  # else the draws differ in any precision
     if comparable and not folder.precision_file.exists():
         precision = compare_with_float32(config, examples, rows)
         if precision is not None:

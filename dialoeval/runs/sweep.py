@@ -49,7 +49,7 @@ class SweepJob:
 
     @classmethod
     def from_json(cls, value: Any, where: str) -> SweepJob:
-        """Read such an entry; `where` names it.
+        """Read an entry of sweep.json; `where` names it.
 
         Raises:
             UserError: it is damaged.
@@ -90,7 +90,7 @@ def sweep(overrides: Sequence[str], around: Callable[[], AbstractContextManager[
 
     Args:
         overrides: as on the command line; several values, separated by commas, are swept over.
-        around: entered around each job in the job's own process, such as to set up logging there.
+        around: entered around each job in the job's own process, for example to set up logging there.
 
     Raises:
         UserError: the overrides do not compose, or the sweep folder cannot be written.
@@ -172,7 +172,7 @@ def _write_leaderboard(folder: Path, jobs: Sequence[SweepJob]) -> list[tuple[str
 
 
 def _labels(jobs: Sequence[SweepJob]) -> list[str]:
-    """Return the run name of each job and whatever else differs between the jobs."""
+    """Return the run name of each job, and the overrides that not all jobs share."""
     common = set.intersection(*(set(job.overrides) for job in jobs))
     named = ("model=", "decoding=")  # these are in the run's name
     labels = []

@@ -1,4 +1,4 @@
-"""Experiment trackers: they get the figures of a finished run. Off by default; the run folder stays the truth."""
+"""Experiment trackers, which log the figures of a finished run. Off by default; the run folder stays the reference."""
 
 from __future__ import annotations
 

@@ -273,7 +273,7 @@ def test_names_tell_runs_apart(tmp_path):
         ("config.yaml", "model: [", "cannot read"),
         ("config.yaml", "model: 1", "no section 'model'"),
         ("environment.json", "{", "environment.json, line 1"),
-        ("replies.jsonl", "", "not what the manifest names"),
+        ("replies.jsonl", "", "does not match the manifest"),
     ],
 )
 def test_damaged_files_are_named(tmp_path, file, text, said):

@@ -187,7 +187,7 @@ def test_complete_runs_of_the_papers_models_on_its_data_are_rows(runs):
     assert rows["dialogpt-medium beam 5"].measured and not rows["dialogpt-medium beam 5"].published
     assert "no complete run of dialogpt-medium (greedy)" in rows["DialoGPT 345M"].missing
     assert "scores.json, line 1" in rows["broken"].missing
-    assert "no --data folder" in rows["Human"].missing
+    assert "no folder with human.ref.6k.txt was given" in rows["Human"].missing
     assert not {"elsewhere", "other", "half"} & set(rows)
     text = to_table(rows.values()).to_markdown()
     assert "DialoGPT 345M beam, difference" in text
@@ -212,8 +212,8 @@ def test_command_writes_every_format(runs, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["reddit6k", "--data", "nowhere"], "there is no folder nowhere"),
-        (["reddit6k", "--runs", "nowhere"], "there is no folder nowhere"),
+        (["reddit6k", "--data", "nowhere"], "nowhere is not a folder"),
+        (["reddit6k", "--runs", "nowhere"], "nowhere is not a folder"),
         (["reddit6k", "--data", "."], "has no human.ref.6k.txt"),
         (["dstc7", "--out", "x.pdf"], "must end in one of"),
     ],

@@ -20,9 +20,9 @@
     return done;
   }
   for (const button of document.querySelectorAll(".copy")) button.addEventListener("click", async () => {
-    const told = button.parentNode.querySelector(".copied");
-    told.textContent = await copy(button.dataset.text) ? "copied" : "the browser does not let this page copy";
-    setTimeout(() => { told.textContent = ""; }, 2000);
+    const message = button.parentNode.querySelector(".copied");
+    message.textContent = await copy(button.dataset.text) ? "copied" : "the browser does not let this page copy";
+    setTimeout(() => { message.textContent = ""; }, 2000);
   });
 
   // Headings of sortable tables become buttons; rows without a figure stay last.

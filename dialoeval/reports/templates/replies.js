@@ -10,19 +10,19 @@
 
   // Text is only ever put into the page as text, never as markup.
   function element(tag, className, ...content) {
-    const made = document.createElement(tag);
-    if (className) made.className = className;
-    made.append(...content);
-    return made;
+    const node = document.createElement(tag);
+    if (className) node.className = className;
+    node.append(...content);
+    return node;
   }
   function option(select, value, text) {
-    const made = element("option", "", text);
-    made.value = value;
-    select.append(made);
+    const node = element("option", "", text);
+    node.value = value;
+    select.append(node);
   }
   option(by("sort"), "", "dataset order");
-  for (const [place, name] of SCORES) {
-    if (data.replies.some(run => run.some(reply => reply && reply[place] !== null))) option(by("sort"), place, name);
+  for (const [column, name] of SCORES) {
+    if (data.replies.some(run => run.some(reply => reply && reply[column] !== null))) option(by("sort"), column, name);
   }
   option(by("minus"), "", "none");
   data.runs.forEach((name, i) => { option(by("sortrun"), i, name); option(by("minus"), i, name); });
@@ -43,7 +43,7 @@
     references: i => data.examples[i][2],
     all: i => [data.examples[i][0], ...parts.context(i), ...parts.references(i), ...parts.replies(i)],
   };
-  let haystacks = {}; // by part and visible runs: lower-cased text of every example, made when it is first searched
+  let haystacks = {}; // by part and visible runs: lower-cased text of every example, computed when it is first searched
   function haystack(where) {
     const key = where + visible.map(Number).join("");
     if (!haystacks[key]) haystacks = { [key]: data.examples.map((_, i) => parts[where](i).join("\n").toLowerCase()) };
@@ -58,25 +58,25 @@
     cut: i => answers(i).some(reply => reply[CUT]),
   };
   function sortValue(i) {
-    const place = Number(by("sort").value), one = data.replies[Number(by("sortrun").value)][i];
-    const value = one ? one[place] : null;
+    const column = Number(by("sort").value), one = data.replies[Number(by("sortrun").value)][i];
+    const value = one ? one[column] : null;
     if (by("minus").value === "" || value === null) return value;
     const other = data.replies[Number(by("minus").value)][i];
-    return other && other[place] !== null ? value - other[place] : null;
+    return other && other[column] !== null ? value - other[column] : null;
   }
   function select() {
-    const wanted = by("search").value.trim().toLowerCase(), fits = filters[by("filter").value];
-    const text = wanted ? haystack(by("where").value) : null, dataset = by("dataset").value;
+    const query = by("search").value.trim().toLowerCase(), fits = filters[by("filter").value];
+    const text = query ? haystack(by("where").value) : null, dataset = by("dataset").value;
     shown = [];
     for (let i = 0; i < data.examples.length; i++) {
-      if ((!wanted || text[i].includes(wanted)) && (dataset === "" || data.examples[i][3] === Number(dataset)) && fits(i)) shown.push(i);
+      if ((!query || text[i].includes(query)) && (dataset === "" || data.examples[i][3] === Number(dataset)) && fits(i)) shown.push(i);
     }
     const sorted = by("sort").value !== "";
     for (const id of ["sortrun", "minus", "direction"]) by(id).disabled = !sorted;
     if (sorted) {
       const sign = by("direction").value === "up" ? 1 : -1;
       const values = new Map(shown.map(i => [i, sortValue(i)]));
-      shown.sort((a, b) => { // examples without that score stand last
+      shown.sort((a, b) => { // examples without that score come last
         const x = values.get(a), y = values.get(b);
         if (x === null || y === null) return (x === null) - (y === null) || a - b;
         return (x - y) * sign || a - b;
@@ -88,19 +88,19 @@
 
   // The text with what is searched for marked; bidirectional control characters cannot reach beyond it.
   function marked(text) {
-    const wanted = by("search").value.trim();
-    const made = document.createElement("bdi");
-    if (!wanted) { made.append(text); return made; }
-    const pieces = text.split(new RegExp("(" + wanted.replace(/[.*+?^${}()|[\]\\]/g, "\\$&") + ")", "gi"));
-    pieces.forEach((piece, i) => { if (piece) made.append(i % 2 ? element("mark", "", piece) : piece); });
-    return made;
+    const query = by("search").value.trim();
+    const node = document.createElement("bdi");
+    if (!query) { node.append(text); return node; }
+    const pieces = text.split(new RegExp("(" + query.replace(/[.*+?^${}()|[\]\\]/g, "\\$&") + ")", "gi"));
+    pieces.forEach((piece, i) => { if (piece) node.append(i % 2 ? element("mark", "", piece) : piece); });
+    return node;
   }
   function exampleElement(i) {
     const [id, context, references] = data.examples[i];
     const box = element("article", "example", element("p", "id", marked(id)));
     context.forEach(turn => box.append(element("p", "turn", marked(turn))));
     const body = element("tbody", "");
-    const columns = SCORES.filter(([place]) => data.replies.some(run => run[i] && run[i][place] !== null));
+    const columns = SCORES.filter(([column]) => data.replies.some(run => run[i] && run[i][column] !== null));
     const head = element("tr", "", element("th", "", "Run"), element("th", "", "Reply"));
     columns.forEach(([, name]) => head.append(element("th", "number", name)));
     data.replies.forEach((run, r) => {
@@ -111,8 +111,8 @@
       const text = reply[0].trim() ? element("td", "text", marked(reply[0])) : element("td", "text none", "(empty reply)");
       if (reply[CUT]) text.append(element("span", "cut", " cut at the limit"));
       const row = element("tr", "k" + r % 10, name, text);
-      columns.forEach(([place, label, decimals]) => {
-        const cell = element("td", "number", reply[place] === null ? "–" : reply[place].toFixed(decimals));
+      columns.forEach(([column, label, decimals]) => {
+        const cell = element("td", "number", reply[column] === null ? "–" : reply[column].toFixed(decimals));
         cell.dataset.label = label;
         row.append(cell);
       });
@@ -130,7 +130,7 @@
     const pages = Math.max(1, Math.ceil(shown.length / PER_PAGE));
     by("list").replaceChildren(...shown.slice(page * PER_PAGE, (page + 1) * PER_PAGE).map(exampleElement));
     by("count").textContent = shown.length.toLocaleString("en") + " of " + data.examples.length.toLocaleString("en") + " examples";
-    for (const place of document.querySelectorAll(".pager .of")) place.textContent = "of " + pages.toLocaleString("en");
+    for (const total of document.querySelectorAll(".pager .of")) total.textContent = "of " + pages.toLocaleString("en");
     for (const button of document.querySelectorAll(".pager .previous")) button.disabled = page === 0;
     for (const button of document.querySelectorAll(".pager .next")) button.disabled = page >= pages - 1;
     const input = document.querySelector(".pager .page");
@@ -143,9 +143,9 @@
     if (scroll) by("replies").scrollIntoView();
   }
   const [top, bottom] = document.querySelectorAll(".pager");
-  for (const [place, scroll] of [[top, false], [bottom, true]]) {
-    place.querySelector(".previous").addEventListener("click", () => turn(page - 1, scroll));
-    place.querySelector(".next").addEventListener("click", () => turn(page + 1, scroll));
+  for (const [pager, scroll] of [[top, false], [bottom, true]]) {
+    pager.querySelector(".previous").addEventListener("click", () => turn(page - 1, scroll));
+    pager.querySelector(".next").addEventListener("click", () => turn(page + 1, scroll));
   }
   top.querySelector(".page").addEventListener("change", event => turn((Number(event.target.value) || 1) - 1, false));
 
