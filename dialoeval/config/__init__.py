@@ -1,24 +1,33 @@
-"""Typed configuration: the schemas of conf/, checked before anything runs."""
+"""Typed configuration: the schemas of conf/, checked before anything runs.
 
-from dialoeval.config.schema import (
-    ArchitectureConfig,
-    DatasetConfig,
-    DecodingConfig,
-    Direction,
-    Dtype,
-    EngineConfig,
-    EngineName,
-    ModelConfig,
-    Precision,
-    Prompt,
-    ProtocolConfig,
-    RunConfig,
-    SaveDtype,
-    ScoringConfig,
-    Tracker,
-    TrainConfig,
-    TrainingConfig,
-)
+The schemas are imported when one is first used, so that help and lists stay instant.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dialoeval.config.schema import (
+        ArchitectureConfig,
+        DatasetConfig,
+        DecodingConfig,
+        Direction,
+        Dtype,
+        EngineConfig,
+        EngineName,
+        ModelConfig,
+        Precision,
+        Prompt,
+        ProtocolConfig,
+        RunConfig,
+        SaveDtype,
+        ScoringConfig,
+        Tracker,
+        TrainConfig,
+        TrainingConfig,
+    )
 
 __all__ = [
     "ArchitectureConfig",
@@ -39,3 +48,13 @@ __all__ = [
     "TrainConfig",
     "TrainingConfig",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(importlib.import_module(f"{__name__}.schema"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

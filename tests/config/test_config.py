@@ -10,6 +10,7 @@ import sys
 import pytest
 from omegaconf import OmegaConf
 
+import dialoeval.config
 from dialoeval.cli.main import main
 from dialoeval.config import DecodingConfig, Direction, Dtype, EngineConfig, RunConfig, Tracker, TrainConfig
 from dialoeval.config.compose import GROUPS, compose, group, is_sweep, known_keys
@@ -98,10 +99,26 @@ def test_a_sweep_is_planned_whatever_its_values():
     assert len(plan(["decoding=greedy,topk", "decoding.top_k=5,10"])) == 4
 
 
+def imported(code, modules):
+    """Return which of the modules some code imports, in a process of its own."""
+    code = f"import sys; {code}; print(*sorted({set(modules)} & set(sys.modules)), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stderr.split()
+
+
 def test_schemas_import_no_omegaconf():
-    code = "import sys, dialoeval.config; print(sorted({'omegaconf', 'hydra', 'yaml'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.strip() == "[]", done.stderr
+    assert imported("from dialoeval.config import RunConfig", ["omegaconf", "hydra", "yaml"]) == []
+
+
+def test_help_imports_no_schema():
+    code = "from dialoeval.cli.main import main; main(['run', '--help'])"
+    assert imported(code, ["dialoeval.config.schema", "hydra", "importlib.metadata", "yaml"]) == []
+
+
+def test_the_schemas_are_exported():
+    assert dir(dialoeval.config) == dialoeval.config.__all__
+    for name in dialoeval.config.__all__:
+        assert getattr(dialoeval.config, name).__module__ == "dialoeval.config.schema"
 
 
 @pytest.mark.parametrize("name", group_options("experiment"))
