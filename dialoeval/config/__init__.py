@@ -1,6 +1,6 @@
 """Typed configuration: the schemas of conf/, checked before anything runs.
 
-The schemas are imported when one is first used, so that help and lists stay instant.
+A schema is imported on first use, which keeps help instant.
 """
 
 from __future__ import annotations
