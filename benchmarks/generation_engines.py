@@ -171,7 +171,6 @@ class Fast:
 
     def run(self, task: str, items: Sequence[Item]) -> list[Any]:
         from dialoeval.config import DecodingConfig
-        from dialoeval.generation.engines.fast import decode
         from dialoeval.generation.types import TokenRequest
 
         if task == "scoring":
@@ -181,15 +180,11 @@ class Fast:
             "greedy": {"strategy": "greedy"},
             "beam10": {"strategy": "beam", "num_beams": BEAMS},
             "topk": {"strategy": "sample", "top_k": TOP_K},
-            "mmi16": {"strategy": "sample", "top_k": TOP_K, "num_candidates": CANDIDATES},
+            "mmi16": {"strategy": "sample", "top_k": TOP_K, "num_candidates": CANDIDATES, "rerank": "mmi"},
         }[task]
         decoding = DecodingConfig(name=task, max_new_tokens=max(lengths.values()), **settings)
-        limit, decode.limit = decode.limit, lambda request, *_: lengths[request.example_id]
-        try:
-            requests = [TokenRequest(item.id, item.prompt) for item in items]
-            replies = sorted(self.engine.generate(requests, decoding, 0), key=lambda reply: reply.sample)
-        finally:
-            decode.limit = limit
+        requests = [TokenRequest(item.id, item.prompt, lengths[item.id]) for item in items]
+        replies = sorted(self.engine.generate(requests, decoding, 0), key=lambda reply: reply.sample)
         found: dict[str, list[tuple[int, ...]]] = {}
         for reply in replies:
             found.setdefault(reply.example_id, []).append(reply.token_ids)

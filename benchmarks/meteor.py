@@ -22,7 +22,7 @@ from pathlib import Path
 
 WORDS = "the a of to and it is was that you good bad game film time people think really never . , ?"
 
-DIALOEVAL = """
+PACKAGE = """
 import json, sys, time
 texts = json.load(open(sys.argv[1]))
 cpu = time.process_time()
@@ -56,7 +56,7 @@ def sample_texts(replies: int, references: int) -> dict[str, list]:
     return {"replies": hypotheses, "references": [rng.choices(reference_pool, k=references) for _ in hypotheses]}
 
 
-def run_process(command: list[str]) -> tuple[float, float, int, str]:
+def measure(command: list[str]) -> tuple[float, float, int, str]:
     """Return wall seconds, CPU seconds, peak memory in kilobytes and output of a process."""
     begin = time.perf_counter()
     with tempfile.TemporaryFile("w+") as output:
@@ -69,9 +69,9 @@ def run_process(command: list[str]) -> tuple[float, float, int, str]:
         return time.perf_counter() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, output.read()
 
 
-def run_dialoeval(path: Path, workers: int) -> dict[str, float]:
+def run_package(path: Path, workers: int) -> dict[str, float]:
     """Score the texts of a JSON file with dialoeval; return its measurements and METEOR."""
-    wall, cpu, peak, output = run_process([sys.executable, "-c", DIALOEVAL, str(path), str(workers)])
+    wall, cpu, peak, output = measure([sys.executable, "-c", PACKAGE, str(path), str(workers)])
     return {"wall": wall, "cpu": cpu, "peak_mb": peak / 1024, **json.loads(output)}
 
 
@@ -87,7 +87,7 @@ def run_jar(java: str, folder: Path, texts: dict[str, list]) -> dict[str, float]
         stderr = os.dup(2)
         os.dup2(nowhere.fileno(), 2)
         try:
-            wall, cpu, peak, output = run_process(command)
+            wall, cpu, peak, output = measure(command)
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
@@ -112,7 +112,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--replies", type=int, default=1000)
     parser.add_argument("--references", type=int, default=6)
-    parser.add_argument("--large", type=int, default=0, help="also this many replies without the jar, on all cores")
+    parser.add_argument("--large", type=int, default=0, help="also this many replies, without the jar, on all cores")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
@@ -124,33 +124,33 @@ def main() -> None:
         texts = sample_texts(arguments.replies, arguments.references)
         (folder / "texts.json").write_text(json.dumps(texts))
         tiny = {"replies": texts["replies"][:1], "references": texts["references"][:1]}
-        run_dialoeval(folder / "texts.json", 1)  # builds the index if it does not exist
-        own, jar, idle = [], [], []
+        run_package(folder / "texts.json", 1)  # builds the index if it does not exist
+        package, jar, idle = [], [], []
         for _ in range(arguments.repeats):
-            own.append(run_dialoeval(folder / "texts.json", 1))
+            package.append(run_package(folder / "texts.json", 1))
             if java:
                 jar.append(run_jar(java, folder, texts))
                 idle.append(run_jar(java, folder, tiny))
-        result["ours"] = measured = best(own)
-        print(f"dialoeval, one core: {measured['cpu']:.2f} s CPU, {measured['wall']:.2f} s wall, {measured['peak_mb']:.0f} MB;")
-        print(f"  imports and index: {measured['load']:.2f} s; then {measured['score_cpu'] / pairs * 1e6:.0f} us per pair")
+        result["dialoeval"] = own = best(package)
+        print(f"dialoeval, one core: {own['cpu']:.2f} s CPU, {own['wall']:.2f} s wall, {own['peak_mb']:.0f} MB;")
+        print(f"  imports and index: {own['load']:.2f} s; then {own['score_cpu'] / pairs * 1e6:.0f} us per pair")
         if java:
-            whole, loading = best(jar), best(idle)
-            rate = (whole["wall"] - loading["wall"]) / pairs
-            result |= {"jar": whole, "jar_loading": loading, "jar_seconds_a_pair": rate}
-            print(f"jar: {whole['cpu']:.2f} s CPU, {whole['wall']:.2f} s wall, {whole['peak_mb']:.0f} MB;")
+            full, loading = best(jar), best(idle)
+            rate = (full["wall"] - loading["wall"]) / pairs
+            result |= {"jar": full, "jar_loading": loading, "jar_seconds_a_pair": rate}
+            print(f"jar: {full['cpu']:.2f} s CPU, {full['wall']:.2f} s wall, {full['peak_mb']:.0f} MB;")
             print(f"  loading: {loading['wall']:.2f} s; then {rate * 1e6:.0f} us per pair")
             ratios = {
-                "whole process": whole["wall"] / measured["wall"],
-                "pairs per second without loading": rate / (measured["score_cpu"] / pairs),
-                "memory": whole["peak_mb"] / measured["peak_mb"],
+                "whole process": full["wall"] / own["wall"],
+                "pairs per second without loading": rate / (own["score_cpu"] / pairs),
+                "memory": full["peak_mb"] / own["peak_mb"],
             }
             result["ratios"] = ratios
             print("jar / dialoeval: " + ", ".join(f"{quantity} {ratio:.1f}" for quantity, ratio in ratios.items()))
-            print(f"scores differ by {abs(whole['meteor'] - dialoeval['meteor']):.1e}")
+            print(f"scores differ by {abs(full['meteor'] - own['meteor']):.1e}")
         if arguments.large:
             (folder / "texts.json").write_text(json.dumps(sample_texts(arguments.large, arguments.references)))
-            result["large"] = large = {"replies": arguments.large, **run_dialoeval(folder / "texts.json", 0)}
+            result["large"] = large = {"replies": arguments.large, **run_package(folder / "texts.json", 0)}
             print(
                 f"{arguments.large} replies on all cores: {large['wall']:.1f} s wall, {large['cpu']:.1f} s CPU,"
                 f" {large['peak_mb']:.0f} MB (texts included)"

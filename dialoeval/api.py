@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas
 
     from dialoeval.generation.types import Generator
-    from dialoeval.reports.compare import Comparison, ComparisonSettings
+    from dialoeval.reports.compare import Comparison, Settings
     from dialoeval.runs.reader import LoadedRun
 
 
@@ -84,8 +84,6 @@ def score(
         UserError: the lists do not fit, an entry is not a string, an unknown metric or protocol.
 
     >>> s = score(["i like it", "no"], [["i like it a lot"], ["no", "not at all"]], meteor=False, resamples=0)
-    >>> s
-    Scores(2 replies, protocol none: NIST-2 2.06, NIST-4 2.06, BLEU-2 60.65%, BLEU-4 60.65%, ...)
     >>> round(s["bleu1"], 4), s.interval("bleu1")
     (0.6065, None)
     """
@@ -117,10 +115,10 @@ def compare(
     Raises:
         UserError: fewer than two runs, runs on different data, an unknown figure.
     """
-    from dialoeval.reports.compare import ComparisonSettings
+    from dialoeval.reports.compare import Settings
     from dialoeval.reports.compare import compare as compare_runs
 
-    settings = ComparisonSettings(tuple(figures), resamples, trials, seed, correction, all_pairs)
+    settings = Settings(tuple(figures), resamples, trials, seed, correction, all_pairs)
     loaded = [load_run(item, reports_dir) for item in runs]
     return Comparisons(tuple(compare_runs(loaded, settings)), settings)
 
@@ -139,6 +137,20 @@ def load_run(name: str | os.PathLike[str] | LoadedRun, reports_dir: str | os.Pat
     from dialoeval.runs.reader import load_run as read
 
     return name if isinstance(name, LoadedRun) else read(find(os.fspath(name), os.fspath(reports_dir)))
+
+
+def list_runs(reports_dir: str | os.PathLike[str] = "reports") -> pandas.DataFrame:
+    """Return a row for each run that has scores: its settings, and every figure with its interval.
+
+    Args:
+        reports_dir: the folder that holds the run folders.
+
+    Raises:
+        UserError: a run's files are damaged.
+    """
+    from dialoeval.runs.frame import runs_frame
+
+    return runs_frame(reports_dir=os.fspath(reports_dir))
 
 
 def load_dataset(name: str | os.PathLike[str] = "chitchat", *, overrides: Sequence[str] = ()) -> Dataset:
@@ -183,7 +195,7 @@ class Comparisons:
     """Comparisons made together, whose p-values are corrected over all of them."""
 
     comparisons: tuple[Comparison, ...]
-    settings: ComparisonSettings
+    settings: Settings
 
     def __iter__(self) -> Iterator[Comparison]:
         return iter(self.comparisons)
@@ -262,4 +274,4 @@ def _choice(group: str, name: str | os.PathLike[str]) -> list[str]:
     return [f"{group}={by_path}", f"{group}.path='{quoted}'"]
 
 
-__all__ = ["Comparisons", "compare", "load_dataset", "load_run", "open_generator", "run", "score"]
+__all__ = ["Comparisons", "compare", "list_runs", "load_dataset", "load_run", "open_generator", "run", "score"]

@@ -40,6 +40,32 @@ name: their_option
 strategy: sample
 top_k: 7
 """,
+    "mypkg/questions.py": """\
+import numpy as np
+from dialoeval.metrics import Figure, MeanMetric
+
+
+class Questions(MeanMetric):
+    name = "questions"
+    description = "share of replies that ask a question, 0..1"
+    figures = (Figure("questions", "Questions", percent=True, higher_is_better=None),)
+
+    def per_reply(self, corpus):
+        return np.array([float(reply.endswith("?")) for reply in corpus.hypotheses])
+
+    def signature(self, corpus):
+        return "questions|end:?"
+
+
+METRIC = Questions
+""",
+    "mypkg/longest.py": """\
+DESCRIPTION = "words of the longest reply"
+
+
+def compute(hypotheses, references, contexts=None):
+    return {"score": max(len(reply.split()) for reply in hypotheses), "signature": "longest|tok:split"}
+""",
     "mypkg/conf/decoding/greedy.yaml": "name: not the built-in one\n",
     "mypkg/conf/experiment/their_sweep.yaml": """\
 # @package _global_
@@ -54,6 +80,7 @@ hydra:
 }
 ENTRY_POINTS = {
     "datasets": {"their_kind": "mypkg.talks", "file": "mypkg.nothing"},
+    "metrics": {"questions": "mypkg.questions", "longest": "mypkg.longest", "rouge_l": "mypkg.nothing"},
     "conf": {"mypkg": "mypkg.conf"},
 }
 
@@ -137,6 +164,38 @@ def test_a_dataset_of_a_plugin_runs_and_is_in_the_identity(site, tmp_path):
     assert "  options:\n    x: 3\n" in (folder / "config.yaml").read_text()
 
 
+def test_a_metric_of_a_plugin_is_a_metric_like_any(site, tmp_path):
+    (tmp_path / "h.txt").write_text("how are you?\ni am fine\n")
+    (tmp_path / "r.txt").write_text("hello\nhi\n")
+    files = [
+        "--hypotheses",
+        "h.txt",
+        "--references",
+        "r.txt",
+        "--no-meteor",
+        "--out",
+        "s.json",
+        "--segments",
+        "s.jsonl",
+    ]
+    printed = dialoeval("score", *files, "--extra", "questions,longest,rouge_l", sites=[site], folder=tmp_path)
+    assert "Questions" in printed and "questions|end:?|plugin:mypkg==1.2" in printed
+    scores = json.loads((tmp_path / "s.json").read_text())
+    assert scores["extra"]["questions"]["score"] == 0.5 and scores["intervals"]["questions"] == [0.0, 1.0]
+    assert scores["extra"]["longest"] == {"score": 3.0, "signature": "longest|tok:split|plugin:mypkg==1.2"}
+    assert "longest" not in scores["intervals"] and "plugin" not in scores["extra"]["rouge_l"]["signature"]
+    assert [json.loads(line)["questions"] for line in (tmp_path / "s.jsonl").read_text().splitlines()] == [1.0, 0.0]
+    assert "questions" in dialoeval("list", "metrics", sites=[site], folder=tmp_path)
+    dialoeval(*RUN, "dataset.options.x=2", "scoring.extra=[questions]", sites=[site], folder=tmp_path)
+    (folder,) = (tmp_path / "reports").glob("tiny-*")
+    for plugins_installed in ([site], []):  # a report of it can be read without the plugin too
+        assert "questions" in dialoeval("show", str(folder), sites=plugins_installed, folder=tmp_path).lower()
+    error = dialoeval("score", *files, "--extra", "questoins", sites=[site], folder=tmp_path, code=2)
+    assert "did you mean 'questions'" in error
+    error = dialoeval(*RUN, "scoring.extra=[questions]", folder=tmp_path, code=2)
+    assert "unknown dataset kind" in error or "unknown metric" in error
+
+
 def test_options_are_checked(site, tmp_path):
     error = dialoeval(*RUN, "dataset.options.y=3", sites=[site], folder=tmp_path, code=2)
     assert "dataset.options.y: their_kind knows x only" in error
@@ -193,5 +252,5 @@ def test_doctor_reports_every_broken_plugin(tmp_path, site, monkeypatch):
     faults = plugins.faults()
     assert len(faults) == 3 and all("broken==3" in fault for fault in faults)
     monkeypatch.setattr(sys, "path", [str(site), *sys.path[1:]])
-    (fault,) = plugins.faults()
-    assert "'file' of mypkg==1.2" in fault and "mypkg.nothing" in fault
+    assert sorted(fault.split("'")[1] for fault in plugins.faults()) == ["file", "rouge_l"]
+    assert all("of mypkg==1.2" in fault and "mypkg.nothing" in fault for fault in plugins.faults())

@@ -89,16 +89,6 @@ class Tracker(StrEnum):
     tensorboard = "tensorboard"
 
 
-class EngineName(StrEnum):
-    """Engine that generates the replies."""
-
-    auto = "auto"  # fast if it supports the model and the decoding, else hf
-    fast = "fast"
-    hf = "hf"
-    vllm = "vllm"
-    openai = "openai"
-
-
 @dataclass
 class ModelConfig:
     """A model, its prompt format, and the models that rerank its candidates."""
@@ -246,7 +236,7 @@ class ProtocolConfig:
 class EngineConfig:
     """Engine, device, number format and batching of generation."""
 
-    name: EngineName = EngineName.auto
+    name: str = "auto"  # auto: the first engine that supports the model and the decoding
     device: str = "auto"  # auto, cpu, cuda, cuda:N
     dtype: Dtype = Dtype.fp32
     precision_sample: int = 64  # bf16, fp16: replies generated again in fp32, to count those that differ; 0: none
@@ -260,6 +250,7 @@ class EngineConfig:
     requests_per_minute: int = 0  # openai: 0: no limit
     timeout: float = 60.0  # openai: seconds per request
     retries: int = 5  # openai: per request
+    options: dict[str, Any] = field(default_factory=dict)  # settings of a plugin's engine; the plugin checks them
 
     def __post_init__(self) -> None:
         self.dtype = _choice("engine.dtype", self.dtype, Dtype)

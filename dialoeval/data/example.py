@@ -23,7 +23,7 @@ class Example:
     references: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """Examples in their order, with what identifies them.
 
@@ -38,6 +38,9 @@ class Dataset:
     examples: tuple[Example, ...]
     fingerprint: str
     skipped: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Dataset({self.name}, {len(self.examples)} examples)"
 
 
 def fingerprint(examples: Iterable[Example]) -> str:

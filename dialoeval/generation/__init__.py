@@ -1,31 +1,20 @@
-"""Generating single-turn replies: prompts, models, engines, decoding, reranking.
+"""Generating single-turn replies: prompts, engines, decoding, reranking.
 
-`open_generator` is the way in; everything else is found through it.
+`open_generator` is the way in; everything else is reached through it.
 """
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from typing import TYPE_CHECKING
-
-from dialoeval.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
     from dialoeval.generation.types import Generator
 
-__all__ = ["VERSION", "engines", "open_generator"]
+__all__ = ["VERSION", "open_generator"]
 
 # Raised when a change of the code changes replies: part of every run's identity.
 VERSION = 1
-
-
-def engines() -> list[str]:
-    """The engines that can be named."""
-    from dialoeval.generation import engines as package
-
-    return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
 
 
 def open_generator(model: ModelConfig, engine: EngineConfig, decoding: DecodingConfig) -> Generator:
@@ -33,13 +22,8 @@ def open_generator(model: ModelConfig, engine: EngineConfig, decoding: DecodingC
     sweep loads it once.
 
     Raises:
-        UserError: the model cannot be had, the engine cannot do this, or the settings contradict each other.
+        UserError: the model is not available, or the engine is unknown or cannot do this.
     """
-    name = str(engine.name)
-    if name in ("openai", "vllm"):
-        return importlib.import_module(f"dialoeval.generation.engines.{name}").open(model, engine, decoding)
-    if name not in ("auto", "fast", "hf"):
-        raise UserError(f"unknown engine {name!r}{nearest(name, [*engines(), 'auto'])}")
-    from dialoeval.generation.local import open_local
+    from dialoeval.generation import generator
 
-    return open_local(model, engine, decoding)
+    return generator.open_generator(model, engine, decoding)

@@ -2,7 +2,7 @@
 
 They are applied in transformers' order: repetition penalty, no-repeat n-grams, minimum new tokens (`penalise`), then,
 for sampling only, temperature, top-k, top-p, min-p, typical (`warp`). Greedy and sampling apply them to logits, beam
-search to log-probabilities, as `generate` does. All take scores (rows, vocabulary) and return new ones, leaving theirs
+search to log-probabilities, as `generate` does. All take scores (rows, vocabulary) and return new ones, leaving those
 alone.
 """
 
@@ -19,7 +19,7 @@ _NEVER = float("-inf")
 
 
 def penalises(decoding: DecodingConfig) -> bool:
-    """Whether `penalise` looks at more than the scores."""
+    """Return whether `penalise` looks at more than the scores."""
     return decoding.repetition_penalty != 1.0 or decoding.no_repeat_ngram_size > 0 or decoding.min_new_tokens > 0
 
 
@@ -58,7 +58,7 @@ def warp(scores: torch.Tensor, decoding: DecodingConfig) -> torch.Tensor:
 
 
 def narrow(scores: torch.Tensor, decoding: DecodingConfig) -> torch.Tensor:
-    """The filters of `warp` after top-k: they may see the k best columns alone, or all with -inf elsewhere."""
+    """Apply the filters of `warp` after top-k: they may see the k best columns alone, or all with -inf elsewhere."""
     if decoding.top_p < 1.0:
         scores = top_p(scores, decoding.top_p)
     if decoding.min_p > 0.0:
@@ -136,14 +136,14 @@ def typical(scores: torch.Tensor, mass: float) -> torch.Tensor:
 
 
 def _inside(tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """(rows, width) mask of the positions before each row's length."""
+    """Return the (rows, width) mask of the positions before each row's length."""
     import torch
 
     return torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
 
 
 def _mark(scores: torch.Tensor, tokens: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
-    """(rows, vocabulary) mask of the tokens that stand where `where` is true; others go to a spare column."""
+    """Return the (rows, vocabulary) mask of the tokens at which `where` is true; others go to a spare column."""
     import torch
 
     vocabulary = scores.shape[-1]

@@ -44,30 +44,30 @@ class Prompter:
             raise UserError("model.prompt=godel needs model.instruction (conf/model/godel-base.yaml has its authors')")
 
     def build(self, turns: Sequence[str], limit: int) -> BuiltPrompt:
-        """The prompt of a context (oldest turn first; may be empty) in at most `limit` tokens.
+        """Return the prompt of a context (oldest turn first; may be empty) in at most `limit` tokens.
 
         Turns are dropped from the left until the rest fits; where the last turn alone is too long, its first tokens go.
 
         Raises:
             UserError: what a template puts around a turn is longer than `limit`.
         """
-        kept = min(self.model.max_turns, len(turns)) if self.model.max_turns > 0 else len(turns)
+        count = min(self.model.max_turns, len(turns)) if self.model.max_turns > 0 else len(turns)
 
         def length(last: int) -> int:
             return len(self._build(turns[len(turns) - last :]))
 
-        if kept > 1 and length(kept) > limit:
+        if count > 1 and length(count) > limit:
             # the longest tail that fits: no prompt gets shorter by a further turn
-            kept = max(1, bisect.bisect_right(range(kept), limit, key=length) - 1)
-        dropped = len(turns) - kept
+            count = max(1, bisect.bisect_right(range(count), limit, key=length) - 1)
+        dropped = len(turns) - count
         ids = self._build(turns[dropped:])
         if len(ids) > limit:
             ids = self._cut_turn(turns[-1] if turns else "", ids, limit)
-            dropped += kept
+            dropped += count
         return BuiltPrompt(tuple(ids), dropped)
 
     def identity(self) -> dict[str, Any]:
-        """The settings that decide the prompt."""
+        """Return the settings that decide the prompt."""
         model = self.model
         return {
             "format": str(Prompt(model.prompt)),
@@ -80,12 +80,12 @@ class Prompter:
         return tuple(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
     def _dialogpt(self, turns: Sequence[str]) -> list[int]:
-        """Every turn followed by the end-of-text token; an empty context is that token alone."""
+        """Return every turn followed by the end-of-text token; an empty context is that token alone."""
         end = self.tokenizer.eos_token_id
         return [token for turn in turns for token in (*self._encode(turn), end)] or [end]
 
     def _chat(self, turns: Sequence[str]) -> list[int]:
-        """The tokenizer's chat template: the last turn is the user's, roles alternate backwards from it."""
+        """Apply the tokenizer's chat template: the last turn is the user's, roles alternate backwards from it."""
         messages = chat_messages(turns, self.model.system_prompt)
         opening = 1 if self.model.system_prompt else 0
         if self._user_opens and messages[opening]["role"] == "assistant":
@@ -93,11 +93,15 @@ class Prompter:
         return list(self._encoded(self._templated(messages)))
 
     def _templated(self, messages: list[dict[str, str]]) -> str:
-        return self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        text: str = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        return text
 
     def _check_template(self) -> None:
-        """Try the template once. Some want the user to speak first: then an empty turn of the user's opens a dialogue
-        that would begin with the assistant."""
+        """Try the template once.
+
+        Some want the user to speak first: then an empty turn of the user's opens a dialogue that would begin with the
+        assistant.
+        """
         from jinja2.exceptions import TemplateError
 
         name = self.model.path
@@ -115,17 +119,20 @@ class Prompter:
             self._user_opens = True
 
     def _blenderbot(self, turns: Sequence[str]) -> list[int]:
-        """Each turn after a space, joined by two more, then the end token: as the hub's BlenderBot tokenizer joins a
-        conversation, which is what ParlAI's delimiter between separately encoded turns comes to."""
+        """Return each turn after a space, joined by two more, then the end token.
+
+        So the hub's BlenderBot tokenizer joins a conversation, which is what ParlAI's delimiter between separately
+        encoded turns comes to.
+        """
         return [*self._encode("  ".join(f" {turn}" for turn in turns)), self.tokenizer.eos_token_id]
 
     def _godel(self, turns: Sequence[str]) -> list[int]:
-        """``instruction [CONTEXT] turn EOS turn`` (GODEL's model card), then the end token."""
+        """Return ``instruction [CONTEXT] turn EOS turn`` (GODEL's model card), then the end token."""
         text = f"{self.model.instruction} [CONTEXT] {' EOS '.join(turns)}"
         return [*self._encode(text), self.tokenizer.eos_token_id]
 
     def _cut_turn(self, turn: str, ids: list[int], limit: int) -> list[int]:
-        """The prompt of `turn` alone, which is `ids`, with the turn's first tokens left out so that it fits."""
+        """Return the prompt of `turn` alone, which is `ids`, with the turn's first tokens left out so that it fits."""
         if self.model.prompt in (Prompt.dialogpt, Prompt.blenderbot):
             return ids[-limit:]
         words = self._encode(turn)  # there is text on its left that has to stay
@@ -141,8 +148,10 @@ class Prompter:
 
 
 def chat_messages(turns: Sequence[str], system_prompt: str | None) -> list[dict[str, str]]:
-    """A context as chat messages: the last turn is the user's, roles alternate backwards from it; an empty context is
-    an empty turn of the user's."""
+    """Return a context as chat messages.
+
+    The last turn is the user's, roles alternate backwards from it; an empty context is an empty turn of the user's.
+    """
     turns = turns or [""]
     roles = ("user", "assistant")
     messages = [{"role": roles[(len(turns) - 1 - i) % 2], "content": turn} for i, turn in enumerate(turns)]

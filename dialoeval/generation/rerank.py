@@ -9,36 +9,41 @@ from dataclasses import replace
 from typing import Any
 
 from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
-from dialoeval.config.schema import EngineName, Rerank
+from dialoeval.config.schema import Dtype, Rerank
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError
-from dialoeval.generation.types import Candidate, Reply, TokenEngine
+from dialoeval.generation import token_engines
+from dialoeval.generation.types import Candidate, CandidateSet, Reply, RerankerDescription, TokenEngine
 from dialoeval.models.loading import LoadedModel
 
 
-def open_reranker(model: ModelConfig, engine: EngineConfig, decoding: DecodingConfig) -> Reranker | None:
-    """The reranker that `decoding.rerank` names; None for ``none``. Its model runs here, whatever makes the candidates.
+def open_reranker(
+    model: ModelConfig, engine: EngineConfig, decoding: DecodingConfig, runs_here: bool
+) -> Reranker | None:
+    """Return the reranker that `decoding.rerank` names; None for ``none``.
+
+    Args:
+        runs_here: whether `engine` makes the candidates in this process. It then runs the reranking model as well;
+            else ``auto`` does, in float32.
 
     Raises:
         UserError: its model is not named or cannot be loaded.
     """
-    from dialoeval.generation.local import cached_load, choose_engine
-
     if decoding.rerank == Rerank.none:
         return None
-    if str(engine.name) not in ("auto", "fast", "hf"):
-        engine = replace(engine, name=EngineName.auto, dtype="fp32")  # another program makes the candidates
+    if not runs_here:
+        engine = replace(engine, name="auto", dtype=Dtype.fp32, options={})
+    load = token_engines.MODELS.get
     if decoding.rerank == Rerank.mmi:
         if not model.backward:
             raise UserError("decoding.rerank=mmi needs a backward model: model.backward=NAME or FOLDER")
-        backward = cached_load("backward", model.backward, model.backward_revision, model.backward_weights, engine)
+        backward = load("backward", model.backward, model.backward_revision, model.backward_weights, engine)
         if backward.encoder_decoder:
             raise UserError(f"model.backward={model.backward} must be a causal language model, not an encoder-decoder")
-        token_engine, _ = choose_engine("backward", backward, engine, decoding)
-        return MaximumMutualInformation(backward, token_engine)
+        return MaximumMutualInformation(backward, token_engines.open_engine(backward, engine, decoding).tokens)
     if not model.classifier:
         raise UserError("decoding.rerank=classifier needs a sequence classifier: model.classifier=NAME or FOLDER")
-    return Classifier(cached_load("classifier", model.classifier, model.classifier_revision, None, engine))
+    return Classifier(load("classifier", model.classifier, model.classifier_revision, None, engine))
 
 
 class Reranker(ABC):
@@ -48,41 +53,41 @@ class Reranker(ABC):
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
-        """What tells this reranker's scores from others'."""
+        """Return what tells this reranker's scores from others'."""
 
-    def describe(self) -> dict[str, Any]:
-        """For environment.json: what ran, with its accounting."""
-        return {"model": self.loaded.name, "device": self.loaded.device}
+    def describe(self) -> RerankerDescription:
+        """Return what ran, with its accounting."""
+        return RerankerDescription(self.loaded.name, self.loaded.device)
 
     @abstractmethod
     def score(
-        self, examples: Sequence[Example], candidates: Sequence[list[Candidate]], decoding: DecodingConfig
-    ) -> list[list[Candidate]]:
-        """The candidates of each example with their scores filled in."""
+        self, examples: Sequence[Example], candidates: Sequence[Sequence[Candidate]], decoding: DecodingConfig
+    ) -> list[list[tuple[float, Candidate]]]:
+        """Return the score of each candidate of each example, larger is better, and the candidate with it filled in."""
 
     def choose(
-        self, examples: Sequence[Example], candidates: Sequence[list[Candidate]], decoding: DecodingConfig
-    ) -> list[tuple[Candidate, tuple[Candidate, ...]]]:
-        """(the candidate of the highest score, all candidates with their scores) of each example; the first of equals.
+        self, examples: Sequence[Example], sets: Sequence[CandidateSet], decoding: DecodingConfig
+    ) -> Iterator[Reply]:
+        """Yield the reply to each example: its candidate of the highest score, the first of equals.
 
         Scores are compared as they are written to files: what rounding makes equal is equal.
-        """
-        ranked = self.score(examples, candidates, decoding)
-        if not all(math.isfinite(candidate.score) for some in ranked for candidate in some):
-            raise UserError(f"{self.loaded.name} gives scores that are no numbers: its weights are broken")
-        return [(max(some, key=lambda candidate: candidate.score), tuple(some)) for some in ranked]
 
-    def replies(
-        self,
-        examples: Sequence[Example],
-        candidates: Sequence[list[Candidate]],
-        dropped_turns: Sequence[int],
-        decoding: DecodingConfig,
-    ) -> Iterator[Reply]:
-        """Yield the reply to each example that `choose` makes of its candidates."""
-        chosen = self.choose(examples, candidates, decoding)
-        for example, (best, scored), dropped in zip(examples, chosen, dropped_turns, strict=True):
-            yield Reply.of(example.id, best, dropped, scored)
+        Args:
+            sets: the candidates of each example, in order.
+
+        Raises:
+            UserError: a score is not finite.
+        """
+        ranked = self.score(examples, [one.candidates for one in sets], decoding)
+        if not all(math.isfinite(score) for scored in ranked for score, _ in scored):
+            raise UserError(f"{self.loaded.name} gives scores that are not numbers: its weights are broken")
+        for one, scored in zip(sets, ranked, strict=True):
+            _, best = max(scored, key=lambda pair: pair[0])
+            yield Reply.of(one.example_id, best, one.dropped_turns, tuple(candidate for _, candidate in scored))
+
+    def close(self) -> None:
+        """Stop worker processes, if there are any."""
+        return
 
     def _identity(self, kind: str) -> dict[str, Any]:
         return {"kind": kind, **self.loaded.identity.without_path()}
@@ -100,36 +105,39 @@ class MaximumMutualInformation(Reranker):
         self.loaded, self.engine = loaded, engine
 
     def identity(self) -> dict[str, Any]:
+        """Return the backward model's identity and its engine."""
         return self._identity("mmi") | {"engine": self.engine.name}
 
-    def describe(self) -> dict[str, Any]:
-        return super().describe() | {"engine": self.engine.name, "accounting": self.engine.accounting()}
+    def describe(self) -> RerankerDescription:
+        """Return what ran, with its accounting."""
+        return replace(super().describe(), engine=self.engine.name, accounting=self.engine.accounting())
+
+    def close(self) -> None:
+        """Stop the engine's worker processes."""
+        self.engine.close()
 
     def score(
-        self, examples: Sequence[Example], candidates: Sequence[list[Candidate]], decoding: DecodingConfig
-    ) -> list[list[Candidate]]:
+        self, examples: Sequence[Example], candidates: Sequence[Sequence[Candidate]], decoding: DecodingConfig
+    ) -> list[list[tuple[float, Candidate]]]:
         """Fill in backward_logprob (nats) and score of every candidate; equal texts are scored once.
 
         score = lambda * backward + (1 - lambda) * forward log-probability, each a mean over its tokens with
         ``mmi_length_normalised``; lambda 1 chooses the lowest backward loss, as the paper does.
         """
         pairs: dict[tuple[int, str], tuple[list[int], list[int]]] = {}
-        for i, (example, some) in enumerate(zip(examples, candidates, strict=True)):
+        for i, (example, considered) in enumerate(zip(examples, candidates, strict=True)):
             source = self._source(example)
-            for candidate in some:
+            for candidate in considered:
                 pairs.setdefault((i, candidate.text), self._pair(candidate.text, source))
         values = dict(zip(pairs, self.engine.score(list(pairs.values())), strict=True))
         ranked = []
-        for i, some in enumerate(candidates):
+        for i, considered in enumerate(candidates):
             scored = []
-            for candidate in some:
+            for candidate in considered:
                 backward = values[i, candidate.text]
                 tokens = len(pairs[i, candidate.text][1])
-                forward_tokens = candidate.scored_tokens
-                if forward_tokens is None:
-                    forward_tokens = candidate.tokens + (candidate.finish == "stop")
-                score = _mix(backward, tokens, candidate.logprob, forward_tokens, decoding)
-                scored.append(replace(candidate, backward_logprob=round(backward, 4), score=round(score, 4)))
+                score = round(_mix(backward, tokens, candidate, decoding), 4)
+                scored.append((score, replace(candidate, backward_logprob=round(backward, 4), score=score)))
             ranked.append(scored)
         return ranked
 
@@ -140,7 +148,7 @@ class MaximumMutualInformation(Reranker):
         return [token for turn in reversed(example.context) for token in self._encode(turn)]
 
     def _pair(self, text: str, source: list[int]) -> tuple[list[int], list[int]]:
-        """(candidate, source) in the backward model's window: the oldest turns lie at the end, and are cut there."""
+        """Return (candidate, source) in the backward model's window: the oldest turns, at the end, are cut."""
         reply = self._encode(text)[-(self.loaded.window // 2) :]
         return reply, source[: self.loaded.window - len(reply)]
 
@@ -155,30 +163,35 @@ class Classifier(Reranker):
         labels = loaded.model.config.num_labels
         if labels != 1 or not hasattr(loaded.model, "score"):
             raise UserError(
-                f"{loaded.name} is no reranker: it takes a sequence classifier of the GPT-2 kind with one label, "
+                f"{loaded.name} is not a reranker: it takes a sequence classifier of the GPT-2 kind with one label, "
                 f"such as microsoft/DialogRPT-updown (this one has {labels})"
             )
 
     def identity(self) -> dict[str, Any]:
+        """Return the classifier's identity."""
         return self._identity("classifier")
 
     def score(
-        self, examples: Sequence[Example], candidates: Sequence[list[Candidate]], decoding: DecodingConfig
-    ) -> list[list[Candidate]]:
+        self, examples: Sequence[Example], candidates: Sequence[Sequence[Candidate]], decoding: DecodingConfig
+    ) -> list[list[tuple[float, Candidate]]]:
         """Fill in score of every candidate: the sigmoid of the classifier's (first) logit."""
-        texts: dict[tuple[int, str], list[int]] = {}
-        for i, (example, some) in enumerate(zip(examples, candidates, strict=True)):
-            for candidate in some:
-                texts.setdefault((i, candidate.text), self._input(example, candidate.text))
-        values = dict(zip(texts, self._probabilities(list(texts.values())), strict=True))
-        return [
-            [replace(candidate, score=round(values[i, candidate.text], 6)) for candidate in some]
-            for i, some in enumerate(candidates)
-        ]
+        inputs: dict[tuple[int, str], list[int]] = {}
+        for i, (example, considered) in enumerate(zip(examples, candidates, strict=True)):
+            for candidate in considered:
+                inputs.setdefault((i, candidate.text), self._input(example, candidate.text))
+        values = dict(zip(inputs, self._probabilities(list(inputs.values())), strict=True))
+        ranked = []
+        for i, considered in enumerate(candidates):
+            scores = [round(values[i, candidate.text], 6) for candidate in considered]
+            ranked.append(
+                [(score, replace(candidate, score=score)) for score, candidate in zip(scores, considered, strict=True)]
+            )
+        return ranked
 
     def _input(self, example: Example, text: str) -> list[int]:
-        """Turns and reply joined by the end-of-text token, as DialogRPT was trained; the oldest tokens are cut."""
-        tokenizer, ids = self.loaded.tokenizer, []
+        """Return turns and reply joined by the end-of-text token, as DialogRPT was trained; the oldest ones are cut."""
+        tokenizer = self.loaded.tokenizer
+        ids: list[int] = []
         for turn in example.context:
             ids += [*tokenizer(turn, add_special_tokens=False, verbose=False)["input_ids"], self.loaded.eos_id]
         ids += tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
@@ -207,13 +220,17 @@ class Classifier(Reranker):
         return values
 
 
-def _mix(backward: float, tokens: int, forward: float | None, forward_tokens: int, decoding: DecodingConfig) -> float:
+def _mix(backward: float, tokens: int, candidate: Candidate, decoding: DecodingConfig) -> float:
+    """Return the MMI score of a candidate from the log-probability of `tokens` tokens of its context."""
+    forward, forward_tokens = candidate.logprob, candidate.scored_tokens
     if forward is None:
         if decoding.mmi_lambda != 1:
             raise UserError(
                 "decoding.mmi_lambda below 1 needs log-probabilities of the candidates: this engine gives none"
             )
         forward = 0.0
+    if forward_tokens is None:
+        forward_tokens = candidate.tokens + (candidate.finish == "stop")
     if decoding.mmi_length_normalised:
         backward, forward = backward / max(1, tokens), forward / max(1, forward_tokens)
     return decoding.mmi_lambda * backward + (1 - decoding.mmi_lambda) * forward

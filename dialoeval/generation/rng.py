@@ -24,13 +24,13 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 
 
 def key(seed: int, example_id: str) -> int:
-    """The 64-bit key of an example's draws under a seed: the same on every machine."""
+    """Return the 64-bit key of an example's draws under a seed: the same on every machine."""
     digest = hashlib.blake2b(f"{seed}\0{example_id}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big")
 
 
 def uniforms(keys: ArrayLike, samples: ArrayLike, steps: ArrayLike) -> np.ndarray:
-    """One draw from [0, 1) a row.
+    """Return one draw from [0, 1) a row.
 
     Args:
         keys: (rows,) keys of the rows' examples, from `key`.
@@ -74,4 +74,5 @@ def choose(scores: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
 def _mix(bits: np.ndarray) -> np.ndarray:
     bits = (bits ^ (bits >> np.uint64(30))) * _MIX_1
     bits = (bits ^ (bits >> np.uint64(27))) * _MIX_2
-    return bits ^ (bits >> np.uint64(31))
+    mixed: np.ndarray = bits ^ (bits >> np.uint64(31))
+    return mixed

@@ -79,7 +79,7 @@ def nist(hypotheses: Iterable[str], references: Iterable[Iterable[str]]) -> list
         UserError: the lists do not fit, an entry is not a string, or no reply has a reference.
 
     >>> [round(x, 4) for x in nist(["i like it"], [["i like it a lot"]])]
-    [1.7151, 1.7151, 1.7151, 1.7151, 1.7151]
+    [0.7728, 0.7728, 0.7728, 0.7728, 0.7728]
     """
     return _overlap_figures(hypotheses, references, "nist", 5)
 

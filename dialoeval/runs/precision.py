@@ -23,16 +23,15 @@ def compare_with_float32(config: RunConfig, examples: Sequence[Example], rows: d
         rows: id -> row of replies.jsonl, for every example.
 
     Returns:
-        None in float32, where nothing is asked for, where memory does not suffice, and for engines whose draws or
-        memory do not allow it (openai, vllm). Else a dict: dtype, sample (replies compared), differing, share, interval
-        (95%, exact), and the ids that differ.
+        None in float32, where nothing is asked for, and where memory does not suffice. Else a dict: dtype, sample
+        (replies compared), differing, share, interval (95%, exact), and the ids that differ.
 
     Raises:
         UserError: as `open_generator` and the generator.
     """
     engine = config.engine
     size = min(engine.precision_sample, len(examples))
-    if engine.dtype == "fp32" or size == 0 or str(engine.name) in ("openai", "vllm"):
+    if engine.dtype == "fp32" or size == 0:
         return None
     chosen = [examples[i * len(examples) // size] for i in range(size)]
     try:

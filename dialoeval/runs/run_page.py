@@ -65,16 +65,16 @@ def _settings(config: RunConfig, folder: RunFolder) -> str:
         f"context turns {config.dataset.context_turns or 'all'}, limit {config.dataset.limit or 'none'})",
         f"- protocol: {config.protocol.name}",
         f"- engine: {generator.get('engine', config.engine.name)}{reason}",
-        f"- precision: {_precision(config, folder)}",
+        f"- precision: {_precision(config, generator, folder)}",
         f"- seed: {config.seed}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _precision(config: RunConfig, folder: RunFolder) -> str:
+def _precision(config: RunConfig, generator: dict[str, Any], folder: RunFolder) -> str:
     """The precision, and what a low one did to the replies."""
     dtype = config.engine.dtype
-    if config.engine.name == "openai":
+    if generator and "dtype" not in generator:
         return "the server's"
     if dtype == "fp32":
         return dtype

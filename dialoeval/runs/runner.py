@@ -143,9 +143,11 @@ def _generate(
             finished = [_row(example, by_id[example.id]) for example in chunk]
             folder.append(finished)
             rows |= {row["id"]: row for row in finished}
-    made_with = environment(config, generator.describe(), dataset, generated, time.monotonic() - started)
+    made_with = environment(config, generator.describe().to_json(), dataset, generated, time.monotonic() - started)
     generator.close()  # its workers' memory may be needed now
-    if not folder.precision_file.exists() and (precision := compare_with_float32(config, examples, rows)):
+    comparable = generator.keyed_draws  # else the draws differ, whatever the precision
+    compared = folder.precision_file.exists()
+    if comparable and not compared and (precision := compare_with_float32(config, examples, rows)):
         write_json(folder.precision_file, precision)
     write_jsonl(folder.replies_file, (rows[example.id] for example in examples))
     write_json(folder.environment_file, made_with | {"precision": folder.precision()})
@@ -156,8 +158,7 @@ def _generate(
 
 def _chunks(config: RunConfig, examples: Sequence[Example], generator: Generator) -> Iterator[list[Example]]:
     """Examples ordered by prompt length, ties by position, cut into chunks: the plan depends on nothing else."""
-    length = getattr(generator, "prompt_length", lambda example, decoding: sum(map(len, example.context)))
-    order = sorted(range(len(examples)), key=lambda i: (length(examples[i], config.decoding), i))
+    order = sorted(range(len(examples)), key=lambda i: (generator.prompt_length(examples[i], config.decoding), i))
     size = generator.chunk_size()
     for start in range(0, len(order), size):
         yield [examples[i] for i in order[start : start + size]]

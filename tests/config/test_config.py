@@ -173,7 +173,6 @@ def test_ranges_and_choices():
         (["decoding.temperature=hot"], ["decoding.temperature", "hot"]),
         (["decoding.strategy=beams"], ["decoding.strategy", "beams"]),
         (["dataset.limit=1.5"], ["dataset.limit", "1.5"]),
-        (["engine.name=vlm"], ["engine.name", "vlm"]),
         (["sed=1"], ["sed", "seed"]),
         (["model=custom"], ["model.path must be set"]),
         (["+decoding.colour=red"], ["decoding.colour"]),

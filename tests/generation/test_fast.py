@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -83,7 +84,7 @@ VARIANTS = {
 def test_variants_of_the_architectures_are_generates(variant):
     make, config = VARIANTS[variant]
     model, work = make(3, **config), requests(8, seed=4)
-    assert supports(model.config, decoding()) is None
+    assert refusal(model.config) is None
     assert replies(engine(model), work, decoding()) == by_generate(model, work, decoding())
 
 
@@ -216,20 +217,40 @@ def test_no_requests():
     assert engine(gpt2()).score([]) == []
 
 
+def refusal(config, how=None, eos_ids=(EOS,)) -> str | None:
+    """What the engine says to a loaded model of this configuration."""
+    loaded = SimpleNamespace(model=SimpleNamespace(config=config), eos_ids=eos_ids, name="m")
+    return supports(loaded, how or decoding())
+
+
 def test_supports_says_why_not():
     config = gpt2().config
-    assert supports(config, decoding()) is None
-    assert "bart" in supports(SimpleNamespace(model_type="bart"), decoding())
-    assert "activation" in supports(GPT2Config(activation_function="mish"), decoding())
-    assert "cross-attention" in supports(GPT2Config(add_cross_attention=True), decoding())
-    assert "rotary" in supports(
-        LlamaConfig(rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}), decoding()
-    )
-    assert "vocabulary" in supports(config, decoding("beam", num_beams=200))
+    assert refusal(config) is None
+    assert "bart" in refusal(SimpleNamespace(model_type="bart", vocab_size=9))
+    assert "activation" in refusal(GPT2Config(activation_function="mish"))
+    assert "cross-attention" in refusal(GPT2Config(add_cross_attention=True))
+    assert "rotary" in refusal(LlamaConfig(rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}))
+    assert "vocabulary" in refusal(config, decoding("beam", num_beams=200))
+    assert "2 tokens" in refusal(config, eos_ids=(0, 5))
     for setting, value, word in (("num_candidates", 2, "one candidate"), ("early_stopping", "sometimes", "early_stop")):
         beam = decoding("beam", num_beams=2)
         setattr(beam, setting, value)  # a new configuration would refuse it
-        assert word in supports(config, beam)
+        assert word in refusal(config, beam)
+
+
+@pytest.mark.parametrize("how", HOW.values(), ids=HOW)
+def test_a_request_may_have_a_lower_limit_of_its_own(how):
+    """A limit ends a reply as the decoding's would; one above the decoding's changes nothing."""
+    model, work = gpt2(6, end=-1000.0), [TokenRequest(str(i), (3, 1, 4, i)) for i in range(6)]
+    free = replies(engine(model), work, how, seed=9)
+    limited = [replace(request, max_new_tokens=2 * i + 4) for i, request in enumerate(work)]
+    got = replies(engine(model), limited, how, seed=9)
+    lengths = {name: len(tokens) for (name, _), (tokens, _) in got.items()}
+    assert lengths == {str(i): min(2 * i + 4, how.max_new_tokens) for i in range(6)}
+    if how.strategy != "beam":  # a beam's choice depends on its limit
+        assert all(tokens == free[key][0][: len(tokens)] for key, (tokens, _) in got.items())
+    with pytest.raises(ValueError, match="1 or more"):
+        replies(engine(model), [replace(work[0], max_new_tokens=0)], how)
 
 
 def test_a_saved_model_with_a_tokenizer(tmp_path):
@@ -257,8 +278,8 @@ def test_packed_matrices_give_the_same(make, monkeypatch):
     plain = engine(model)
     expected, scores = [replies(plain, work, how) for how in ways], plain.score(pairs)
     assert plain.accounting()["arithmetic"] == "fp32"
-    monkeypatch.setattr(packing, "_DTYPE", "torch.float32")  # what is packed in bfloat16 where a CPU has it
     packed = engine(model)
+    packed.computing = packing.pack(packed.network, 1, torch.float32)  # bfloat16 is packed where a CPU has it
     assert [replies(packed, work, how) for how in ways] == expected
     assert packed.score(pairs) == pytest.approx(scores, abs=1e-4)
     assert packed.accounting()["arithmetic"] == "fp32, packed matrices"
@@ -268,7 +289,7 @@ def test_packed_matrices_give_the_same(make, monkeypatch):
         "layers.1.mlp.up_proj",
     } <= names
     monkeypatch.setattr(memory, "available", lambda device: 1 << 16)
-    assert not packing.pack(packed.network, 1).packed  # no room for a second copy
+    assert not packing.pack(packed.network, 1, torch.float32).packed  # no room for a second copy
 
 
 @pytest.mark.parametrize("fault", ["refused", "wrong"])
@@ -278,9 +299,9 @@ def test_matrices_that_cannot_be_packed_stay_as_they_are(fault, monkeypatch):
             raise RuntimeError("no kernel for this")
         return torch.zeros(len(x), 1)
 
-    monkeypatch.setattr(packing, "_DTYPE", "torch.float32")
     monkeypatch.setattr(packing, "product", product)
     model, work = gpt2(11), requests(5)
     fast = engine(model)
+    fast.computing = packing.pack(fast.network, 1, torch.float32)
     assert replies(fast, work, decoding()) == by_generate(model, work, decoding())
     assert not fast.computing.packed and fast.accounting()["arithmetic"] == "fp32"

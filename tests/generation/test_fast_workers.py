@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,8 @@ import torch
 from support.fast_engine import HOW, decoding, engine, gpt2, llama, replies, requests
 
 from dialoeval.errors import UserError, is_out_of_memory
-from dialoeval.generation.engines.fast import memory, running, sharing
-from dialoeval.generation.engines.fast.decode import Decoder
-from dialoeval.generation.engines.fast.network import Network
+from dialoeval.generation.engines.fast import memory, weights_file
+from dialoeval.generation.engines.fast.network import Network, Shape
 
 
 @pytest.fixture(scope="module")
@@ -129,9 +129,9 @@ def _alive(pid: int) -> bool:
 def test_shared_weights_are_the_weights():
     for model in (gpt2(), llama(), llama(tie_word_embeddings=True)):
         network = engine(model).network
-        blueprint = sharing.save(network)
+        blueprint = weights_file.save(network)
         try:
-            copy = sharing.load(blueprint)
+            copy = weights_file.load(blueprint)
         finally:
             os.unlink(blueprint.path)
         assert copy.shape == network.shape and copy.weights.keys() == network.weights.keys()
@@ -141,78 +141,88 @@ def test_shared_weights_are_the_weights():
 
 
 def test_no_room_for_shared_weights_is_said(monkeypatch):
-    monkeypatch.setattr(sharing.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 10})())
+    monkeypatch.setattr(weights_file.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 10})())
     with pytest.raises(UserError, match=r"no room .*engine\.workers=1"):
-        sharing.save(engine(gpt2()).network)
+        weights_file.save(engine(gpt2()).network)
 
 
 @pytest.mark.parametrize("name", ["greedy", "beam", "candidates"])
-def test_out_of_memory_halves_the_work_and_changes_no_reply(monkeypatch, name):
+def test_out_of_memory_halves_the_work_and_changes_no_reply(name):
     model, work = gpt2(11, end=8.0), requests(30, seed=11)
     expected = replies(engine(model), work, HOW[name])
-    calls = {"n": 0}
-    advance, logits = Decoder._advance, Network.logits
+    calls = {"steps": 0, "failed steps": 0, "failed heads": 0}
 
-    def failing_step(self):
-        calls["n"] += 1
-        if self.plan.rows > 20 and calls["n"] % 5 == 0:
-            raise torch.OutOfMemoryError("CUDA out of memory. (injected)")
-        advance(self)
+    class Tight(Network):
+        """Too little memory for every fifth decode step if it has more than 10 rows, and for logits of more than 25."""
 
-    def failing_head(self, hidden):
-        if len(hidden) > 25:
-            raise RuntimeError(
-                "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 1 bytes (injected)"
-            )
-        return logits(self, hidden)
+        def hidden(self, tokens, positions, *rest):
+            if positions.min() > 0:  # not a prompt
+                calls["steps"] += 1
+                if len(tokens) > 10 and calls["steps"] % 5 == 0:
+                    calls["failed steps"] += 1
+                    raise torch.OutOfMemoryError("CUDA out of memory. (injected)")
+            return super().hidden(tokens, positions, *rest)
 
-    monkeypatch.setattr(Decoder, "_advance", failing_step)
-    monkeypatch.setattr(Network, "logits", failing_head)
+        def logits(self, hidden):
+            if len(hidden) > 25:
+                calls["failed heads"] += 1
+                raise RuntimeError(
+                    "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 1 bytes (injected)"
+                )
+            return super().logits(hidden)
+
     fast = engine(model)
+    fast.computing = Tight(**vars(fast.network))
     assert replies(fast, work, HOW[name]) == expected
+    assert calls["failed steps"] and calls["failed heads"]
     assert fast.accounting()["out_of_memory_retries"] >= 1
 
 
-def test_out_of_memory_while_scoring(monkeypatch):
+def with_hidden(model, hidden):
+    """An engine whose network runs `hidden` in place of the architecture's function."""
+    fast = engine(model)
+    fast.computing = replace(fast.network, forward=hidden)
+    return fast
+
+
+def test_out_of_memory_while_scoring():
     model = gpt2(11)
     pairs = [(c.token_ids, t.token_ids) for c, t in zip(requests(30, 1), requests(30, 2), strict=True)]
     expected = engine(model).score(pairs)
-    score = running.scoring.score
+    forward = engine(model).network.forward
 
-    def failing(network, pairs, accounts):
-        if len(pairs) > 3:
+    def failing(network, tokens, positions, *rest):
+        if (positions == 0).sum() > 3:  # sequences
             raise MemoryError
-        return score(network, pairs, accounts)
+        return forward(network, tokens, positions, *rest)
 
-    monkeypatch.setattr(running.scoring, "score", failing)
-    assert engine(model).score(pairs) == pytest.approx(expected, abs=1e-4)
+    tight = with_hidden(model, failing)
+    assert tight.score(pairs) == pytest.approx(expected, abs=1e-4)
+    assert tight.accounting()["out_of_memory_retries"] >= 1
 
 
-def test_a_single_context_that_does_not_fit_is_said(monkeypatch):
-    def failing(self):
+def test_a_single_context_that_does_not_fit_is_said():
+    def failing(*_):
         raise MemoryError
 
-    monkeypatch.setattr(Decoder, "_advance", failing)
     with pytest.raises(UserError, match="out of memory with a single context"):
-        replies(engine(gpt2()), requests(5), decoding())
+        replies(with_hidden(gpt2(), failing), requests(5), decoding())
+    with pytest.raises(UserError, match="out of memory while scoring a single pair"):
+        with_hidden(gpt2(), failing).score([((1, 2), (3,))])
 
 
-def test_other_errors_are_not_taken_for_memory(monkeypatch):
-    def failing(self):
+def test_other_errors_are_not_taken_for_memory():
+    def failing(*_):
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr(Decoder, "_advance", failing)
     with pytest.raises(RuntimeError, match="shapes"):
-        replies(engine(gpt2()), requests(5), decoding())
+        replies(with_hidden(gpt2(), failing), requests(5), decoding())
 
 
 def test_the_plan_fits_the_memory(monkeypatch):
     """6,000 contexts by 10 beams of GPT-2 large: what is in flight does not grow with the number of contexts."""
     fast = engine(gpt2())
-    large = Network(
-        fast.network.shape.__class__("gpt2", 36, 20, 20, 64, 50257, 1e-5, "gelu_new", (0.125,) * 36),
-        fast.network.weights,
-    )
+    large = replace(fast.network, shape=Shape("gpt2", 36, 20, 20, 64, 50257, 1e-5, "gelu_new", (0.125,) * 36))
     monkeypatch.setattr(memory, "available", lambda device: 16 << 30)
     capacity = 80 + 10 * 64
     plan = memory.plan(large, fast.settings.engine, 10, capacity)

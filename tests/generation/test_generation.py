@@ -75,7 +75,7 @@ def test_chat_prompt_gives_the_last_turn_to_the_user():
 def test_hf_batches_reply_as_one_by_one_generate(folder, decoding):
     generator = open_generator(model(folder), HF, decoding)
     replies = texts(generator, decoding)
-    loaded, tokenizer = generator.loaded.model, generator.loaded.tokenizer
+    loaded, tokenizer = generator.source.loaded.model, generator.source.loaded.tokenizer
     end = tokenizer.eos_token_id
     for example in EXAMPLES:
         ids = [t for turn in example.context for t in (*tokenizer(turn)["input_ids"], end)]
@@ -92,7 +92,7 @@ def test_hf_batches_reply_as_one_by_one_generate(folder, decoding):
 @pytest.mark.parametrize("engine", ["hf", "auto"])
 def test_log_probabilities_are_the_models_own(folder, engine):
     generator = open_generator(model(folder), EngineConfig(name=engine, device="cpu", workers=1), GREEDY)
-    tokenizer, loaded = generator.loaded.tokenizer, generator.loaded.model
+    tokenizer, loaded = generator.source.loaded.tokenizer, generator.source.loaded.model
     reply = texts(generator, GREEDY, EXAMPLES[:1])["e0"]
     ids = [t for turn in EXAMPLES[0].context for t in (*tokenizer(turn)["input_ids"], 0)]
     out = loaded.generate(
@@ -127,16 +127,17 @@ def test_the_two_engines_draw_the_same_replies(folder):
 def test_out_of_memory_halves_the_batch_and_changes_nothing(folder, monkeypatch):
     generator = open_generator(model(folder), HF, GREEDY)
     expected = {name: reply.text for name, reply in texts(generator, GREEDY).items()}
-    whole = generator.engine._generate_batch
+    model_of_transformers = generator.source.engine.model
+    whole = model_of_transformers.generate
 
-    def tight(jobs, *rest):
-        if len(jobs) > 3:
+    def tight(input_ids, **settings):
+        if len(input_ids) > 3:
             raise torch.cuda.OutOfMemoryError("no memory")
-        return whole(jobs, *rest)
+        return whole(input_ids=input_ids, **settings)
 
-    monkeypatch.setattr(generator.engine, "_generate_batch", tight)
+    monkeypatch.setattr(model_of_transformers, "generate", tight)
     assert {name: reply.text for name, reply in texts(generator, GREEDY).items()} == expected
-    assert generator.engine.counters["out_of_memory"] >= 1
+    assert generator.source.engine.counters["out_of_memory"] >= 1
 
 
 def test_mmi_keeps_all_candidates_and_takes_the_lowest_backward_loss(folder, tmp_path):
@@ -203,7 +204,7 @@ def test_encoder_decoder_models(family, tmp_path):
     tokenizer.save_pretrained(tmp_path)
     settings = {"prompt": prompt, "instruction": "Reply."}
     generator = open_generator(model(str(tmp_path), **settings), EngineConfig(device="cpu"), GREEDY)
-    assert generator.describe()["engine"] == "hf"
+    assert generator.describe().engine == "hf"
     replies = texts(generator, GREEDY, EXAMPLES[:4])
     alone = {n: r for e in EXAMPLES[:4] for n, r in texts(generator, GREEDY, [e]).items()}
     assert {n: (r.text, r.tokens) for n, r in replies.items()} == {n: (r.text, r.tokens) for n, r in alone.items()}
@@ -294,8 +295,10 @@ def test_context_and_window(folder):
     huge = Example("huge", ("you " * 5000 + "me",))
     for engine in (HF, EngineConfig(name="fast", device="cpu", workers=1)):
         generator = open_generator(model(folder), engine, GREEDY)
-        (prompt,) = [generator.prompter.build(huge.context, generator.loaded.window - GREEDY.max_new_tokens)]
-        assert len(prompt.token_ids) == generator.loaded.window - GREEDY.max_new_tokens
+        (prompt,) = [
+            generator.source.prompter.build(huge.context, generator.source.loaded.window - GREEDY.max_new_tokens)
+        ]
+        assert len(prompt.token_ids) == generator.source.loaded.window - GREEDY.max_new_tokens
         assert texts(generator, GREEDY, [huge])["huge"].dropped_turns == 1
     with pytest.raises(UserError, match="leaves no room"):
         texts(generator, DecodingConfig(name="x", strategy="greedy", max_new_tokens=500))
@@ -323,7 +326,31 @@ def test_rounded_weights_never_reach_a_float32_run(folder):
 
 def test_a_prompt_that_fills_the_window_gets_an_empty_reply(folder):
     generator = open_generator(model(folder), HF, GREEDY)
-    window = generator.loaded.window
+    window = generator.source.loaded.window
     work = [TokenRequest("full", tuple(range(1, window + 1))), TokenRequest("short", (3, 4))]
-    got = {reply.example_id: reply for reply in generator.engine.generate(work, GREEDY, 0)}
+    got = {reply.example_id: reply for reply in generator.source.engine.generate(work, GREEDY, 0)}
     assert got["full"] == TokenReply("full", 0, (), 0.0, "length") and got["short"].token_ids
+
+
+def test_a_request_may_have_a_lower_limit_of_its_own(folder):
+    generator = open_generator(model(folder), HF, GREEDY)
+    free = {r.example_id: r.token_ids for r in generator.source.engine.generate(requests(None), GREEDY, 0)}
+    got = {r.example_id: r.token_ids for r in generator.source.engine.generate(requests(3), GREEDY, 0)}
+    assert got == {name: tokens[:3] for name, tokens in free.items()} and max(map(len, free.values())) > 3
+
+
+def requests(limit: int | None) -> list[TokenRequest]:
+    return [TokenRequest(str(i), (7 + i, 3, 9), limit) for i in range(4)]
+
+
+def test_generation_settings_saved_with_a_model_are_hidden_and_stay(folder):
+    """Other runs get the same model from memory, with the settings that it was saved with."""
+    generator = open_generator(model(folder), HF, GREEDY)
+    saved = generator.source.loaded.model.generation_config
+    saved.repetition_penalty, saved.suppress_tokens = 5.0, list(range(1, 300))
+    try:
+        first = texts(generator, GREEDY)
+        assert generator.source.loaded.model.generation_config is saved
+    finally:
+        saved.repetition_penalty = saved.suppress_tokens = None
+    assert texts(generator, GREEDY) == first

@@ -89,7 +89,7 @@ def test_replies_roles_and_key(server, monkeypatch):
     assert request["path"] == "/v1/chat/completions" and request["key"] == "Bearer secret"
     assert [message["role"] for message in request["messages"]] == ["system", "assistant", "user"]
     assert request["temperature"] == 0.0 and "seed" not in request
-    assert "secret" not in json.dumps([made.identity(), made.describe()])
+    assert "secret" not in json.dumps([made.identity(), made.describe().to_json()])
 
 
 def test_failures_are_tried_again(server):
@@ -97,7 +97,7 @@ def test_failures_are_tried_again(server):
     server.failures = [(429, now, b"slow down"), (500, now, b""), (200, {}, b"{not json")]
     made = generator(server, concurrency=1)
     assert len(list(made.reply(EXAMPLES[:2], GREEDY, 0))) == 2
-    assert made.describe()["accounting"] == {"requests": 5, "retried": 3}
+    assert made.describe().accounting == {"requests": 5, "retried": 3}
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_broken_answers_are_tried_again(server):
     short = {"Retry-After": "0"}
     server.failures = [(200, short, b"\xff\xfe"), (502, short, b"")]
     made = generator(server, concurrency=1)
-    assert len(list(made.reply(EXAMPLES[:1], GREEDY, 0))) == 1 and made.describe()["accounting"]["retried"] == 2
+    assert len(list(made.reply(EXAMPLES[:1], GREEDY, 0))) == 1 and made.describe().accounting["retried"] == 2
 
 
 def test_turns_left_out_are_counted(server):
@@ -200,7 +200,7 @@ def test_a_mean_log_probability_is_over_the_tokens_that_it_sums(server):
     _, replies = reranked(server, forward)
     assert [candidate.score for candidate in replies["0"].candidates] == [-1.0, -0.8]
     server.logprobs = [[float("-inf")]] * 2
-    with pytest.raises(UserError, match="log-probability that is no finite number"):
+    with pytest.raises(UserError, match="log-probability that is not finite"):
         reranked(server, forward, retries=0)
 
 

@@ -108,7 +108,7 @@ def test_replies_end_tokens_and_counts(stand_in, model):
     assert (how.temperature, how.seed, how.n) == (0.0, None, 1)
     short = dataclasses.replace(GREEDY, max_new_tokens=2)
     assert {reply.finish for reply in generator.reply(EXAMPLES, short, 0)} == {"length"}
-    assert generator.describe()["accounting"] == {"replies": 10}
+    assert generator.describe().accounting == {"replies": 10}
 
 
 def test_candidates_are_reranked_here(stand_in, model):

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from dialoeval.errors import UserError
-from dialoeval.metrics.meteor15 import index, native, segment, source
+from dialoeval.metrics.meteor15 import index, index_build, index_file, machine_code, segment, source
+from dialoeval.metrics.meteor15.layout import BaseForms, Scratch, Synonyms, Vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +32,14 @@ def cache(sound, tmp_path, monkeypatch):
     shutil.copytree(sound, index.folder())
     builds = []
 
-    def compiled(kernels, progress):
+    def build(kernels, *, progress):
         builds.append(1)
         lexicon = source.Lexicon(source.files()[0])
-        return {name: getattr(loaded, name) for name in index.ARRAYS}, lexicon
+        return index_file.Tables(
+            loaded.vocabulary, loaded.synonyms, loaded.phrases, lexicon.function_words, lexicon.prefixes
+        )
 
-    monkeypatch.setattr(index, "_compile", compiled)
+    monkeypatch.setattr(index_build, "build", build)
     monkeypatch.setattr(index, "_open", {})
     return index.folder() / "english.index", builds
 
@@ -87,14 +90,14 @@ def test_a_damaged_index_is_built_again(cache, damage):
 
 def test_damaged_machine_code_is_found(cache):
     path, _ = cache
-    code = native.path_in(path.parent)
+    code = machine_code.path_in(path.parent)
     data = bytearray(code.read_bytes())
-    assert native._read(code) is not None
+    assert machine_code.read(code) is not None
     data[100] ^= 255
     code.write_bytes(data)
-    assert native._read(code) is None
+    assert machine_code.read(code) is None
     code.write_bytes(data[:20])
-    assert native._read(code) is None
+    assert machine_code.read(code) is None
 
 
 def test_waits_for_the_process_that_builds(cache):
@@ -155,8 +158,18 @@ def test_damaged_package(tmp_path):
 
 
 def test_wrong_types_never_reach_the_machine_code(sound):
+    kernels = index.load().kernels
+    floats = [
+        Vocabulary(*[np.zeros(2, np.float32)] * 3),
+        Synonyms(*[np.zeros((2, 2), np.float32)] * 3),
+        BaseForms(np.zeros(2, np.float32)),
+        Scratch(*[np.zeros(2, np.float32)] * 2),
+    ]
     with pytest.raises(TypeError, match="contiguous and of type"):
-        index.load().kernels.call("find_word_bases", *[np.zeros(2, np.float32)] * 8)
+        kernels.call("find_base_forms", *floats)
+    for arguments in ([np.zeros(2, np.float32)] * 4, floats[:3], floats[::-1]):
+        with pytest.raises(TypeError, match="find_base_forms takes Vocabulary"):
+            kernels.call("find_base_forms", *arguments)
 
 
 @pytest.mark.slow

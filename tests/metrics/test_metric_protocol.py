@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from dialoeval import stats
 from dialoeval.cli.main import main
 from dialoeval.config import ScoringConfig
 from dialoeval.errors import UserError
-from dialoeval.metrics import registry, score
+from dialoeval.metrics import extra, registry, score
 from dialoeval.metrics.score_tables import score_table
 from dialoeval.metrics.scores import Scores
 from dialoeval.metrics.system_statistics import Statistics, statistics
@@ -91,6 +93,21 @@ def test_paired_tests_tell_a_clear_difference_and_none(system, test):
     assert set(RESAMPLED) <= set(results)
     assert results["length_histogram"].p_value < 0.05 and results["length_histogram"].difference < 0
     assert all(result.p_value == 1.0 for result in test(a, a, 50, 1).values())
+
+
+def test_a_new_metric_is_one_file(system, tmp_path, monkeypatch):
+    """The example of docs/metrics.md, put beside the metrics that are there, is a metric like them."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "metrics.md").read_text("utf-8")
+    (tmp_path / "questions.py").write_text(re.findall(r"```python\n(.*?)```", page, re.S)[-1], encoding="utf-8")
+    monkeypatch.setattr(extra, "__path__", [*extra.__path__, str(tmp_path)])
+    hypotheses = [line + "?" if i % 3 else line for i, line in enumerate(system[0])]
+    scores = score(hypotheses, system[1], scoring=ScoringConfig(meteor=False, extra=["questions"], resamples=50))
+    assert scores["questions"] == pytest.approx(26 / 40) and scores.interval("questions")[0] < 26 / 40
+    assert "questions" in registry.available() and registry.figure("questions").heading == "Questions"
+    a, b = (statistics(h, system[1], meteor=False, extra=["questions"]) for h in (system[0], hypotheses))
+    assert stats.paired_bootstrap(a, b, 100)["questions"].p_value < 0.05
+    assert next(a.segments([str(i) for i in range(40)]).rows())["questions"] == 0.0
+    assert "Questions" in score_table([("x", scores)]).to_markdown()
 
 
 def test_a_value_of_the_whole_set_has_no_interval_and_no_test(system):

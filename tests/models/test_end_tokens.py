@@ -10,17 +10,19 @@ from support.random_models import edit_json
 
 from dialoeval.config import DecodingConfig
 from dialoeval.errors import UserError
-from dialoeval.generation import local
+from dialoeval.generation.generator import ReplyGenerator
+from dialoeval.generation.types import TokenRequest
 
 TOPK = DecodingConfig(name="topk", strategy="sample", top_k=20, max_new_tokens=12)
 BEAM = DecodingConfig(name="beam", strategy="beam", num_beams=3, max_new_tokens=8)
 
 
-def tokens(opened: local.LocalGenerator, decoding: DecodingConfig) -> dict[str, tuple[tuple[int, ...], str]]:
+def tokens(opened: ReplyGenerator, decoding: DecodingConfig) -> dict[str, tuple[tuple[int, ...], str]]:
     """example -> (tokens, finish) of an engine."""
-    requests = [local.TokenRequest(e.id, opened.prompter.build(e.context, 100).token_ids) for e in EXAMPLES]
+    requests = [TokenRequest(e.id, opened.source.prompter.build(e.context, 100).token_ids) for e in EXAMPLES]
     return {
-        reply.example_id: (reply.token_ids, reply.finish) for reply in opened.engine.generate(requests, decoding, 7)
+        reply.example_id: (reply.token_ids, reply.finish)
+        for reply in opened.source.engine.generate(requests, decoding, 7)
     }
 
 
@@ -40,9 +42,9 @@ def test_replies_stop_at_any_end_token(gpt2, copy, decoding):
     other = second_end(plain)
     edit_json(copy / "generation_config.json", eos_token_id=[other, 0])
     opened = open_model(copy, decoding)
-    assert opened.loaded.eos_ids == (0, other)
-    assert opened.describe()["engine"] == "hf"
-    assert opened.describe()["engine_reason"] == f"fast cannot: {copy} ends replies with 2 tokens"
+    assert opened.source.loaded.eos_ids == (0, other)
+    assert opened.describe().engine == "hf"
+    assert opened.describe().reason == f"fast cannot: {copy} ends replies with 2 tokens"
     expected = {
         name: (reply[: reply.index(other)], "stop") if other in reply else (reply, finish)
         for name, (reply, finish) in plain.items()
@@ -50,12 +52,12 @@ def test_replies_stop_at_any_end_token(gpt2, copy, decoding):
     assert expected != plain
     assert tokens(opened, decoding) == expected
     # the end token that was drawn counts in the reply's probability
-    requests = [opened.prompter.build(example.context, 100).token_ids for example in EXAMPLES]
+    requests = [opened.source.prompter.build(example.context, 100).token_ids for example in EXAMPLES]
     targets = []
     for name, (reply, finish) in expected.items():
         end = (other if other in plain[name][0] else 0,) if finish == "stop" else ()
         targets.append((requests[[e.id for e in EXAMPLES].index(name)], (*reply, *end)))
-    logprobs = dict(zip(expected, opened.engine.score(targets), strict=True))
+    logprobs = dict(zip(expected, opened.source.engine.score(targets), strict=True))
     for reply in opened.reply(EXAMPLES, decoding, 7):
         assert reply.logprob == pytest.approx(logprobs[reply.id], abs=1e-3)
         assert (reply.tokens, reply.finish) == (len(expected[reply.id][0]), expected[reply.id][1])
@@ -81,7 +83,7 @@ def test_the_fast_engine_refuses_several_end_tokens(copy):
 def test_one_end_token_in_a_list_is_one(gpt2, copy):
     edit_json(copy / "generation_config.json", eos_token_id=[0])
     opened = open_model(copy, GREEDY, "fast")
-    assert opened.describe()["engine"] == "fast" and opened.loaded.eos_ids == (0,)
+    assert opened.describe().engine == "fast" and opened.source.loaded.eos_ids == (0,)
     opened.close()
 
 
@@ -102,7 +104,7 @@ def test_a_backward_model_may_have_several_end_tokens(gpt2, copy):
     edit_json(copy / "generation_config.json", eos_token_id=[0, 5])
     mmi = DecodingConfig(name="mmi", strategy="sample", top_k=10, num_candidates=2, rerank="mmi", max_new_tokens=4)
     opened = open_model(gpt2, mmi, backward=str(copy))
-    assert opened.describe()["engine"] == "fast" and opened.reranker.engine.name == "hf"
+    assert opened.describe().engine == "fast" and opened.reranker.engine.name == "hf"
     opened.close()
     with pytest.raises(UserError, match=r"engine=fast cannot run this: .*ends replies with 2 tokens"):
         open_model(gpt2, mmi, "fast", backward=str(copy))

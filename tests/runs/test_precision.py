@@ -60,7 +60,7 @@ def test_the_share_is_what_two_whole_runs_say(config, name):
     assert found["differing"] == len(differing) and found["share"] == pytest.approx(len(differing) / 12, abs=1e-6)
     assert found["interval"][0] < found["share"] < found["interval"][1]
     report = (low.folder.path / "report.md").read_text("utf-8")
-    assert f"- engine: {name} (asked for)\n" in report if name == "hf" else f"- engine: {name} (supports" in report
+    assert f"- engine: {name} (asked for)\n" in report
     assert f"- precision: bf16; {len(differing)} of 12 sampled replies differ from float32's" in report
     assert low.folder.environment()["precision"] == found
     assert not (full.folder.path / "precision.json").exists()

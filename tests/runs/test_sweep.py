@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from pathlib import Path
 
@@ -12,8 +11,7 @@ from support.random_models import random_gpt2
 from support.run_fakes import FakeGenerator, write_dataset
 
 from dialoeval.cli.main import main
-from dialoeval.config.compose import is_sweep
-from dialoeval.config.groups import group_options
+from dialoeval.config.compose import group_options, is_sweep
 from dialoeval.errors import UserError
 from dialoeval.runs import runner
 from dialoeval.runs.sweep import read_sweep
@@ -46,10 +44,8 @@ BEAMS = ["run", "-m", "decoding=beam", "decoding.num_beams=1,3,5", *DATA]
 def test_a_sweep_records_failures_and_does_only_what_is_missing(fake, tmp_path, capsys):
     assert main(BEAMS) == 1
     captured = capsys.readouterr()
-    (failure,) = [line for line in captured.err.splitlines() if "three beams" in line]
-    assert failure.startswith("failed: decoding=beam decoding.num_beams=3 ")
-    assert failure.endswith(": three beams do not hold")
-    assert "job 1 of 3" in captured.err and "2 of 3 jobs complete" in captured.out
+    assert "three beams do not hold" in captured.err and "2 of 3 jobs complete" in captured.out
+    assert "job 1 of 3" in captured.err and "Traceback" not in captured.err
     (folder,) = (tmp_path / "reports" / "sweeps").iterdir()
     jobs = json.loads((folder / "sweep.json").read_text())["jobs"]
     assert [job["status"] for job in jobs] == ["complete", "failed", "complete"]
@@ -62,7 +58,7 @@ def test_a_sweep_records_failures_and_does_only_what_is_missing(fake, tmp_path, 
     assert main(BEAMS) == 0
     assert [len(generator.asked) for generator in fake.opened] == [0, 4, 0]
     assert list((tmp_path / "reports" / "sweeps").iterdir()) == [folder], "the same sweep finds its folder"
-    rows = list(csv.reader(io.StringIO((folder / "leaderboard.csv").read_text("utf-8"))))
+    rows = list(csv.reader((folder / "leaderboard.csv").open()))
     assert len(rows) == 4 and rows[0][1:] == [
         "NIST-2", "NIST-4", "BLEU-2 (%)", "BLEU-4 (%)", "METEOR (%)", "Entropy-4", "Dist-1 (%)", "Dist-2 (%)",
         "Avg Len",
@@ -129,12 +125,12 @@ def model(tmp_path_factory):
 
 
 def test_consecutive_jobs_load_their_model_once(model, tmp_path, monkeypatch):
-    from dialoeval.generation import local
+    from dialoeval.generation import token_engines
+    from dialoeval.models.loading import load_model
 
     loads = []
-    load = local.load_model
-    monkeypatch.setattr(local, "load_model", lambda path, **options: loads.append(path) or load(path, **options))
-    monkeypatch.setattr(local, "_CACHE", {})
+    cache = token_engines.ModelCache(lambda path, **options: loads.append(path) or load_model(path, **options))
+    monkeypatch.setattr(token_engines, "MODELS", cache)
     monkeypatch.chdir(tmp_path)
     write_dataset(tmp_path, 3)
     assert main(["run", "-m", f"model.path={model}", "decoding=greedy,topk", "engine=hf,auto", *DATA]) == 0

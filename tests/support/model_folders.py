@@ -10,7 +10,8 @@ from typing import Any
 
 from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
 from dialoeval.data import Example
-from dialoeval.generation import local, open_generator
+from dialoeval.generation import open_generator
+from dialoeval.generation.generator import ReplyGenerator
 from dialoeval.models import LoadedModel, ModelDescription, describe_model, load_model
 from support.random_models import TEXTS
 
@@ -30,7 +31,7 @@ def describe(folder: str | Path, revision: str | None = None) -> ModelDescriptio
     return describe_model(str(folder), revision=revision)
 
 
-def open_model(folder: Path, decoding: DecodingConfig, engine: str = "auto", **settings: Any) -> local.LocalGenerator:
+def open_model(folder: Path, decoding: DecodingConfig, engine: str = "auto", **settings: Any) -> ReplyGenerator:
     """Open a generator over a folder on the CPU."""
     config = EngineConfig(name=engine, device="cpu", workers=1)
     return open_generator(ModelConfig(name="m", path=str(folder), **settings), config, decoding)

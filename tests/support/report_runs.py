@@ -76,7 +76,7 @@ def write_run(
     protocol = protocol or ProtocolConfig(name="none")
     config = RunConfig(
         model=ModelConfig(name=model, path=model),
-        decoding=DecodingConfig(**{"name": "greedy", "strategy": "greedy", **(decoding or {})}),
+        decoding=_decoding(decoding or {}),
         dataset=DatasetConfig(**{"name": "talk", "kind": "file", "path": "talk.jsonl", **(dataset or {})}),
         protocol=protocol,
         engine=EngineConfig(),
@@ -121,3 +121,9 @@ def write_run(
         },
     )
     return path
+
+
+def _decoding(settings: dict[str, Any]) -> DecodingConfig:
+    """Decoding settings by name, with the strategy that they are about."""
+    strategy = "beam" if "num_beams" in settings else "sample" if settings.keys() & {"top_k", "top_p"} else "greedy"
+    return DecodingConfig(**{"name": "greedy", "strategy": strategy, **settings})

@@ -19,13 +19,15 @@ from dialoeval.config import (
     RunConfig,
     ScoringConfig,
 )
-from dialoeval.generation.types import Candidate, Reply
+from dialoeval.generation.types import Candidate, GeneratorDescription, Reply
 
 WORDS = ["yes", "no", "well", "i", "think", "so", "you", "are", "right", "not", "today"]
 
 
 class FakeGenerator:
     """Replies made from the context; `asked` records every example it was asked for, in order."""
+
+    keyed_draws = True
 
     def __init__(self, engine: EngineConfig, decoding: DecodingConfig) -> None:
         self.engine, self.decoding = engine, decoding
@@ -37,11 +39,14 @@ class FakeGenerator:
     def identity(self) -> dict[str, Any]:
         return {"fake": 1}
 
-    def describe(self) -> dict[str, Any]:
-        return {"engine": "fake"}
+    def describe(self) -> GeneratorDescription:
+        return GeneratorDescription(engine="fake", dtype=self.engine.dtype)
 
     def chunk_size(self) -> int:
         return self.engine.chunk or 3
+
+    def prompt_length(self, example, decoding) -> int:
+        return sum(map(len, example.context))
 
     def reply(self, examples, decoding, seed):
         for example in reversed(examples):

@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dialoeval.config import DecodingConfig, EngineConfig
 from dialoeval.errors import is_out_of_memory
 from dialoeval.generation import processors, rng
-from dialoeval.generation.types import TokenReply, TokenRequest
+from dialoeval.generation.types import TORCH_DTYPES, Accounting, TokenReply, TokenRequest
 from dialoeval.models.hub import quiet
 from dialoeval.models.loading import LoadedModel
 
+if TYPE_CHECKING:
+    import torch
+    from transformers import GenerationConfig
+
 VERSION = 1
+RUNS_HERE = True
+KEYED_DRAWS = True
+ROUNDS_IN_PLACE = True  # a second copy of a large model would not fit
+AUTO = 1
 
 # padded prompt tokens times beams a batch, unless engine.batch_tokens says
 _BATCH_TOKENS = {"cpu": 4096, "cuda": 65536}
 _ROW_TOKENS = 32  # a row counts as at least so many: its reply needs room too
+
+_Job = tuple[TokenRequest, int]  # with the sample index
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def supports(loaded: LoadedModel, decoding: DecodingConfig) -> None:
+    """Return None: the reference engine runs whatever transformers can load."""
+
+
+def open_engine(loaded: LoadedModel, engine: EngineConfig) -> HfEngine:
+    """Return the engine of a model, whose weights it rounds if `engine.dtype` is not fp32."""
+    return HfEngine(loaded, engine)
 
 
 class HfEngine:
@@ -30,6 +53,7 @@ class HfEngine:
     """
 
     name = "hf"
+    version = VERSION
 
     def __init__(self, model: LoadedModel, engine: EngineConfig) -> None:
         import torch
@@ -40,6 +64,7 @@ class HfEngine:
         self.device = torch.device(model.device)
         self.budget = engine.batch_tokens or _BATCH_TOKENS[self.device.type]
         self.counters: Counter[str] = Counter()
+        self.seconds = 0.0  # within `generate`
         self._keeps_logits = "logits_to_keep" in inspect.signature(self.model.forward).parameters
 
     def generate(self, requests: Sequence[TokenRequest], decoding: DecodingConfig, seed: int) -> Iterator[TokenReply]:
@@ -58,7 +83,7 @@ class HfEngine:
             start += rows
 
     def score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
-        """Sum of log P(target | context) of each pair, in nats, by forward passes of right-padded batches."""
+        """Return the sum of log P(target | context) of each pair, in nats, by passes of right-padded batches."""
         order = sorted(range(len(pairs)), key=lambda i: (len(pairs[i][0]), len(pairs[i][1])))
         scores = [0.0] * len(pairs)
         start = 0
@@ -76,23 +101,25 @@ class HfEngine:
             start += rows
         return scores
 
-    def accounting(self) -> dict[str, Any]:
-        """Seconds, tokens and padding so far."""
-        counts = dict(self.counters)
-        padded = counts.pop("padded_tokens", 0)
+    def accounting(self) -> Accounting:
+        """Return seconds, tokens and padding so far."""
+        counts: Accounting = dict(self.counters)
+        padded = self.counters["padded_tokens"]
         if padded:
-            counts["padding_share"] = round(1 - counts["prompt_tokens"] / padded, 4)
-        return {key: round(value, 3) if isinstance(value, float) else value for key, value in counts.items()}
+            del counts["padded_tokens"]
+            counts["generate_seconds"] = round(self.seconds, 3)
+            counts["padding_share"] = round(1 - self.counters["prompt_tokens"] / padded, 4)
+        return counts
 
     def close(self) -> None:
-        """Nothing to stop."""
+        """Do nothing: the engine starts no processes."""
 
     def _new_tokens(self, request: TokenRequest, decoding: DecodingConfig) -> int:
         room = self.loaded.window - (1 if self.loaded.encoder_decoder else len(request.token_ids))
-        return min(decoding.max_new_tokens, room)
+        return min(request.limit(decoding), room)
 
-    def _rows(self, jobs: list, start: int, limit: int, decoding: DecodingConfig) -> int:
-        """How many jobs from `start` on make one batch.
+    def _rows(self, jobs: Sequence[_Job], start: int, limit: int, decoding: DecodingConfig) -> int:
+        """Return how many jobs from `start` on make one batch.
 
         Rows that may generate another number of tokens before the window ends are batched apart. So are prompts of
         another length where decoding looks back at the tokens: transformers' processors take padding for text.
@@ -111,11 +138,11 @@ class HfEngine:
             rows += 1
         return rows
 
-    def _batch(self, jobs: list, limit: int, decoding: DecodingConfig, seed: int) -> list[TokenReply]:
+    def _batch(self, jobs: Sequence[_Job], limit: int, decoding: DecodingConfig, seed: int) -> list[TokenReply]:
         return self._halving(lambda part: self._generate_batch(part, limit, decoding, seed), jobs)
 
-    def _halving(self, work: Any, items: list) -> list:
-        """Do `work` on all items at once, or on halves where memory does not suffice: results are the same."""
+    def _halving(self, work: Callable[[Sequence[_Item]], list[_Result]], items: Sequence[_Item]) -> list[_Result]:
+        """Do `work` on all items at once, or on halves if memory does not suffice: results are the same."""
         import torch
 
         try:
@@ -130,7 +157,9 @@ class HfEngine:
             middle = len(items) // 2
             return self._halving(work, items[:middle]) + self._halving(work, items[middle:])
 
-    def _generate_batch(self, jobs: list, limit: int, decoding: DecodingConfig, seed: int) -> list[TokenReply]:
+    def _generate_batch(
+        self, jobs: Sequence[_Job], limit: int, decoding: DecodingConfig, seed: int
+    ) -> list[TokenReply]:
         import torch
 
         started = time.perf_counter()
@@ -140,7 +169,7 @@ class HfEngine:
         if decoding.strategy == "sample":
             keys = [rng.key(seed, request.example_id) for request, _ in jobs]
             custom = [_KeyedDraw(decoding, keys, [sample for _, sample in jobs], ids.shape[1], self.loaded)]
-        with torch.inference_mode(), quiet():
+        with torch.inference_mode(), quiet(), self._nothing_saved():
             out = self.model.generate(
                 input_ids=ids,
                 attention_mask=mask,
@@ -153,7 +182,7 @@ class HfEngine:
         self.counters["padded_tokens"] += mask.numel()
         self.counters["generated_tokens"] += sum(len(tokens) for tokens, _ in replies)
         self.counters["replies"] += len(replies)
-        self.counters["generate_seconds"] += time.perf_counter() - started
+        self.seconds += time.perf_counter() - started
         targets = [tokens if end is None else [*tokens, end] for tokens, end in replies]
         logprobs = self.score(list(zip(prompts, targets, strict=True)))
         return [
@@ -161,8 +190,8 @@ class HfEngine:
             for (request, sample), (tokens, end), logprob in zip(jobs, replies, logprobs, strict=True)
         ]
 
-    def _padded(self, prompts: list[tuple[int, ...]]) -> tuple[Any, Any]:
-        """(ids, mask), each (rows, longest): the mask's zeros are where padding is.
+    def _padded(self, prompts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (ids, mask), each (rows, longest): the mask's zeros are where padding is.
 
         Padding stands on the left of a causal model's prompt, which the reply goes on from, and on the right of an
         encoder's, whose positions are counted from the left.
@@ -179,21 +208,33 @@ class HfEngine:
         return ids.to(self.device), mask.to(self.device)
 
     def _pad_id(self) -> int:
-        pad = self.loaded.tokenizer.pad_token_id
+        pad: int | None = self.loaded.tokenizer.pad_token_id
         return self.loaded.eos_id if pad is None else pad
 
-    def _generation_config(self, limit: int, decoding: DecodingConfig) -> Any:
-        """A configuration that owes nothing to the one saved beside the model but the decoder's start token."""
+    @contextlib.contextmanager
+    def _nothing_saved(self) -> Iterator[None]:
+        """Hide the generation settings saved beside the model, by which `generate` replaces what is None."""
         from transformers import GenerationConfig
 
         saved = self.model.generation_config
-        self.model.generation_config = GenerationConfig(
-            decoder_start_token_id=saved.decoder_start_token_id
-            or getattr(self.model.config, "decoder_start_token_id", None)
-        )
+        blank = GenerationConfig(decoder_start_token_id=self._decoder_start())  # type: ignore[no-untyped-call]
+        self.model.generation_config = blank
+        try:
+            yield
+        finally:
+            self.model.generation_config = saved
+
+    def _decoder_start(self) -> int | None:
+        """Return the token that opens an encoder-decoder model's reply: the one setting taken from the model."""
+        saved: int | None = self.model.generation_config.decoder_start_token_id
+        return saved or getattr(self.model.config, "decoder_start_token_id", None)
+
+    def _generation_config(self, limit: int, decoding: DecodingConfig) -> GenerationConfig:
+        from transformers import GenerationConfig
+
         beams = decoding.num_beams
         early = decoding.early_stopping
-        return GenerationConfig(
+        return GenerationConfig(  # type: ignore[no-untyped-call]
             max_new_tokens=limit,
             min_new_tokens=min(decoding.min_new_tokens, limit) or None,
             do_sample=False,  # draws are keyed: see _KeyedDraw
@@ -205,38 +246,64 @@ class HfEngine:
             eos_token_id=list(self.loaded.eos_ids),
             pad_token_id=self._pad_id(),
             bos_token_id=None,
-            decoder_start_token_id=self.model.generation_config.decoder_start_token_id,
+            decoder_start_token_id=self._decoder_start(),
             use_cache=True,
         )
 
-    def _score_batch(self, pairs: list[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
+    def _score_batch(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
         import torch
 
-        rows = [_teacher_forced(self.loaded, self.model, context, target) for context, target in pairs]
-        inputs = torch.zeros(len(rows), max(len(row["inputs"]) for row in rows), dtype=torch.long)
+        rows = [self._teacher_forced(context, target) for context, target in pairs]
+        inputs = torch.zeros(len(rows), max(len(row.inputs) for row in rows), dtype=torch.long)
         for i, row in enumerate(rows):
-            inputs[i, : len(row["inputs"])] = torch.tensor(row["inputs"])
-        first = min(row["first"] for row in rows)
+            inputs[i, : len(row.inputs)] = torch.tensor(row.inputs)
+        first = min(row.first for row in rows)
         with torch.inference_mode(), quiet():
-            logits = self._logits([row["source"] for row in rows], inputs.to(self.device), first)  # (rows, width, V)
+            logits = self._logits([row.source for row in rows], inputs.to(self.device), first)  # (rows, width, V)
             scores = []
-            for row, of_row in zip(rows, logits, strict=True):
-                targets = torch.tensor(row["targets"], dtype=torch.long, device=self.device)
-                of_targets = of_row[row["first"] - first :][: len(targets)].float()  # (targets, V)
-                chosen = of_targets.gather(1, targets[:, None])[:, 0] - of_targets.logsumexp(-1)
+            for row, row_logits in zip(rows, logits, strict=True):
+                targets = torch.tensor(row.targets, dtype=torch.long, device=self.device)
+                target_logits = row_logits[row.first - first :][: len(targets)].float()  # (targets, V)
+                chosen = target_logits.gather(1, targets[:, None])[:, 0] - target_logits.logsumexp(-1)
                 scores.append(chosen.double().sum().item())
         return scores
 
-    def _logits(self, sources: list[Sequence[int] | None], inputs: Any, first: int) -> Any:
-        """(rows, positions, V) logits of the decoder's `inputs` from position `first` on."""
+    def _teacher_forced(self, context: Sequence[int], target: Sequence[int]) -> _TeacherForced:
         if self.loaded.encoder_decoder:
-            source, mask = self._padded([tuple(tokens) for tokens in sources])
+            start = self.model.config.decoder_start_token_id
+            return _TeacherForced(context, [start, *target[:-1]], 0, list(target))
+        return _TeacherForced((), [*context, *target[:-1]], len(context) - 1, list(target))
+
+    def _logits(self, sources: Sequence[Sequence[int]], inputs: torch.Tensor, first: int) -> torch.Tensor:
+        """Return (rows, positions, V) logits of the decoder's `inputs` from position `first` on."""
+        logits: torch.Tensor
+        if self.loaded.encoder_decoder:
+            source, mask = self._padded(sources)
             out = self.model(input_ids=source, attention_mask=mask, decoder_input_ids=inputs, use_cache=False)
-            return out.logits[:, first:]
+            logits = out.logits[:, first:]
         # right padding lies after every real token, where causal attention cannot see it
-        if self._keeps_logits:  # the head, which is most of the memory, need not see the context
-            return self.model(input_ids=inputs, use_cache=False, logits_to_keep=inputs.shape[1] - first).logits
-        return self.model(input_ids=inputs, use_cache=False).logits[:, first:]
+        elif self._keeps_logits:  # the head, which is most of the memory, need not see the context
+            logits = self.model(input_ids=inputs, use_cache=False, logits_to_keep=inputs.shape[1] - first).logits
+        else:
+            logits = self.model(input_ids=inputs, use_cache=False).logits[:, first:]
+        return logits
+
+
+@dataclass(frozen=True)
+class _TeacherForced:
+    """One row of a scoring pass.
+
+    Attributes:
+        source: tokens of the encoder; empty for a causal model.
+        inputs: tokens of the decoder.
+        first: position in `inputs` that predicts the first target token.
+        targets: tokens whose probability is asked for.
+    """
+
+    source: Sequence[int]
+    inputs: list[int]
+    first: int
+    targets: list[int]
 
 
 class _KeyedDraw:
@@ -248,7 +315,7 @@ class _KeyedDraw:
         self.decoding, self.keys, self.samples = decoding, keys, samples
         self.start = 1 if loaded.encoder_decoder else width
 
-    def __call__(self, input_ids: Any, scores: Any) -> Any:
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         import torch
 
         step = input_ids.shape[1] - self.start
@@ -259,7 +326,7 @@ class _KeyedDraw:
 
 
 def _ended(tokens: list[int], eos_ids: tuple[int, ...], limit: int) -> tuple[list[int], int | None]:
-    """(tokens before the end token, the end token or None)."""
+    """Return (tokens before the end token, the end token or None)."""
     for i, token in enumerate(tokens[:limit]):
         if token in eos_ids:
             return tokens[:i], token
@@ -267,7 +334,7 @@ def _ended(tokens: list[int], eos_ids: tuple[int, ...], limit: int) -> tuple[lis
 
 
 def _rounded(model: Any, dtype: str) -> Any:
-    """`model` with its weights rounded in place, but for its output head: logits rounded to 16 bits tie."""
+    """Round the model's weights in place, but for its output head: logits rounded to 16 bits tie."""
     import torch
 
     head = model.get_output_embeddings()
@@ -275,16 +342,7 @@ def _rounded(model: Any, dtype: str) -> Any:
     with torch.no_grad():
         for name, value in head.named_parameters():
             getattr(whole, name).copy_(value)
-    model.to({"bf16": torch.bfloat16, "fp16": torch.float16}[dtype])
+    model.to(getattr(torch, TORCH_DTYPES[dtype]))
     whole.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
     model.set_output_embeddings(whole)
     return model
-
-
-def _teacher_forced(loaded: LoadedModel, model: Any, context: Sequence[int], target: Sequence[int]) -> dict[str, Any]:
-    """Input tokens of a forward pass, where in it the first target token is predicted, and the targets."""
-    if loaded.encoder_decoder:
-        start = model.config.decoder_start_token_id
-        return {"source": context, "inputs": [start, *target[:-1]], "first": 0, "targets": list(target)}
-    inputs = [*context, *target[:-1]]
-    return {"source": None, "inputs": inputs, "first": len(context) - 1, "targets": list(target)}

@@ -1,10 +1,12 @@
-"""The jar's options, and its parameters for English."""
+"""The jar's options, its parameters for English, and the signature of a figure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from dialoeval.errors import UserError, nearest
+
+VERSION = 1  # of this package's code: raise it with every change of a figure
 
 MODULES = ("exact", "stem", "synonym", "paraphrase")
 _SHORT = {"exact": "ex", "stem": "st", "synonym": "sy", "paraphrase": "pa"}
@@ -22,7 +24,7 @@ TASKS = {
 
 @dataclass(frozen=True)
 class Options:
-    """How METEOR is computed; the defaults are the paper's (``-l en -norm``).
+    """The options of METEOR; the defaults are the paper's (``-l en -norm``).
 
     Attributes:
         normalize: tokenize, and lower-case (the jar's ``-norm``).
@@ -61,17 +63,17 @@ class Options:
 
     @property
     def all_parameters(self) -> tuple[float, ...]:
-        """alpha, beta, gamma, delta."""
+        """Return alpha, beta, gamma, delta."""
         return tuple(map(float, self.parameters or TASKS[self.task][0]))
 
     @property
     def module_weights(self) -> tuple[float, ...]:
-        """The weight of each of `modules`."""
+        """Return the weight of each of `modules`."""
         return tuple(map(float, self.weights or TASKS[self.task][1][: len(self.modules)]))
 
     @property
     def eval_id(self) -> str:
-        """What the jar prints as "Eval ID" for these options."""
+        """Return what the jar prints as "Eval ID" for these options."""
         if self.normalize:
             norm = "norm" if self.punctuation else "norm_nopunct"
         else:
@@ -79,3 +81,14 @@ class Options:
         modules = "_".join(_SHORT[module] for module in self.modules)
         parameters, weights = ("_".join(map(repr, numbers)) for numbers in (self.all_parameters, self.module_weights))
         return f"meteor-1.5-wo-en-{norm}-{parameters}-{modules}-{weights}"
+
+
+PAPER = Options()
+"""What the paper uses."""
+
+
+def signature(options: Options = PAPER) -> str:
+    """Return what identifies a figure: the jar's Eval ID, this code's version, the data's version."""
+    from dialoeval.metrics.meteor15 import source
+
+    return f"{options.eval_id}|code:{VERSION}|data:pycocoevalcap-{source.version()}"

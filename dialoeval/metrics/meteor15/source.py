@@ -15,7 +15,7 @@ _SPACE = b" \t\n\r\x0c"  # what java.util.StringTokenizer splits at
 
 
 def version() -> str:
-    """The installed version of pycocoevalcap, or ``"none"``."""
+    """Return the installed version of pycocoevalcap, or ``"none"``."""
     try:
         return importlib.metadata.version("pycocoevalcap")
     except importlib.metadata.PackageNotFoundError:
@@ -23,7 +23,7 @@ def version() -> str:
 
 
 def files() -> tuple[Path, Path]:
-    """Paths of the METEOR 1.5 jar and of the English paraphrase table.
+    """Return the paths of the METEOR 1.5 jar and of the English paraphrase table.
 
     Raises:
         UserError: the package or its files are missing.
@@ -40,7 +40,7 @@ def files() -> tuple[Path, Path]:
 
 
 def fingerprint() -> str:
-    """What tells one release of the data from another without reading it: package version and file sizes."""
+    """Return what identifies a release of the data without reading it: package version and file sizes."""
     return " ".join([version(), *(str(path.stat().st_size) for path in files())])
 
 
@@ -83,7 +83,7 @@ class Lexicon:
 
 
 def paraphrases(path: Path) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (phrase, paraphrase) in the file's order: three lines an entry, a probability (unused) and these two."""
+    """Yield (phrase, paraphrase) in the file's order: an entry is three lines, a probability (unused) and these two."""
     try:
         with gzip.open(path, "rb") as stream:
             for _probability, phrase, paraphrase in zip(stream, stream, stream, strict=False):

@@ -34,7 +34,7 @@ class Cache:
         self.bias = torch.full((slots, rows, capacity), float("-inf"), dtype=dtype, device=device)
 
     def prefill(self, first: int, lengths: torch.Tensor, width: int) -> Attend:
-        """Attention of prompts right-padded to `width`, kept in the slots from `first` on.
+        """Return the attention of prompts right-padded to `width`, kept in the slots from `first` on.
 
         Padding comes after every real token, so causal attention never sees it; what it leaves in the slot is
         overwritten or masked by the bias.
@@ -49,7 +49,7 @@ class Cache:
         self.bias[first : first + count] = torch.where(seen, 0.0, float("-inf"))[:, None].to(self.bias.dtype)
 
         def attend(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
-            k, v = (x.unflatten(0, (count, width)).transpose(1, 2).to(self.bias.dtype) for x in (k, v))
+            k, v = (x.view(count, width, *x.shape[1:]).transpose(1, 2).to(self.bias.dtype) for x in (k, v))
             self.keys[layer][first : first + count, :, :width] = k
             self.values[layer][first : first + count, :, :width] = v
             return causal(q, k, v, scale)
@@ -57,7 +57,7 @@ class Cache:
         return attend
 
     def step(self, positions: torch.Tensor, extent: int, rows: torch.Tensor | None = None) -> Attend:
-        """Attention of one new token a row, which is kept at its position.
+        """Return the attention of one new token a row, which is kept at its position.
 
         Args:
             positions: (slots, rows) where the new keys and values go; slots are the first ones.
@@ -116,20 +116,25 @@ class Cache:
 
 
 def causal(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
-    """Causal attention: q (batch * width, heads, head_dim), k and v (batch, kv_heads, width, head_dim) -> rows of q."""
+    """Return causal attention: (batch * width, heads * head_dim).
+
+    Args:
+        q: (batch * width, heads, head_dim).
+        k, v: (batch, kv_heads, width, head_dim).
+    """
     import torch
 
     batch, kv_heads, width, head_dim = k.shape
     heads = q.shape[1]
     if heads != kv_heads:
         k, v = (x.repeat_interleave(heads // kv_heads, dim=1) for x in (k, v))
-    q = q.unflatten(0, (batch, width)).transpose(1, 2).to(k.dtype)
+    q = q.view(batch, width, heads, head_dim).transpose(1, 2).to(k.dtype)
     y = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
     return y.transpose(1, 2).reshape(batch * width, heads * head_dim)
 
 
 def _zeros(size: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """Zeros: what the bias masks must still be finite. On CPU, pages that are never written take no memory."""
+    """Return zeros: what the bias masks must still be finite. On CPU, pages that are never written take no memory."""
     import math
 
     import numpy as np

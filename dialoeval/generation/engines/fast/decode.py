@@ -13,74 +13,48 @@ from typing import TYPE_CHECKING
 from dialoeval.config.schema import Strategy
 from dialoeval.generation.engines.fast.beam import BeamSearch
 from dialoeval.generation.engines.fast.cache import Cache
-from dialoeval.generation.engines.fast.sampling import Sampler
-from dialoeval.generation.engines.fast.stepping import GraphStepper, Stepper
+from dialoeval.generation.engines.fast.greedy import GreedySearch
+from dialoeval.generation.engines.fast.job import Job, Settings, reply_limit
+from dialoeval.generation.engines.fast.sampling import Sampling
+from dialoeval.generation.engines.fast.stepper import GraphStepper, Stepper
 from dialoeval.generation.types import TokenReply, TokenRequest
 
 if TYPE_CHECKING:
     import torch
 
     from dialoeval.config import DecodingConfig
-    from dialoeval.generation.engines.fast.accounting import Accounts
+    from dialoeval.generation.engines.fast.counters import Counters
     from dialoeval.generation.engines.fast.memory import Plan
     from dialoeval.generation.engines.fast.network import Network
     from dialoeval.generation.engines.fast.strategy import Picker
 
-Feed = Callable[[int], Sequence[TokenRequest]]  # up to n more requests; none: there are no more
+Feed = Callable[[int], Sequence[TokenRequest]]  # gives up to n more requests, or an empty sequence at the end
+
+PICKERS: dict[Strategy, type[Picker]] = {
+    Strategy.greedy: GreedySearch,
+    Strategy.beam: BeamSearch,
+    Strategy.sample: Sampling,
+}
 
 
-def width(decoding: DecodingConfig) -> int:
-    """Rows a context."""
-    if decoding.strategy == Strategy.beam:
-        return decoding.num_beams
-    return decoding.num_candidates if decoding.strategy == Strategy.sample else 1
-
-
-def spread(decoding: DecodingConfig) -> int:
-    """Slots for each that the planned rows fill: samples of a context end one by one, so that slots run half empty."""
-    return 2 if decoding.strategy == Strategy.sample and decoding.num_candidates > 1 else 1
-
-
-def limit(request: TokenRequest, decoding: DecodingConfig, window: int) -> int:
-    """Tokens that a reply to this request may have, the end token counted: the window holds prompt and reply.
-
-    Raises:
-        ValueError: the prompt is empty or longer than the window.
-    """
-    length = len(request.token_ids)
-    if not 0 < length <= window:
-        raise ValueError(f"the prompt of {request.example_id!r} has {length} tokens; the model takes 1 to {window}")
-    return min(decoding.max_new_tokens, window - length)
+def picker_of(decoding: DecodingConfig) -> type[Picker]:
+    """Return the class that picks the tokens of a decoding."""
+    return PICKERS[Strategy(decoding.strategy)]
 
 
 class Decoder:
-    """Continues requests of up to `longest_prompt` tokens with one network and one decoding."""
+    """Continues the requests of one job with one network, as much at once as the plan says."""
 
-    def __init__(
-        self,
-        network: Network,
-        decoding: DecodingConfig,
-        plan: Plan,
-        accounts: Accounts,
-        *,
-        seed: int,
-        eos_id: int,
-        window: int,
-        longest_prompt: int,
-    ):
+    def __init__(self, network: Network, settings: Settings, job: Job, plan: Plan, counters: Counters):
         import torch
 
-        self.network, self.decoding, self.plan, self.accounts = network, decoding, plan, accounts
-        self.window = window
-        rows = width(decoding)
-        self.slots = max(1, plan.rows // rows) * spread(decoding)
-        capacity = longest_prompt + rows * decoding.max_new_tokens
-        self.cache = Cache(network, self.slots, rows, capacity)
-        self.picker: Picker
-        if decoding.strategy == Strategy.beam:
-            self.picker = BeamSearch(self.slots, longest_prompt, decoding, eos_id)
-        else:
-            self.picker = Sampler(self.slots, longest_prompt, decoding, eos_id, seed)
+        self.network, self.window, self.plan, self.counters = network, settings.window, plan, counters
+        self.decoding = job.decoding
+        picker = picker_of(job.decoding)
+        rows = picker.width(job.decoding)
+        self.slots = max(1, plan.rows // rows) * picker.spread(job.decoding)
+        self.picker = picker(self.slots, job.longest_prompt, job.decoding, settings.eos_id, job.seed)
+        self.cache = Cache(network, self.slots, rows, job.longest_prompt + rows * job.decoding.max_new_tokens)
         cuda = network.device.type == "cuda"
         self.step = (GraphStepper if cuda else Stepper)(network, self.cache)
         self.used = 0
@@ -101,7 +75,7 @@ class Decoder:
                 yield from self._retire()
 
     def _room(self) -> int:
-        """How many requests to take now: none until a quarter of the rows is free, so that prefills are worth while."""
+        """Return how many requests to take: none until a quarter of the rows is free, to make a prefill worth while."""
         rows = self.cache.rows
         active = self.picker.active(self.used)
         busy = self.used * rows if active is None else len(active)
@@ -109,7 +83,7 @@ class Decoder:
         return free if not self.used or free * rows * 4 >= self.plan.rows else 0
 
     def _chunks(self, requests: Sequence[TokenRequest]) -> Iterator[list[TokenRequest]]:
-        """Requests of similar length whose padded tokens keep to the plan, at least one."""
+        """Yield requests of similar length whose padded tokens keep to the plan, at least one."""
         chunk: list[TokenRequest] = []
         for request in sorted(requests, key=lambda request: len(request.token_ids)):
             if chunk and (len(chunk) + 1) * len(request.token_ids) > self.plan.tokens:
@@ -130,12 +104,12 @@ class Decoder:
         attend = self.cache.prefill(self.used, lengths, longest)
         ends = _range(count, device) * longest + lengths - 1
         last = self.network.hidden(tokens.view(-1), positions, attend, ends)  # (prompts, width)
-        limits = [limit(request, self.decoding, self.window) for request in requests]
+        limits = [reply_limit(request, self.decoding, self.window) for request in requests]
         self.picker.admit(self.used, requests, limits, self.network.logits(last))
         self.used += count
         real = sum(len(request.token_ids) for request in requests)
-        self.accounts.add(prompt_tokens=real, padding_tokens=count * longest - real)
-        self.accounts.add(prefill_seconds=time.perf_counter() - started)
+        self.counters.add(prompt_tokens=real, padding_tokens=count * longest - real)
+        self.counters.add(prefill_seconds=time.perf_counter() - started)
 
     def _advance(self) -> None:
         """Add a token to every active row."""
@@ -143,16 +117,16 @@ class Decoder:
         count, picker, device = self.used, self.picker, self.network.device
         age = picker.steps[:count, None] - 1  # of the last token, whose key and value are still to come
         positions = (picker.lengths[:count, None] + age).expand(-1, self.cache.rows)
-        places = picker.lengths[:count, None] + age * self.cache.rows + self.row_numbers
+        offsets = picker.lengths[:count, None] + age * self.cache.rows + self.row_numbers
         rows = picker.active(count)
-        extent = int(places[:, -1].max()) + 1
-        logits = self.step(picker.inputs(count), positions, places, extent, rows)
+        extent = int(offsets[:, -1].max()) + 1
+        logits = self.step(picker.inputs(count), positions, offsets, extent, rows)
         parents = picker.advance(count, rows, logits)
         if parents is not None:
             self.cache.reorder(parents.to(device))
         computed = count * self.cache.rows if rows is None else len(rows)
-        self.accounts.add(steps=1, step_rows=computed, step_room=max(self.plan.rows, computed))
-        self.accounts.add(decode_seconds=time.perf_counter() - started)
+        self.counters.add(steps=1, step_rows=computed, step_room=max(self.plan.rows, computed))
+        self.counters.add(decode_seconds=time.perf_counter() - started)
 
     def _retire(self) -> Iterator[TokenReply]:
         """Yield the replies of ended slots and close the gaps they leave."""
@@ -164,12 +138,12 @@ class Decoder:
                 extent = int(self.picker.lengths[self.used]) + steps * self.cache.rows
                 self.cache.move(self.used, slot, extent)
                 self.picker.move(self.used, slot)
-            self.accounts.add(replies=len(replies), reply_tokens=sum(len(reply.token_ids) for reply in replies))
+            self.counters.add(replies=len(replies), reply_tokens=sum(len(reply.token_ids) for reply in replies))
             yield from replies
 
 
 def pad(sequences: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Right-padded tokens (sequences, longest) and lengths (sequences,), on the host."""
+    """Return right-padded tokens (sequences, longest) and lengths (sequences,), on the host."""
     import torch
 
     lengths = torch.tensor([len(sequence) for sequence in sequences])

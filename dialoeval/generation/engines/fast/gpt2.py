@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from dialoeval.generation.engines.fast.activations import ACTIVATIONS
 from dialoeval.generation.engines.fast.network import Attend, Network, Shape
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def unsupported(config: Any) -> str | None:
-    """One sentence on what `hidden` does not implement of a GPT2Config, or None."""
+    """Return one sentence on what `hidden` does not implement of a GPT2Config, or None."""
     if config.add_cross_attention:
         return "GPT-2 with cross-attention is not implemented"
     if config.activation_function not in ACTIVATIONS:
@@ -21,8 +21,8 @@ def unsupported(config: Any) -> str | None:
     return None
 
 
-def read(model: Any, prepare: Callable[[torch.Tensor], torch.Tensor]) -> Network:
-    """The network of a transformers GPT2LMHeadModel; `prepare` gives a matrix its compute dtype.
+def read(model: Any, prepare: Callable[[torch.Tensor], torch.Tensor], window: int) -> Network:
+    """Return the network of a transformers GPT2LMHeadModel; `prepare` gives a matrix its compute dtype.
 
     In float32 on the model's own device the weights are the model's own tensors, not copies.
     """
@@ -48,7 +48,7 @@ def read(model: Any, prepare: Callable[[torch.Tensor], torch.Tensor]) -> Network
         weights[name] = prepare(tensor) if matrix else tensor
     weights["head"] = model.lm_head.weight.detach()
     weights["probe"] = weights["h.0.attn.c_attn.weight"]
-    return Network(shape, weights)
+    return Network(shape, weights, hidden)
 
 
 def hidden(
@@ -56,9 +56,9 @@ def hidden(
     tokens: torch.Tensor,
     positions: torch.Tensor,
     attend: Attend,
-    wanted: torch.Tensor | None = None,
+    rows: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Final hidden states (rows or wanted, width) of tokens (rows,) at positions (rows,): see `Network.hidden`."""
+    """Return final hidden states (rows, width) of tokens (n,) at positions (n,), or of some `rows`; see `Forward`."""
     import torch.nn.functional as F
 
     w, shape, project = network.weights, network.shape, network.linear
@@ -73,49 +73,9 @@ def hidden(
         qkv = project(norm(x, f"{name}.ln_1"), f"{name}.attn.c_attn")  # (rows, 3 * width)
         q, k, v = qkv.view(len(x), 3, shape.heads, shape.head_dim).unbind(1)
         attended = attend(layer, q, k, v, scale)
-        if wanted is not None and layer == shape.layers - 1:
-            x, attended = x[wanted], attended[wanted]
+        if rows is not None and layer == shape.layers - 1:
+            x, attended = x[rows], attended[rows]
         x = x + project(attended, f"{name}.attn.c_proj")
         inner = ACTIVATIONS[shape.activation](project(norm(x, f"{name}.ln_2"), f"{name}.mlp.c_fc"))
         x = x + project(inner, f"{name}.mlp.c_proj")
     return norm(x, "ln_f")
-
-
-def _gelu_tanh(x: torch.Tensor) -> torch.Tensor:
-    import torch.nn.functional as F
-
-    if x.device.type != "cpu":
-        return F.gelu(x, approximate="tanh")
-    # On CPU tanh is slow: (1 + tanh(u)) / 2 is sigmoid(2u), and five passes over what lies in the cache take half the
-    # time of that one. transformers' gelu_new is the same formula in eight passes.
-    twice = math.sqrt(8 / math.pi)
-    return (x * x).mul_(0.044715 * twice).add_(twice).mul_(x).sigmoid_().mul_(x)
-
-
-def _gelu(x: torch.Tensor) -> torch.Tensor:
-    import torch.nn.functional as F
-
-    return F.gelu(x)
-
-
-def _relu(x: torch.Tensor) -> torch.Tensor:
-    return x.relu()
-
-
-def _silu(x: torch.Tensor) -> torch.Tensor:
-    import torch.nn.functional as F
-
-    return F.silu(x)
-
-
-# transformers' names; the first four are one formula (Hendrycks and Gimpel 2016, equation 2).
-ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "gelu_new": _gelu_tanh,
-    "gelu_fast": _gelu_tanh,
-    "gelu_pytorch_tanh": _gelu_tanh,
-    "gelu_python_tanh": _gelu_tanh,
-    "gelu": _gelu,
-    "relu": _relu,
-    "silu": _silu,
-    "swish": _silu,
-}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from dialoeval.generation.engines.fast.gpt2 import ACTIVATIONS
+from dialoeval.generation.engines.fast.activations import ACTIVATIONS
 from dialoeval.generation.engines.fast.network import Attend, Network, Shape
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ _STATIC_ROPE = ("default", "linear", "llama3", "yarn")  # frequencies that do no
 
 
 def unsupported(config: Any) -> str | None:
-    """One sentence on what `hidden` does not implement of a LlamaConfig, or None."""
+    """Return one sentence on what `hidden` does not implement of a LlamaConfig, or None."""
     rope = (config.rope_parameters or {}).get("rope_type", "default")
     if rope not in _STATIC_ROPE:
         return f"rotary positions of type {rope!r} are not implemented"
@@ -25,7 +25,10 @@ def unsupported(config: Any) -> str | None:
 
 
 def read(model: Any, prepare: Callable[[torch.Tensor], torch.Tensor], window: int) -> Network:
-    """The network of a transformers LlamaForCausalLM for `window` positions; `prepare` gives a matrix its dtype."""
+    """Return the network of a transformers LlamaForCausalLM for `window` positions.
+
+    `prepare` gives a matrix its compute dtype.
+    """
     import torch
 
     config = model.config
@@ -53,7 +56,7 @@ def read(model: Any, prepare: Callable[[torch.Tensor], torch.Tensor], window: in
     weights["rope.cos"], weights["rope.sin"] = cosine[0], sine[0]
     weights["head"] = model.lm_head.weight.detach()
     weights["probe"] = weights["layers.0.self_attn.q_proj.weight"]
-    return Network(shape, weights)
+    return Network(shape, weights, hidden)
 
 
 def hidden(
@@ -61,9 +64,9 @@ def hidden(
     tokens: torch.Tensor,
     positions: torch.Tensor,
     attend: Attend,
-    wanted: torch.Tensor | None = None,
+    rows: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Final hidden states (rows or wanted, width) of tokens (rows,) at positions (rows,): see `Network.hidden`."""
+    """Return final hidden states (rows, width) of tokens (n,) at positions (n,), or of some `rows`; see `Forward`."""
     import torch
 
     w, shape, project = network.weights, network.shape, network.linear
@@ -85,8 +88,8 @@ def hidden(
         k = project(inner, f"{name}.self_attn.k_proj").view(len(x), shape.kv_heads, shape.head_dim)
         v = project(inner, f"{name}.self_attn.v_proj").view(len(x), shape.kv_heads, shape.head_dim)
         attended = attend(layer, rotate(q), rotate(k), v, scale)
-        if wanted is not None and layer == shape.layers - 1:
-            x, attended = x[wanted], attended[wanted]
+        if rows is not None and layer == shape.layers - 1:
+            x, attended = x[rows], attended[rows]
         x = x + project(attended, f"{name}.self_attn.o_proj")
         inner = norm(x, f"{name}.post_attention_layernorm")
         gate = ACTIVATIONS[shape.activation](project(inner, f"{name}.mlp.gate_proj"))

@@ -34,7 +34,7 @@ class Plan:
     tokens: int
 
     def halved(self, width: int) -> Plan:
-        """Half of both, for after an out-of-memory error.
+        """Return half of both, for after an out-of-memory error.
 
         Raises:
             UserError: there is nothing left to halve: one context of `width` rows does not fit.
@@ -45,7 +45,7 @@ class Plan:
 
 
 def plan(network: Network, engine: EngineConfig, width: int, capacity: int, processes: int = 1) -> Plan:
-    """What fits: slots of `width` rows that use up to `capacity` positions each."""
+    """Return what fits the free memory in slots of `width` rows that use up to `capacity` positions each."""
     shape = network.shape
     cuda = network.device.type == "cuda"
     room = available(network.device) * _SHARE / processes
@@ -61,7 +61,7 @@ def plan(network: Network, engine: EngineConfig, width: int, capacity: int, proc
 
 
 def available(device: torch.device) -> int:
-    """Free bytes of the device; on CPU, what the kernel calls available, or the control group's limit if lower."""
+    """Return the free bytes; on CPU, what the kernel calls available, or the control group's limit if lower."""
     import torch
 
     if device.type == "cuda":
@@ -93,7 +93,7 @@ def _number(path: str) -> int | None:
 
 
 def peak_bytes(device: torch.device) -> int:
-    """The most memory this process has held so far: resident on CPU, allocated by torch on CUDA."""
+    """Return the most memory this process has held so far: resident on CPU, allocated by torch on CUDA."""
     import resource
     import sys
 

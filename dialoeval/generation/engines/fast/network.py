@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-from dialoeval.generation.engines.fast import packing
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import torch
@@ -40,9 +38,29 @@ class Shape:
     scales: tuple[float, ...]
 
 
+class Forward(Protocol):
+    """An architecture as a function of a network's weights."""
+
+    def __call__(
+        self,
+        network: Network,
+        tokens: torch.Tensor,
+        positions: torch.Tensor,
+        attend: Attend,
+        rows: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Return final hidden states (rows, width), normalised, of tokens (n,) at positions (n,).
+
+        Args:
+            attend: attention, which is the caller's.
+            rows: numbers of the rows to return, None: all. The last layer computes its feed-forward for them alone.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Network:
-    """A shape and its weights, named as in the architecture's checkpoints.
+    """A shape and its weights, named as in the architecture's checkpoints, and the function that runs them.
 
     Matrices are (in, out) and in the compute dtype; embeddings, norms and the output head "head" (vocabulary, width)
     are float32.
@@ -50,6 +68,7 @@ class Network:
 
     shape: Shape
     weights: dict[str, torch.Tensor]
+    forward: Forward
     packed: dict[str, torch.Tensor] = field(default_factory=dict)  # by layer: see `packing`; of this process alone
 
     @property
@@ -59,38 +78,34 @@ class Network:
 
     @property
     def device(self) -> torch.device:
+        """Of all weights."""
         return self.weights["head"].device
 
     def parameters(self) -> int:
-        """Numbers in all weights, a head tied to the embedding counted once."""
+        """Return the number of parameters, a head tied to the embedding counted once."""
         return sum({w.data_ptr(): w.numel() for w in self.weights.values()}.values())
 
     def hidden(
-        self, tokens: torch.Tensor, positions: torch.Tensor, attend: Attend, wanted: torch.Tensor | None = None
+        self, tokens: torch.Tensor, positions: torch.Tensor, attend: Attend, rows: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Final hidden states, normalised, of tokens (rows,) at positions (rows,); attention is the caller's.
-
-        Args:
-            wanted: numbers of the rows to return, None: all. The last layer computes its feed-forward for them alone.
-        """
-        from dialoeval.generation.engines.fast import gpt2, llama
-
-        module = {"gpt2": gpt2, "llama": llama}[self.shape.architecture]
-        return module.hidden(self, tokens, positions, attend, wanted)
+        """Return what `forward` gives for this network."""
+        return self.forward(self, tokens, positions, attend, rows)
 
     def linear(self, x: torch.Tensor, name: str) -> torch.Tensor:
-        """x (rows, in) times the matrix of layer `name`, plus its bias if it has one, in the matrix's dtype; the result
-        (rows, out) is float32."""
+        """Return x (rows, in) times the matrix of layer `name`, plus its bias if it has one: (rows, out), in float32.
+
+        The product is in the matrix's dtype.
+        """
         import torch
 
         weight, bias = self.weights[f"{name}.weight"], self.weights.get(f"{name}.bias")
         x = x.to(weight.dtype)
         if name in self.packed:
-            return packing.product(x, self.packed[name], bias).float()
+            return product(x, self.packed[name], bias).float()
         return (torch.mm(x, weight) if bias is None else torch.addmm(bias, x, weight)).float()
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Float32 scores (rows, vocabulary) of hidden states (rows, width)."""
+        """Return float32 scores (rows, vocabulary) of hidden states (rows, width)."""
         import torch
 
         head = self.weights["head"]
@@ -100,7 +115,7 @@ class Network:
         return torch.nn.functional.linear(hidden, head)
 
     def logprobs(self, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Float32 log-probability (rows,) of one target token (rows,) after each hidden state (rows, width)."""
+        """Return float32 log-probabilities (rows,) of target tokens (rows,) after hidden states (rows, width)."""
         import torch
 
         head = self.weights["head"]
@@ -108,7 +123,7 @@ class Network:
             # The vocabulary in blocks whose scores stay in the cache: to write and read all of them takes as long again
             # as the product does.
             columns = hidden.t().contiguous()
-            sums = [torch.mm(block, columns).logsumexp(dim=0) for block in head.split(_VOCABULARY_BLOCK)]
+            sums = [torch.mm(block, columns).logsumexp(dim=0) for block in torch.split(head, _VOCABULARY_BLOCK)]
             own = (head[targets] * hidden).sum(dim=1)
             return (own - torch.stack(sums).logsumexp(dim=0)).clamp(max=0.0)
         logits = torch.nn.functional.linear(hidden, head)
@@ -116,5 +131,13 @@ class Network:
 
 
 def low_precision(weight: torch.Tensor, dtype: torch.dtype, native: bool) -> torch.Tensor:
-    """The weight in the compute dtype; where the device has no arithmetic in it, rounded to it but held in float32."""
+    """Return the weight in the compute dtype, or rounded to it but in float32 if the device lacks its arithmetic."""
     return weight.to(dtype) if native else weight.to(dtype).to(weight.dtype)
+
+
+def product(x: torch.Tensor, packed: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """Return x (rows, in) times a packed matrix (see `packing`), plus bias (out,); in x's dtype."""
+    import torch
+
+    result: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
+    return result

@@ -10,23 +10,26 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dialoeval.generation.engines.fast import memory
+from dialoeval.generation.engines.fast.network import Network, product
 
 if TYPE_CHECKING:
     import torch
 
-    from dialoeval.generation.engines.fast.network import Network
-
-_DTYPE = "torch.bfloat16"  # in float32 the BLAS is as fast without
 _SHARE = 0.25  # of the free memory
 _ROWS = 64  # of the products the layout is chosen for; others work too
 
 
-def pack(network: Network, processes: int) -> Network:
-    """The network with its bfloat16 matrices packed, for this process alone; itself on CUDA and in float32.
+def pack(network: Network, processes: int, dtype: torch.dtype | None = None) -> Network:
+    """Return the network with its matrices packed, for this process alone; or itself on CUDA and in another dtype.
 
-    The plain matrices stay, so this is left out where the copies of all `processes` would take a quarter of the memory.
+    The plain matrices stay, so it is itself too if the copies of all `processes` would take a quarter of the memory.
+
+    Args:
+        dtype: bfloat16 if None. In float32 the BLAS is as fast without.
     """
-    if network.device.type != "cpu" or str(network.dtype) != _DTYPE:
+    import torch
+
+    if network.device.type != "cpu" or network.dtype != (dtype or torch.bfloat16):
         return network
     matrices = {
         name.removesuffix(".weight"): weight
@@ -45,22 +48,15 @@ def pack(network: Network, processes: int) -> Network:
     return replace(network, packed=packed)
 
 
-def product(x: torch.Tensor, packed: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """x (rows, in) times a packed matrix, plus bias (out,); in x's dtype."""
-    import torch
-
-    return torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
-
-
 def _packed(weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor | None:
-    """A matrix (in, out) packed; None where these operations are missing, refuse it, or give something else."""
+    """Return a matrix (in, out) packed; None if these operations are missing, refuse it, or give another product."""
     import torch
 
     try:
-        packed = torch.ops.mkldnn._reorder_linear_weight(weight.t().contiguous(), _ROWS)
+        packed: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.t().contiguous(), _ROWS)
         x = torch.linspace(-1, 1, 2 * weight.shape[0]).view(2, -1).to(weight.dtype)
-        theirs = product(x, packed, bias).float()
+        approximate = product(x, packed, bias).float()
     except (RuntimeError, AttributeError, TypeError, NotImplementedError):
         return None
     exact = x.float() @ weight.float() + (0 if bias is None else bias.float())
-    return packed if torch.allclose(theirs, exact, rtol=0.02, atol=0.02 * float(exact.abs().amax())) else None
+    return packed if torch.allclose(approximate, exact, rtol=0.02, atol=0.02 * float(exact.abs().amax())) else None

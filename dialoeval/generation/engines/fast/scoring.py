@@ -12,7 +12,7 @@ from dialoeval.generation.engines.fast.decode import pad
 if TYPE_CHECKING:
     import torch
 
-    from dialoeval.generation.engines.fast.accounting import Accounts
+    from dialoeval.generation.engines.fast.counters import Counters
     from dialoeval.generation.engines.fast.network import Network
 
 Pair = tuple[Sequence[int], Sequence[int]]
@@ -20,7 +20,11 @@ _HEAD_ROWS = 512  # rows of logits alive at once
 
 
 def check(pairs: Iterable[Pair], window: int) -> None:
-    """Raise ValueError where a context is empty or context and target exceed the window."""
+    """Refuse an empty context, and context and target that exceed the window.
+
+    Raises:
+        ValueError: naming the pair.
+    """
     for number, (context, target) in enumerate(pairs):
         if not context:
             raise ValueError(f"pair {number}: an empty context gives no probability of the target's first token")
@@ -29,7 +33,7 @@ def check(pairs: Iterable[Pair], window: int) -> None:
 
 
 def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Indices of sequences, shortest first, in batches whose padded tokens keep to `budget` (at least one each)."""
+    """Yield batches of indices, shortest sequences first, whose padded tokens keep to `budget` (at least one each)."""
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda index: (lengths[index], index)):
         if batch and (len(batch) + 1) * lengths[index] > budget:
@@ -40,8 +44,8 @@ def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
         yield batch
 
 
-def score(network: Network, pairs: Sequence[Pair], accounts: Accounts) -> list[float]:
-    """Sums of natural-log probabilities of one batch of pairs with targets that are not empty."""
+def score(network: Network, pairs: Sequence[Pair], counters: Counters) -> list[float]:
+    """Return the sums of natural-log probabilities of one batch of pairs with targets that are not empty."""
     import torch
 
     started = time.perf_counter()
@@ -52,25 +56,25 @@ def score(network: Network, pairs: Sequence[Pair], accounts: Accounts) -> list[f
     count, longest = tokens.shape
 
     def attend(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
-        k, v = (x.unflatten(0, (count, longest)).transpose(1, 2).to(network.dtype) for x in (k, v))
+        k, v = (x.view(count, longest, *x.shape[1:]).transpose(1, 2).to(network.dtype) for x in (k, v))
         return causal(q, k, v, scale)
 
     positions = torch.arange(longest, device=device).repeat(count)
-    places, targets, owners = [], [], []
+    numbers: list[int] = []  # of the hidden states that predict a target token
+    owners: list[int] = []  # the pair of each target token
     for row, (context, target) in enumerate(pairs):
-        first = row * longest + len(context) - 1  # the position that predicts the first target token
-        places += range(first, first + len(target))
-        targets += target
+        first = row * longest + len(context) - 1  # predicts the first target token
+        numbers += range(first, first + len(target))
         owners += [row] * len(target)
-    at = torch.tensor(places, device=device)
-    hidden = network.hidden(tokens.view(-1).to(device), positions, attend, at)  # (target tokens, width)
-    wanted = torch.tensor(targets, device=device)
+    predicting, owner = torch.tensor(numbers, device=device), torch.tensor(owners)
+    targets = torch.tensor([token for _, target in pairs for token in target], device=device)
+    hidden = network.hidden(tokens.view(-1).to(device), positions, attend, predicting)  # (target tokens, width)
     sums = torch.zeros(count, dtype=torch.double)
-    owner = torch.tensor(owners)
-    for low in range(0, len(wanted), _HEAD_ROWS):
+    for low in range(0, len(targets), _HEAD_ROWS):
         part = slice(low, low + _HEAD_ROWS)
-        sums.index_add_(0, owner[part], network.logprobs(hidden[part], wanted[part]).cpu().double())
+        sums.index_add_(0, owner[part], network.logprobs(hidden[part], targets[part]).cpu().double())
     real = int(lengths.sum())
-    accounts.add(prompt_tokens=real, padding_tokens=count * longest - real, scored_pairs=count)
-    accounts.add(score_seconds=time.perf_counter() - started)
-    return sums.tolist()
+    counters.add(prompt_tokens=real, padding_tokens=count * longest - real, scored_pairs=count)
+    counters.add(score_seconds=time.perf_counter() - started)
+    scores: list[float] = sums.tolist()
+    return scores

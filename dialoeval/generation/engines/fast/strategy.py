@@ -1,4 +1,7 @@
-"""What the strategies share: the state of the slots' sequences, kept on the host, and the penalties that need it."""
+"""What the search strategies share: the state of the slots' sequences, kept on the host, and the penalties on it.
+
+A strategy is one `Picker` in a module of its own; `decode.PICKERS` names it.
+"""
 
 from __future__ import annotations
 
@@ -19,22 +22,41 @@ class Picker(ABC):
     """Chooses the next tokens of the sequences in the slots, `rows` a slot, and tells which slots have ended.
 
     Attributes:
+        rows: sequences a slot: `width` of the decoding.
+        requests: of the slots in use, by slot.
         tokens: (slots, rows, longest) generated tokens.
         steps: (slots,) tokens that each row of a slot has generated.
         lengths: (slots,) prompt lengths.
         limits: (slots,) tokens a row may generate, at least 1.
     """
 
-    def __init__(self, slots: int, rows: int, longest_prompt: int, decoding: DecodingConfig, eos_id: int):
+    def __init__(self, slots: int, longest_prompt: int, decoding: DecodingConfig, eos_id: int, seed: int):
         import torch
 
-        self.rows, self.decoding, self.eos_id = rows, decoding, eos_id
-        self.requests: list[TokenRequest | None] = [None] * slots
+        self.rows, self.decoding, self.eos_id, self.seed = self.width(decoding), decoding, eos_id, seed
+        self.requests: dict[int, TokenRequest] = {}
         self.prompts = torch.zeros(slots, longest_prompt, dtype=torch.long)
         self.lengths = torch.zeros(slots, dtype=torch.long)
         self.steps = torch.zeros(slots, dtype=torch.long)
         self.limits = torch.zeros(slots, dtype=torch.long)
-        self.tokens = torch.zeros(slots, rows, max(1, decoding.max_new_tokens), dtype=torch.long)
+        self.tokens = torch.zeros(slots, self.rows, max(1, decoding.max_new_tokens), dtype=torch.long)
+
+    @classmethod
+    def width(cls, decoding: DecodingConfig) -> int:
+        """Return the rows a context takes."""
+        return 1
+
+    @classmethod
+    def spread(cls, decoding: DecodingConfig) -> int:
+        """Return the slots for each one that the planned rows fill: above 1 if a slot's rows end one by one."""
+        return 1
+
+    @classmethod
+    def supports(cls, decoding: DecodingConfig, vocabulary: int) -> str | None:
+        """Return None if the strategy can do this with a vocabulary of so many tokens, else one sentence why not."""
+        if decoding.num_candidates > 1:
+            return f"{decoding.strategy} decoding gives one candidate, not {decoding.num_candidates}"
+        return None
 
     def admit(self, first: int, requests: Sequence[TokenRequest], limits: Sequence[int], logits: torch.Tensor) -> None:
         """Put requests into the slots from `first` on; choose their first tokens from logits (requests, vocabulary)."""
@@ -47,7 +69,7 @@ class Picker(ABC):
         self.begin(first, first + len(requests), logits)
 
     def inputs(self, count: int) -> torch.Tensor:
-        """(count, rows) the last token of every row of the first slots."""
+        """Return (count, rows) the last token of every row of the first slots."""
         index = (self.steps[:count] - 1)[:, None, None].expand(-1, self.rows, 1)
         return self.tokens[:count].gather(2, index)[..., 0]
 
@@ -61,7 +83,7 @@ class Picker(ABC):
                 state[target] = state[source]
 
     def penalised(self, scores: torch.Tensor, low: int, rows: torch.Tensor) -> torch.Tensor:
-        """Scores (n, vocabulary) after the penalties; rows (n,) are numbered slot * self.rows + row from slot `low`."""
+        """Return scores (n, vocabulary) after the penalties; rows (n,) are slot * self.rows + row from slot `low`."""
         if not processors.penalises(self.decoding):
             return scores
         slots = rows // self.rows + low
@@ -70,8 +92,15 @@ class Picker(ABC):
         lengths = (self.lengths[slots] + new).to(scores.device)
         return processors.penalise(scores, tokens, lengths, new.to(scores.device), self.eos_id, self.decoding)
 
+    def reply(self, slot: int, sample: int, tokens: torch.Tensor, logprob: torch.Tensor) -> TokenReply:
+        """Return the reply of tokens (n,), of which the last one may be the end token."""
+        ids = tuple(tokens.tolist())
+        stopped = ids[-1] == self.eos_id
+        name = self.requests[slot].example_id
+        return TokenReply(name, sample, ids[:-1] if stopped else ids, float(logprob), "stop" if stopped else "length")
+
     def _sequences(self, slots: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        """(n, width) prompt and generated tokens of the rows, right-padded."""
+        """Return (n, width) prompt and generated tokens of the rows, right-padded."""
         import torch
 
         room = self.prompts.shape[1]
@@ -86,16 +115,20 @@ class Picker(ABC):
 
     @abstractmethod
     def active(self, count: int) -> torch.Tensor | None:
-        """Numbers (slot * rows + row) of the rows of the first slots still to be continued; None: all."""
+        """Return the numbers (slot * rows + row) of the first slots' rows still to be continued; None: all."""
 
     @abstractmethod
     def advance(self, count: int, rows: torch.Tensor | None, logits: torch.Tensor) -> torch.Tensor | None:
-        """Choose the next tokens of the first slots from the logits of `rows`; parents (count, rows) if reordered."""
+        """Choose the next tokens of the first slots from the logits of `rows`.
+
+        Returns:
+            The parents (count, rows) if rows continue others than themselves, else None.
+        """
 
     @abstractmethod
     def ended(self, count: int) -> list[int]:
-        """The ended ones of the first slots, ascending."""
+        """Return those of the first slots that have ended, ascending."""
 
     @abstractmethod
     def replies(self, slot: int) -> list[TokenReply]:
-        """What an ended slot has to say."""
+        """Return the replies of an ended slot."""

@@ -1,4 +1,4 @@
-"""Talking to a server of the OpenAI chat-completions protocol: retries, a rate limit, the key, what refusals mean."""
+"""A client of the OpenAI chat-completions protocol: retries, a rate limit, the key, what refusals mean."""
 
 from __future__ import annotations
 
@@ -43,20 +43,23 @@ class Stopped(Exception):
     """The client was stopped before this request was sent, or while it waited for another try."""
 
 
-class Server:
-    """``POST {base_url}/chat/completions``, from several threads at once.
+class Client:
+    """Sends ``POST {base_url}/chat/completions``, from several threads at once.
 
     The key is read from the environment (``engine.api_key_env``) for each request and written nowhere: it is taken out
     of whatever the server says.
 
+    Args:
+        engine: base_url, api_key_env, requests_per_minute, timeout, retries.
+
     Raises:
-        UserError: ``engine.base_url`` is missing, no address, or holds a password.
+        UserError: ``engine.base_url`` is missing, is not an address, or holds a password.
     """
 
     def __init__(self, engine: EngineConfig) -> None:
-        check_address(engine.base_url)
         self.engine = engine
-        self.url = engine.base_url.rstrip("/") + "/chat/completions"
+        self.base_url = check_address(engine.base_url)
+        self.url = f"{self.base_url}/chat/completions"
         self.requests = self.retried = 0
         self.stopped = threading.Event()  # set: no request is sent, no thread waits
         self.failure: BaseException | None = None  # the first error of any request, which stopped all others
@@ -75,8 +78,8 @@ class Server:
         self.stopped.clear()
 
     def post(self, body: dict[str, Any]) -> Any:
-        """The answer's JSON. Sent again after 408, 409, 429, 5xx, broken connections and what is not JSON, ever later,
-        as the server asks.
+        """Return the answer's JSON. The request is sent again after 408, 409, 429, 5xx, broken connections and what is
+        not JSON, ever later, as the server asks.
 
         Raises:
             UserError: refused, or no answer after all tries.
@@ -111,7 +114,7 @@ class Server:
         raise UserError(f"{self.url} gave no answer after {attempt + 1} tries: {reason}")
 
     def without_key(self, text: str) -> str:
-        """Text without the key: servers repeat it in their complaints, and errors are written to files."""
+        """Return text without the key: servers repeat it in their complaints, and errors are written to files."""
         key = self._key()
         return text.replace(key, "***") if key else text
 
@@ -132,28 +135,29 @@ class Server:
         headers = {"Content-Type": "application/json"}
         if key := self._key():
             if not key.isascii() or not key.isprintable():
-                raise UserError(f"{self.engine.api_key_env} holds characters that no key has")
+                raise UserError(f"{self.engine.api_key_env} holds characters that cannot stand in a key")
             headers["Authorization"] = f"Bearer {key}"
         return headers
 
 
-def check_address(url: str | None) -> None:
-    """Refuse what is no address of a server.
+def check_address(url: str | None) -> str:
+    """Return the address of a server without a slash at its end.
 
     Raises:
-        UserError: with what to do.
+        UserError: it is missing, is not an address, or holds a password.
     """
     if not url:
         raise UserError("engine=openai needs engine.base_url=URL (such as http://localhost:8000/v1)")
     try:
         parts = urllib.parse.urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
-        good = False
-    if good and "@" in parts.netloc:
+        valid = False
+    if valid and "@" in parts.netloc:
         raise UserError("engine.base_url must hold no password: it is written to files (see engine.api_key_env)")
-    if not good:
+    if not valid:
         raise UserError(f"engine.base_url={url} is not an http:// or https:// address")
+    return url.rstrip("/")
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -175,7 +179,7 @@ class _Pace:
         self.lock = threading.Lock()
 
     def wait(self, stopped: threading.Event) -> None:
-        """Until it is this thread's turn, or `stopped` is set."""
+        """Wait until it is this thread's turn, or `stopped` is set."""
         if not self.gap:
             return
         with self.lock:
@@ -186,7 +190,7 @@ class _Pace:
 
 
 def _text(error: urllib.error.HTTPError) -> str:
-    """What a refusal says, as far as it arrives."""
+    """Return what a refusal says, as far as it arrives."""
     try:
         return error.read().decode("utf-8", "replace")
     except (OSError, http.client.HTTPException):
@@ -194,7 +198,7 @@ def _text(error: urllib.error.HTTPError) -> str:
 
 
 def _retry_after(header: str | None, otherwise: float) -> float:
-    """Seconds that a Retry-After header asks for: a number, or a date."""
+    """Return the seconds that a Retry-After header, a number or a date, asks for."""
     if not header:
         return otherwise
     try:

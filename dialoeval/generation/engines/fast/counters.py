@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 
-class Accounts:
+class Counters:
     """Sums by name: seconds a phase, tokens, padding, rows; and the highest memory use."""
 
     def __init__(self) -> None:
@@ -14,15 +14,16 @@ class Accounts:
         self.peak_bytes = 0
 
     def add(self, **amounts: float) -> None:
+        """Add to counters by name."""
         self.sums.update(amounts)
 
-    def merge(self, other: Accounts) -> None:
+    def merge(self, other: Counters) -> None:
         """Add another process's counters."""
         self.sums.update(other.sums)
         self.peak_bytes = max(self.peak_bytes, other.peak_bytes)
 
     def summary(self) -> dict[str, Any]:
-        """The counters and their ratios; seconds are summed over processes."""
+        """Return the counters and their ratios; seconds are summed over processes."""
         sums = self.sums
         padded = sums["prompt_tokens"] + sums["padding_tokens"]
         seconds = ("prefill_seconds", "decode_seconds", "score_seconds")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dialoeval.errors import UserError
+from dialoeval.generation.engines.fast.architectures import ARCHITECTURES
 from dialoeval.generation.engines.fast.network import Network, Shape
 
 if TYPE_CHECKING:
@@ -20,12 +21,17 @@ _ALIGNMENT = 64  # bytes: a cache line
 
 @dataclass(frozen=True)
 class Blueprint:
-    """Where each weight lies in the file: name -> (dtype name, sizes, byte offset)."""
+    """Where each weight lies in the file.
+
+    Attributes:
+        bytes: size of the file.
+        weights: name -> (dtype name, sizes, byte offset).
+    """
 
     path: str
     bytes: int
     shape: Shape
-    places: dict[str, tuple[str, tuple[int, ...], int]]
+    weights: dict[str, tuple[str, tuple[int, ...], int]]
 
 
 def save(network: Network) -> Blueprint:
@@ -34,7 +40,7 @@ def save(network: Network) -> Blueprint:
     Raises:
         UserError: no temporary folder has room for it.
     """
-    places: dict[str, tuple[str, tuple[int, ...], int]] = {}
+    layout: dict[str, tuple[str, tuple[int, ...], int]] = {}
     offsets: dict[tuple[int, tuple[int, ...]], int] = {}  # tied weights are written once
     order: list[torch.Tensor] = []
     total = 0
@@ -44,9 +50,9 @@ def save(network: Network) -> Blueprint:
             offsets[identity] = total
             order.append(weight)
             total += -(-weight.numel() * weight.element_size() // _ALIGNMENT) * _ALIGNMENT
-        places[name] = (str(weight.dtype).removeprefix("torch."), tuple(weight.shape), offsets[identity])
+        layout[name] = (str(weight.dtype).removeprefix("torch."), tuple(weight.shape), offsets[identity])
     path = _room_for(total)
-    blueprint = Blueprint(path, total, network.shape, places)
+    blueprint = Blueprint(path, total, network.shape, layout)
     storage = _map(path, total)
     for weight in order:
         offset = offsets[weight.data_ptr(), tuple(weight.shape)]
@@ -55,15 +61,15 @@ def save(network: Network) -> Blueprint:
 
 
 def load(blueprint: Blueprint) -> Network:
-    """The network whose weights lie in the mapped file."""
+    """Return the network whose weights lie in the mapped file."""
     import torch
 
     storage = _map(blueprint.path, blueprint.bytes)
     weights = {
         name: _view(storage, getattr(torch, dtype), sizes, offset)
-        for name, (dtype, sizes, offset) in blueprint.places.items()
+        for name, (dtype, sizes, offset) in blueprint.weights.items()
     }
-    return Network(blueprint.shape, weights)
+    return Network(blueprint.shape, weights, ARCHITECTURES[blueprint.shape.architecture].hidden)
 
 
 def _room_for(size: int) -> str:
@@ -83,15 +89,14 @@ def _room_for(size: int) -> str:
 def _map(path: str, size: int) -> torch.UntypedStorage:
     import torch
 
-    return torch.UntypedStorage.from_file(str(Path(path)), shared=True, nbytes=size)
+    storage = torch.UntypedStorage.from_file(path, shared=True, nbytes=size)
+    assert isinstance(storage, torch.UntypedStorage)  # which torch's annotation leaves open
+    return storage
 
 
 def _view(storage: torch.UntypedStorage, dtype: torch.dtype, sizes: tuple[int, ...], offset: int) -> torch.Tensor:
     import torch
 
     whole = torch.tensor([], dtype=dtype).set_(storage)
-    count = 1
-    for size in sizes:
-        count *= size
     start = offset // whole.element_size()
-    return whole[start : start + count].view(sizes)
+    return whole[start : start + math.prod(sizes)].view(sizes)

@@ -1,4 +1,4 @@
-"""Worker processes on CPU: several processes of one thread each beat one process of several threads.
+"""The pool of worker processes on CPU: several processes of one thread each beat one process of several threads.
 
 A worker is a fresh interpreter (nothing is forked, and the caller's main module is not imported again) that maps the
 shared weights and asks over a pipe for work whenever it has room. Which worker answers a request changes no reply.
@@ -11,31 +11,32 @@ import signal
 import socket
 import subprocess
 import sys
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dialoeval.errors import UserError
-from dialoeval.generation.engines.fast import memory, packing, running, sharing
-from dialoeval.generation.engines.fast.accounting import Accounts
+from dialoeval.generation.engines.fast import weights_file
+from dialoeval.generation.engines.fast.counters import Counters
+from dialoeval.generation.engines.fast.job import Job, Settings
 from dialoeval.generation.types import TokenReply, TokenRequest
 
 if TYPE_CHECKING:
     from dialoeval.generation.engines.fast.network import Network
     from dialoeval.generation.engines.fast.scoring import Pair
 
+PipeEnd: TypeAlias = "Connection[Any, Any]"
 _STOP_SECONDS = 5.0  # a worker that does not end by itself in this time is killed
 
 
 class Pool:
     """Workers that share one network."""
 
-    def __init__(self, network: Network, settings: running.Settings, count: int):
-        blueprint = sharing.save(network)
-        self.connections: list[Connection] = []
+    def __init__(self, network: Network, settings: Settings, count: int):
+        blueprint = weights_file.save(network)
+        self.connections: list[PipeEnd] = []
         self.processes: list[subprocess.Popen[bytes]] = []
         try:
             for _ in range(count):
@@ -50,20 +51,20 @@ class Pool:
         finally:
             os.unlink(blueprint.path)
 
-    def generate(self, job: running.Job, requests: Sequence[TokenRequest], accounts: Accounts) -> Iterator[TokenReply]:
+    def generate(self, job: Job, requests: Sequence[TokenRequest], counters: Counters) -> Iterator[TokenReply]:
         """Yield the replies to `requests`, which workers take in order."""
         queue = deque(requests)
 
         def give(count: int) -> list[TokenRequest]:
             return [queue.popleft() for _ in range(min(count, len(queue)))]
 
-        for replies in self._run(("generate", job), give, accounts):
+        for replies in self._run(("generate", job), give, counters):
             yield from replies
 
-    def score(self, batches: Sequence[list[tuple[int, Pair]]], accounts: Accounts) -> Iterator[tuple[int, float]]:
+    def score(self, batches: Sequence[list[tuple[int, Pair]]], counters: Counters) -> Iterator[tuple[int, float]]:
         """Yield (number, score) of numbered pairs."""
         queue = deque(batches)
-        for scores in self._run(("score", None), lambda _: queue.popleft() if queue else [], accounts):
+        for scores in self._run(("score", None), lambda _: queue.popleft() if queue else [], counters):
             yield from scores
 
     def close(self) -> None:
@@ -80,7 +81,7 @@ class Pool:
                 process.wait()
         self.connections, self.processes = [], []
 
-    def _run(self, task: tuple[str, Any], give: Callable[[int], list[Any]], accounts: Accounts) -> Iterator[Any]:
+    def _run(self, task: tuple[str, Any], give: Callable[[int], list[Any]], counters: Counters) -> Iterator[Any]:
         """Serve the workers until each is done; if anything goes wrong or the caller stops early, end them all."""
         finished = False
         try:
@@ -88,14 +89,15 @@ class Pool:
                 self._send(connection, task)
             busy = list(self.connections)
             while busy:
-                for connection in wait(busy):
+                ready = wait(busy)
+                for connection in [connection for connection in busy if connection in ready]:
                     kind, content = self._receive(connection)
                     if kind == "more":
                         self._send(connection, give(content))
                     elif kind == "results":
                         yield content
                     else:
-                        accounts.merge(content)
+                        counters.merge(content)
                         busy.remove(connection)
             finished = True
         finally:
@@ -103,26 +105,27 @@ class Pool:
                 self.close()
 
     def _start(self) -> None:
-        ours, theirs = socket.socketpair()
+        parent, child = socket.socketpair()
         root = str(Path(__file__).resolve().parents[4])
         path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         process = subprocess.Popen(
-            [sys.executable, "-m", "dialoeval.generation.engines.fast.workers", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
+            [sys.executable, "-m", "dialoeval.generation.engines.fast.worker", str(child.fileno())],
+            pass_fds=[child.fileno()],
             stdin=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
         )
-        theirs.close()
-        self.connections.append(Connection(ours.detach()))
+        child.close()
+        connection: PipeEnd = Connection(parent.detach())
+        self.connections.append(connection)
         self.processes.append(process)
 
-    def _send(self, connection: Connection, message: Any) -> None:
+    def _send(self, connection: PipeEnd, message: Any) -> None:
         try:
             connection.send(message)
         except OSError as error:
             raise self._death(connection) from error
 
-    def _receive(self, connection: Connection) -> tuple[str, Any]:
+    def _receive(self, connection: PipeEnd) -> tuple[str, Any]:
         try:
             kind, content = connection.recv()
         except (EOFError, OSError) as error:
@@ -133,7 +136,7 @@ class Pool:
             raise RuntimeError(f"a generation worker failed:\n{content}")
         return kind, content
 
-    def _death(self, connection: Connection) -> UserError:
+    def _death(self, connection: PipeEnd) -> UserError:
         process = self.processes[self.connections.index(connection)]
         try:
             code = process.wait(_STOP_SECONDS)
@@ -145,48 +148,3 @@ class Pool:
             f"a generation worker (process {process.pid}) ended {how}{hint}; run again with a smaller engine.slots, or "
             "with engine.workers=1"
         )
-
-
-def serve(connection: Connection) -> None:
-    """A worker's life: map the weights, then do tasks until the pipe is closed."""
-    import torch
-
-    torch.set_num_threads(1)
-    blueprint, settings, processes = connection.recv()
-    network = packing.pack(sharing.load(blueprint), processes)
-    connection.send(("ready", None))
-    while True:
-        kind, job = connection.recv()
-        accounts = Accounts()
-
-        def ask(count: int) -> list[Any]:
-            connection.send(("more", count))
-            return connection.recv()
-
-        if kind == "generate":
-            for reply in running.generate(network, settings, job, ask, accounts):
-                connection.send(("results", [reply]))
-        else:
-            while batch := ask(1):
-                numbers, pairs = zip(*batch, strict=True)
-                connection.send(("results", list(zip(numbers, running.score(network, pairs, accounts), strict=True))))
-        accounts.peak_bytes = memory.peak_bytes(network.device)
-        connection.send(("done", accounts))
-
-
-def main() -> None:
-    """Entry of the worker process; its argument is the number of the pipe's file descriptor."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers
-    connection = Connection(int(sys.argv[1]))
-    try:
-        serve(connection)
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        return  # the parent is gone or has closed the pipe
-    except UserError as error:
-        connection.send(("refused", str(error)))
-    except Exception:
-        connection.send(("failed", traceback.format_exc()))
-
-
-if __name__ == "__main__":
-    main()

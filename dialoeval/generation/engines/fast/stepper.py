@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dialoeval.generation.engines.fast.cache import ALIGNMENT
 
@@ -26,34 +26,34 @@ class Stepper:
         self,
         tokens: torch.Tensor,
         positions: torch.Tensor,
-        places: torch.Tensor,
+        offsets: torch.Tensor,
         extent: int,
         rows: torch.Tensor | None,
     ) -> torch.Tensor:
-        """Logits (rows, vocabulary).
+        """Return logits (rows, vocabulary).
 
         Args:
-            tokens: (slots, rows) new tokens, positions: (slots, rows) theirs in the sequence, places: (slots, rows)
+            tokens: (slots, rows) new tokens, positions: (slots, rows) theirs in the sequence, offsets: (slots, rows)
                 theirs in the cache; all on the host.
             extent: cache positions in use, the new ones included.
             rows: numbers of the rows to compute; None: all.
         """
-        return self.network.logits(self._hidden(tokens, positions, places, extent, rows))
+        return self.network.logits(self._hidden(tokens, positions, offsets, extent, rows))
 
     def _hidden(
         self,
         tokens: torch.Tensor,
         positions: torch.Tensor,
-        places: torch.Tensor,
+        offsets: torch.Tensor,
         extent: int,
         rows: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Final hidden states (rows, width) of the new tokens, whose keys and values are kept; all on the device."""
-        self.cache.open(places)
+        """Return final hidden states (rows, width) of the new tokens, and keep their keys and values."""
+        self.cache.open(offsets)
         tokens, positions = tokens.reshape(-1), positions.reshape(-1)
         if rows is not None:
             tokens, positions = tokens[rows], positions[rows]
-        return self.network.hidden(tokens, positions, self.cache.step(places, extent, rows))
+        return self.network.hidden(tokens, positions, self.cache.step(offsets, extent, rows))
 
 
 class GraphStepper(Stepper):
@@ -73,14 +73,14 @@ class GraphStepper(Stepper):
         self.inputs = torch.zeros(3 * self.slots * self.rows, dtype=torch.long, device=network.device)
         self.hidden = head.new_zeros(self.slots * self.rows, head.shape[1])
         self.graphs: dict[tuple[int, int], Callable[[], object]] = {}  # by slots and extent: what replays the step
-        self.pool: tuple[int, int] | None = None
+        self.pool: Any = None  # torch has no public type for it
         self.stream: torch.cuda.Stream | None = None
 
     def __call__(
         self,
         tokens: torch.Tensor,
         positions: torch.Tensor,
-        places: torch.Tensor,
+        offsets: torch.Tensor,
         extent: int,
         rows: torch.Tensor | None,
     ) -> torch.Tensor:
@@ -92,7 +92,7 @@ class GraphStepper(Stepper):
         # Slots that only fill up the bucket run token 0 at place 0. They are not in use: the next prompt overwrites
         # that place. Their rows open it, as all rows do theirs: one that looks at nothing may be not-a-number.
         inputs = torch.zeros(3, slots, self.rows, dtype=torch.long)
-        inputs[:, :count] = torch.stack((tokens, positions, places))
+        inputs[:, :count] = torch.stack((tokens, positions, offsets))
         self._inputs(slots).copy_(inputs)  # and waits for it, since the host's tensor is gone after this call
         if (slots, extent) not in self.graphs:
             self.graphs[slots, extent] = self._record(self._step(slots, extent))
@@ -101,27 +101,27 @@ class GraphStepper(Stepper):
         return self.network.logits(hidden if rows is None else hidden[rows.to(hidden.device)])
 
     def _inputs(self, slots: int) -> torch.Tensor:
-        """(3, slots, rows) tokens, positions and places; contiguous, so that one copy fills it."""
+        """Return (3, slots, rows) tokens, positions and offsets; contiguous, so that one copy fills it."""
         return self.inputs[: 3 * slots * self.rows].view(3, slots, self.rows)
 
     def _step(self, slots: int, extent: int) -> Callable[[], None]:
-        """A step from `inputs` to `hidden`: neither allocates what outlives it nor waits for the device."""
-        tokens, positions, places = self._inputs(slots)
+        """Return a step from `inputs` to `hidden` that allocates nothing that outlives it and never waits."""
+        tokens, positions, offsets = self._inputs(slots)
         target = self.hidden[: slots * self.rows]
 
         def step() -> None:
-            target.copy_(self._hidden(tokens, positions, places, extent))
+            target.copy_(self._hidden(tokens, positions, offsets, extent))
 
         return step
 
     def _record(self, step: Callable[[], None]) -> Callable[[], object]:
-        """Record a step, which may run meanwhile; returns what replays it."""
+        """Record a step, which may run meanwhile, and return what replays it."""
         import torch
 
         with torch.cuda.device(self.network.device):  # capture is of the current device, which may be another one
             if self.stream is None:
                 # Its own: cuBLAS keeps a workspace for each stream, and torch frees it with any graph recorded there.
-                self.stream = torch.cuda.Stream()
+                self.stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             current = torch.cuda.current_stream()
             self.stream.wait_stream(current)
             graph = torch.cuda.CUDAGraph()

@@ -1,7 +1,7 @@
 """METEOR 1.5's English tokenizer (`-norm`), many texts at a time.
 
-Texts are joined by line feeds and every rule runs once over all of them. That changes nothing: each text is wrapped in
-spaces, no rule's pattern reaches over a space, and a text's own line feeds become tabs, which all rules treat alike.
+Texts are joined by line feeds and every rule runs once over all of them. The result is the same: each text is wrapped
+in spaces, no rule's pattern spans a space, and a text's own line feeds become tabs, which all rules treat alike.
 Java's patterns take ASCII only for white space and digits, and split words at fewer characters than Python does.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 _LETTERS = (
     "A-Za-z\u0160\u017d\u0161\u017e\u0178\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u017e"  # Latin
@@ -31,14 +32,10 @@ SPACES = re.compile(r"[ \t\n\r\f]+")  # where java.util.StringTokenizer splits
 _UNICODE_SPACES = re.compile("[ \u2000-\u200a\u202f\u205f\u3000\u00a0]+")
 _TRIMMED = "".join(map(chr, range(33)))  # what String.trim strips
 
-_letters: dict[str, bool] = {}
 
-
+@lru_cache(maxsize=1 << 12)
 def _is_letter(character: str) -> bool:
-    known = _letters.get(character)
-    if known is None:
-        known = _letters[character] = _LETTER.match(character) is not None
-    return known
+    return _LETTER.match(character) is not None
 
 
 def _is_digit(character: str) -> bool:
@@ -49,22 +46,22 @@ def _is_alphanumeric(character: str) -> bool:
     return character in _DIGITS or _is_letter(character)
 
 
-def _around(text: str, mark: str, put: str, left: Callable[[str], bool], right: Callable[[str], bool]) -> str:
-    """Put `put` for each `mark` between fitting characters: the regular expression ``(left)mark(right)`` replaced.
+def _around(text: str, mark: str, replacement: str, left: Callable[[str], bool], right: Callable[[str], bool]) -> str:
+    """Replace each `mark` between fitting characters, as the regular expression ``(left)mark(right)`` would.
 
-    Like it, from left to right and without overlap: a character that ended one match begins no other.
+    As there, from left to right and without overlap: the last character of one match cannot begin another.
     """
-    pieces = []
-    done = 0
-    free = 0  # the first place that a match may begin at
-    place = text.find(mark)
-    while place >= 0:
-        if place > free and place + 1 < len(text) and left(text[place - 1]) and right(text[place + 1]):
-            pieces += (text[done:place], put)
-            done = place + 1
-            free = place + 2  # the right-hand character is used up
-        place = text.find(mark, place + 1)
-    pieces.append(text[done:])
+    pieces: list[str] = []
+    copied = 0  # up to here the text is in `pieces`
+    begin = 0  # where the next match may begin
+    at = text.find(mark)
+    while at >= 0:
+        if at > begin and at + 1 < len(text) and left(text[at - 1]) and right(text[at + 1]):
+            pieces += (text[copied:at], replacement)
+            copied = at + 1
+            begin = at + 2
+        at = text.find(mark, at + 1)
+    pieces.append(text[copied:])
     return "".join(pieces)
 
 
@@ -113,13 +110,17 @@ def _separate(text: str, mark_dots: Callable[[str], str]) -> str:
 
 
 def _split_final_dots(line: str, prefixes: dict[str, bool]) -> str:
-    """Part sentence-final dots from words, not those of abbreviations (`prefixes`: whether only before a number)."""
+    """Split sentence-final dots from words, but not those of abbreviations.
+
+    Args:
+        prefixes: abbreviation -> whether it only counts before a number.
+    """
     tokens = [token for token in SPACES.split(line) if token]
     out = []
-    for place, token in enumerate(tokens):
+    for n, token in enumerate(tokens):
         if len(token) > 1 and token.endswith("."):
             word = token[:-1]
-            after = tokens[place + 1] if place + 1 < len(tokens) else ""
+            after = tokens[n + 1] if n + 1 < len(tokens) else ""
             only_numbers = prefixes.get(word)
             if "." in word and _LETTER.search(word):
                 token = token.replace(".", "")
@@ -141,18 +142,24 @@ def _finish(line: str, prefixes: dict[str, bool], unmark_dots: Callable[[str], s
 
 
 def join_surrogates(text: str) -> str:
-    """The text with surrogate pairs made one character each, as Java reads them; lone ones stay."""
+    """Return the text with each surrogate pair as one character, as Java reads it; lone surrogates stay."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def normalize(texts: Sequence[str], prefixes: dict[str, bool], *, punctuation: bool = True) -> list[str]:
-    """What the jar's tokenizer makes of each text (English; case is kept: lower-casing comes after it)."""
+    """Return what the jar's English tokenizer returns for each text. It keeps case: lower-casing comes after it.
+
+    Args:
+        prefixes: abbreviation -> whether it only counts before a number.
+        punctuation: keep punctuation.
+    """
     lines = [text.replace("\n", "\t") for text in texts]
-    odd = {
+    with_jar_mark = {
         n: _finish(_separate(f" {line} ", _jar_mark_dots), prefixes, _jar_unmark_dots, punctuation)
         for n, line in enumerate(lines)
         if _JAR_MARK in line
     }
-    joined = _separate("\n".join([" " if n in odd else f" {line} " for n, line in enumerate(lines)]), _mark_dots)
-    done = [_finish(line, prefixes, _unmark_dots, punctuation) for line in joined.split("\n")]
-    return [odd.get(n, line) for n, line in enumerate(done)]
+    wrapped = [" " if n in with_jar_mark else f" {line} " for n, line in enumerate(lines)]
+    joined = _separate("\n".join(wrapped), _mark_dots)
+    normalized = [_finish(line, prefixes, _unmark_dots, punctuation) for line in joined.split("\n")]
+    return [with_jar_mark.get(n, line) for n, line in enumerate(normalized)]

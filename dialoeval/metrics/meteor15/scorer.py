@@ -1,0 +1,149 @@
+"""From batches to rows of statistics, in threads."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dialoeval.errors import UserError
+from dialoeval.metrics.meteor15.batch import Batch, prepare
+from dialoeval.metrics.meteor15.index import Index
+from dialoeval.metrics.meteor15.layout import (
+    BEAM_WIDTH,
+    COLUMNS,
+    NEXT,
+    PATH_ROWS,
+    TABLE_ROWS,
+    Beam,
+    Candidates,
+    Output,
+    Weighting,
+)
+from dialoeval.metrics.meteor15.options import MODULES, Options
+
+_BATCH = 4096  # replies whose texts are in memory in tokenized form at a time
+_STRETCH = 64  # replies a thread takes at a time
+_FIRST_CAPACITY = 4096  # candidate matches of a pair; grows when needed
+_MOST_CANDIDATES = 40_000_000  # 1 GB
+
+
+class Scorer:
+    """One thread's scratch memory, and the loop that scores a stretch of a batch."""
+
+    def __init__(self, batch: Batch, options: Options, index: Index) -> None:
+        self._batch, self._index = batch, index
+        self._weighting = Weighting(
+            np.array([MODULES.index(module) for module in options.modules], np.int32),
+            np.array(options.module_weights),
+            np.array(options.all_parameters),
+        )
+        lengths = np.diff(batch.texts.text_offsets)
+        hyp, ref = (int(lengths[texts].max(initial=0)) for texts in (batch.texts.replies, batch.texts.references))
+        self._candidates = Candidates(
+            table=np.zeros((TABLE_ROWS, _FIRST_CAPACITY), np.int32),
+            head=np.zeros(ref, np.int32),
+            tail=np.zeros(ref, np.int32),
+            hyp_cover=np.zeros(hyp, np.int32),
+            ref_cover=np.zeros(ref, np.int32),
+            total=np.zeros(1, np.int64),
+        )
+        self._beam = Beam(
+            chosen=np.zeros(ref, np.int32),
+            state=np.zeros((PATH_ROWS, BEAM_WIDTH), np.int32),
+            survivors=np.zeros((PATH_ROWS, BEAM_WIDTH), np.int32),
+            hyp_used=np.zeros((2 * BEAM_WIDTH, (hyp + 63) >> 6), np.uint64),
+            ref_used=np.zeros((2 * BEAM_WIDTH, (ref + 63) >> 6), np.uint64),
+            order=np.zeros(BEAM_WIDTH, np.int32),
+            links=np.zeros((BEAM_WIDTH * ref, 2), np.int32),
+        )
+        self._output = Output(batch.rows, np.zeros(COLUMNS), np.zeros(2, np.int64))
+
+    def score(self, begin: int, end: int) -> None:
+        """Fill in rows `begin` to `end` of the batch.
+
+        Raises:
+            UserError: a pair has more candidate matches than memory should hold.
+        """
+        batch, cursor = self._batch, self._output.cursor
+        cursor[:] = begin, end
+        while True:
+            self._index.kernels.call(
+                "score_replies",
+                batch.texts,
+                batch.words,
+                self._index.phrases,
+                self._weighting,
+                self._candidates,
+                self._beam,
+                self._output,
+            )
+            if cursor[0] >= end:
+                return
+            needed = int(self._candidates.total[0])
+            if needed > _MOST_CANDIDATES:
+                beginning = " ".join(batch.tokens[batch.texts.replies[cursor[0]]][:8])
+                raise UserError(
+                    f"METEOR finds {needed:,} possible matches between one reply and one of its references, more than"
+                    f" memory should hold; the reply begins with {beginning!r}"
+                )
+            table = np.zeros((TABLE_ROWS, needed + needed // 2), np.int32)
+            self._candidates = self._candidates._replace(table=table)
+
+    def matches(self) -> NDArray[np.int32]:
+        """Return (m, 5): the alignment of the batch's last pair, scored last, in the order of the reference.
+
+        Columns: the rows of `Candidates.table` before NEXT.
+        """
+        length = len(self._batch.tokens[self._batch.texts.references[-1]])
+        chosen = self._beam.chosen[:length]
+        return self._candidates.table[:NEXT, chosen[chosen >= 0]].T
+
+
+def score_replies(
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    options: Options,
+    index: Index,
+    *,
+    progress: bool,
+    workers: int,
+) -> NDArray[np.float64]:
+    """Return (n, COLUMNS) statistics. See `evaluation.statistics`."""
+    from tqdm import tqdm
+
+    n = len(hypotheses)
+    rows = np.zeros((n, COLUMNS))
+    threads = workers or _cores()
+    with (
+        ThreadPoolExecutor(threads) as pool,
+        tqdm(total=n, desc="METEOR", unit=" replies", disable=not progress, file=sys.stderr) as bar,
+    ):
+        for begin in range(0, n, _BATCH):
+            end = min(n, begin + _BATCH)
+            batch = prepare(hypotheses[begin:end], references[begin:end], options, index)
+            _score_in_threads(pool, threads, batch, options, index)
+            rows[begin:end] = batch.rows
+            bar.update(end - begin)
+    return rows
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _score_in_threads(pool: ThreadPoolExecutor, threads: int, batch: Batch, options: Options, index: Index) -> None:
+    n = len(batch.rows)
+    starts = iter(range(0, n, _STRETCH))
+
+    def work() -> None:
+        scorer = Scorer(batch, options, index)
+        for begin in starts:  # shared: each stretch goes to the thread that asks first
+            scorer.score(begin, min(n, begin + _STRETCH))
+
+    for future in [pool.submit(work) for _ in range(min(threads, -(-n // _STRETCH)))]:
+        future.result()
