@@ -19,7 +19,7 @@ from dialoeval.training.tokenizer import train_tokenizer
 
 @pytest.fixture(scope="module")
 def talks(tmp_path_factory):
-    """A file of 60 short conversations."""
+    """Return the path of a file of 60 short conversations."""
     path = tmp_path_factory.mktemp("talks") / "talks.jsonl"
     turns = [[TEXTS[(i + j) % len(TEXTS)] for j in range(2 + i % 3)] for i in range(60)]
     path.write_text("".join(json.dumps({"turns": t}) + "\n" for t in turns))
@@ -93,7 +93,7 @@ def test_padding_changes_no_loss(tmp_path):
     model = AutoModelForCausalLM.from_pretrained(random_gpt2(tmp_path)).eval()
     corpus = training.Corpus([[5, 6, 0], [7, 0, 8, 9, 10, 11, 0], [12, 13, 14, 0, 0]])
     alone = 0.0
-    for sequence in corpus.sequences:  # transformers' own mean loss over a sequence's predicted tokens
+    for sequence in corpus.sequences:  # the mean loss of transformers over the predicted tokens
         ids = torch.tensor([sequence])
         alone += model(input_ids=ids, labels=ids).loss.item() * (len(sequence) - 1)
     together = training.evaluate(model, corpus, 1000)
@@ -166,7 +166,7 @@ def test_killed_and_resumed_training_ends_with_the_same_weights(talks, tmp_path,
     monkeypatch.setattr(training, "_step", killed)
     with pytest.raises(KeyboardInterrupt):
         training.train(settings(talks, tmp_path / "cut", more))
-    assert weights(tmp_path / "cut") != weights(tmp_path / "whole")  # that of step 4, loadable all the same
+    assert weights(tmp_path / "cut") != weights(tmp_path / "whole")  # the checkpoint of step 4, which can be loaded
     monkeypatch.setattr(training, "_step", real)
     resumed = training.train(settings(talks, tmp_path / "cut", more))
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")

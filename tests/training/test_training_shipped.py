@@ -1,4 +1,4 @@
-"""The embedded models: their records say what they are, and are true."""
+"""The embedded models agree with their training records and recipes."""
 
 from __future__ import annotations
 
