@@ -1,4 +1,4 @@
-"""Reading and writing the project's files: atomic, strict JSON, errors that name file, line and field."""
+"""Reading and writing of files: atomic writes, strict JSON, errors that name file and line."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from dialoeval.errors import UserError
 
 @contextlib.contextmanager
 def atomic_open(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a temporary sibling of `path` for writing; on success fsync it and move it into place.
+    """Open a temporary file beside `path` for writing; on success fsync it and rename it to `path`.
 
-    Readers see the old file or the whole new one, never a part; on an error the old file stays.
+    Readers see the old file or the complete new one, never a part. After an error the old file remains.
 
     Raises:
-        UserError: the folder cannot be created or written, or the disk is full.
+        UserError: the folder cannot be created or written to, or the disk is full.
     """
     path = Path(path)
     temporary = None
@@ -57,9 +57,12 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def dumps(value: Any, *, indent: int | None = None) -> str:
-    """Strict JSON: NaN and infinities are refused, since most readers cannot take them.
+    """Return strict JSON text.
 
-    Non-ASCII text is kept readable; lone surrogates, which UTF-8 cannot hold, are escaped.
+    Non-ASCII text is written as it is, except for lone surrogates, which UTF-8 cannot encode and which are escaped.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which most JSON readers refuse.
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
     try:
@@ -75,7 +78,7 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 
 def write_jsonl(path: str | os.PathLike[str], rows: Iterable[Any]) -> None:
-    """Write one strict JSON value a line, atomically."""
+    """Write one strict JSON value per line, atomically."""
     with atomic_open(path) as stream:
         for row in rows:
             stream.write(dumps(row) + "\n")
@@ -85,7 +88,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     """Read a JSON file.
 
     Raises:
-        UserError: it is missing, unreadable or not JSON.
+        UserError: the file does not exist, is unreadable or is not JSON.
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
@@ -96,17 +99,17 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     except json.JSONDecodeError as error:
         raise UserError(f"{path}, line {error.lineno}: not JSON: {error.msg}") from error
     except (RecursionError, ValueError) as error:  # nested too deep; an integer of thousands of digits
-        raise UserError(f"{path}: not JSON that can be read: {error}") from error
+        raise UserError(f"{path}: unreadable JSON: {error}") from error
 
 
 def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
-    """Yield (line number from 1, line without its end). Only LF and CRLF end a line, never other Unicode breaks.
+    """Yield (line number from 1, line without its end). Only LF and CRLF end a line, not other Unicode breaks.
 
     Raises:
-        UserError: the file is missing or a line is not UTF-8.
+        UserError: the file does not exist or cannot be read, or a line is not UTF-8.
     """
     try:
-        stream = open(path, "rb")  # noqa: SIM115 - closed by the with below; opened here to tell OSErrors apart
+        stream = open(path, "rb")  # noqa: SIM115 - closed by the with below; opened here so that only its OSError is caught
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     with stream:
@@ -124,7 +127,7 @@ def read_jsonl(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, An
     """Yield (line number, object) of a JSON-lines file; blank lines are skipped.
 
     Raises:
-        UserError: naming file and line, where a line is not a JSON object.
+        UserError: a line is not a JSON object; the message names file and line.
     """
     for number, line in read_lines(path):
         if line.strip():
@@ -132,7 +135,11 @@ def read_jsonl(path: str | os.PathLike[str]) -> Iterator[tuple[int, dict[str, An
 
 
 def json_object(text: str, where: str) -> dict[str, Any]:
-    """Parse a JSON object; `where` is what the message names.
+    """Parse a JSON object.
+
+    Args:
+        text: the JSON text.
+        where: file and line for the message.
 
     Raises:
         UserError: the text is not JSON, or not an object.

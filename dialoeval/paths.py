@@ -1,4 +1,4 @@
-"""Where things live: the configuration folder, the packaged assets, the user's cache."""
+"""Folders: the configuration, the packaged assets, the user's cache."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def conf_dir() -> Path:
-    """The Hydra configuration folder: inside the package in a wheel, at the top level in a checkout."""
+    """Return the Hydra configuration folder: in the package of a wheel, at the top level of a checkout."""
     packaged = _PACKAGE / "conf"
     return packaged if packaged.is_dir() else _PACKAGE.parent / "conf"
 
 
 def assets_dir() -> Path:
-    """Data the package carries: the embedded models and the paper's tables."""
+    """Return the folder of the packaged data: the embedded models and the paper's tables."""
     return _PACKAGE / "assets"
 
 
 def cache_dir() -> Path:
-    """The user's cache (indexes, converted models); ``DIALOEVAL_CACHE`` overrides it. Not created here."""
+    """Return the user's cache folder, which may not exist yet; ``DIALOEVAL_CACHE`` overrides it."""
     if override := os.environ.get("DIALOEVAL_CACHE"):
         return Path(override)
     import platformdirs

@@ -1,12 +1,12 @@
 """Plugins: metrics, datasets, engines, executors and configuration folders of other installed packages.
 
-A package offers them by entry points, in one group a kind::
+A package offers them by entry points, one group for each kind::
 
     [project.entry-points."dialoeval.metrics"]
     my_metric = "mypkg.metric"
 
-Names are read without importing anything; a plugin is imported when it is asked for by name. A built-in of the same
-name always wins: callers look among their own modules first.
+Names are read without imports; a plugin is imported when it is used. A built-in of the same name always wins: callers
+look among their own modules first.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ KINDS = ("metrics", "datasets", "engines", "executors", "conf")
 
 @dataclass(frozen=True)
 class Plugin:
-    """A name that an installed package offers.
+    """An entry point of an installed package.
 
     Attributes:
         kind: one of `KINDS`.
         name: what the user writes.
-        package: the distribution that offers it, as ``name==version``; part of identities and signatures.
-        target: the module, or the object in a module (``pkg.module:Name``), that `load` returns; of a "conf" plugin
-            the package that holds the groups' folders.
+        package: distribution that offers it, as ``name==version``; part of identities and signatures.
+        target: module, or object in a module (``pkg.module:Name``), that `load` returns; for a "conf" plugin, the
+            package with the folders of the groups.
     """
 
     kind: str
@@ -47,20 +47,20 @@ class Plugin:
         """Import the plugin.
 
         Raises:
-            UserError: it cannot be imported, naming its package and the cause.
+            UserError: the import fails; the message names the package and the cause.
         """
         from importlib.metadata import EntryPoint
 
         try:
             return EntryPoint(self.name, self.target, f"dialoeval.{self.kind}").load()
-        except Exception as error:  # whatever a plugin raises while it is imported
+        except Exception as error:  # a plugin may raise anything while it is imported
             raise UserError(
                 f"the plugin {self.name!r} of {self.package} cannot be imported: {type(error).__name__}: "
-                f"{first_line(error)} (mend it, or uninstall {self.package.partition('==')[0]})"
+                f"{first_line(error)} (fix it, or uninstall {self.package.partition('==')[0]})"
             ) from error
 
     def fault(self) -> str | None:
-        """Return what is wrong with the plugin, or None if it can be used."""
+        """Return an error message, or None if the plugin can be used."""
         if self.kind == "conf":
             return None if self.folder() else f"{self.package} has no configuration package {self.target}"
         try:
@@ -70,20 +70,17 @@ class Plugin:
         return None
 
     def folder(self) -> Path | None:
-        """Return the folder of the package that `target` names, found without importing it or its parents.
-
-        None if there is no such package in a folder.
-        """
+        """Return the folder of the package `target` without importing it or its parents, or None if there is none."""
         from importlib.util import find_spec
 
         top, *below = self.target.split(".")
-        spec = find_spec(top)  # imports parents only, and there is none
+        spec = find_spec(top)  # imports nothing, since a top-level package has no parents
         folders = (Path(location, *below) for location in (spec and spec.submodule_search_locations) or ())
         return next((folder for folder in folders if folder.is_dir()), None)
 
 
 def find(kind: str) -> dict[str, tuple[Plugin, ...]]:
-    """Return the plugins of a kind by name, importing none of them. A name that two packages offer has two entries."""
+    """Return the plugins of a kind by name, without imports; several if several packages offer the name."""
     return _find(kind, tuple(sys.path))
 
 
@@ -97,7 +94,7 @@ def _find(kind: str, path: tuple[str, ...]) -> dict[str, tuple[Plugin, ...]]:
     for point in sorted(entry_points(group=f"dialoeval.{kind}"), key=lambda point: point.name):
         plugin = Plugin(kind, point.name, _package(point), point.value)
         offers = plugins.get(point.name, ())
-        if plugin not in offers:  # a folder that is on the path twice shows a package twice
+        if plugin not in offers:  # a folder listed twice in sys.path yields a package twice
             plugins[point.name] = (*offers, plugin)
     return plugins
 
@@ -116,7 +113,7 @@ def get(kind: str, name: str) -> Plugin | None:
     """Return the plugin of that name, or None if no package offers it.
 
     Raises:
-        UserError: two packages offer the name.
+        UserError: several packages offer the name.
     """
     offers = find(kind).get(name, ())
     if len(offers) > 1:
@@ -125,11 +122,11 @@ def get(kind: str, name: str) -> Plugin | None:
 
 
 def faults() -> list[str]:
-    """Import every plugin there is; return what is wrong with them, one line a fault."""
+    """Import every installed plugin and return the error messages, one line each."""
     lines = []
     for kind in KINDS:
         for name, offers in find(kind).items():
-            if len(offers) > 1 and kind != "conf":  # nobody asks for a configuration package by its name
+            if len(offers) > 1 and kind != "conf":  # a configuration package is not looked up by name
                 lines.append(str(_clash(kind, name, offers)))
             lines += [fault for plugin in offers if (fault := plugin.fault()) is not None]
     return lines

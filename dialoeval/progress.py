@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a plain line now and then elsewhere. Always on stderr."""
+"""Progress of long work on stderr: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-LINE_SECONDS = 30.0  # between two lines of a log
+LINE_SECONDS = 30.0  # between two plain lines
 
 
 @contextlib.contextmanager
 def progress(what: str, total: int, done: int = 0) -> Iterator[Callable[[], None]]:
-    """Show how far work of `total` units is, with its rate and the time left; call what is yielded after each unit.
+    """Show progress, rate and time left. Yields a function to call after each unit.
 
     Args:
-        what: what is counted, as a plural ("replies").
-        done: units that were there at the start; they count as done, but not for the rate.
+        what: unit in the plural ("replies").
+        total: number of units.
+        done: number of units finished before the start; they do not count for the rate.
     """
     if sys.stderr.isatty():
         from tqdm import tqdm

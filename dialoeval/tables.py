@@ -1,4 +1,4 @@
-"""Tables of figures and words, as Markdown, CSV, LaTeX and HTML."""
+"""Tables of figures and text, as Markdown, CSV, LaTeX and HTML."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ class Cell:
     """A figure of a table.
 
     Attributes:
-        value: in the unit it is printed in; None where there is none, and `why` says why.
-        low, high: bounds of its 95% interval, where there is one.
-        signed: a difference, printed with its sign.
+        value: in the printed unit, or None if it is missing.
+        decimals: digits after the point.
+        suffix: unit after the number.
+        low: lower bound of the 95% interval, or None.
+        high: upper bound of the 95% interval, or None.
+        why: why the value is missing.
+        signed: print the sign, as for differences.
     """
 
     value: float | None
@@ -40,14 +44,14 @@ class Cell:
 
     @property
     def margin(self) -> str:
-        """``±`` and half the width of the interval; empty where there is none."""
+        """``±`` and half the width of the interval; empty without an interval."""
         if self.value is None or self.low is None or self.high is None:
             return ""
         return f"±{(self.high - self.low) / 2:.{self.decimals}f}"
 
     @property
     def bounds(self) -> str:
-        """``low to high`` of the interval; empty where there is none."""
+        """``low to high`` of the interval; empty without an interval."""
         if self.value is None or self.low is None or self.high is None:
             return ""
         return f"{self.low:.{self.decimals}f} to {self.high:.{self.decimals}f}"
@@ -58,25 +62,25 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under headings; the first column names the row. A cell is text, or a figure that knows its interval."""
+    """Rows under headings. The first column names the row; a cell is text or a figure."""
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str | Cell, ...], ...]
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Why figures are missing, each reason once, with the columns it holds for."""
+        """Reasons for missing figures, each once, with the columns concerned."""
         reasons: dict[str, list[str]] = {}
         for row in self.rows:
             for heading, cell in zip(self.headings, row, strict=True):
                 if isinstance(cell, Cell) and cell.value is None and cell.why:
-                    found = reasons.setdefault(cell.why, [])
-                    if heading not in found:
-                        found.append(heading)
+                    columns = reasons.setdefault(cell.why, [])
+                    if heading not in columns:
+                        columns.append(heading)
         return tuple(f"{MISSING} {', '.join(columns)}: {why}" for why, columns in reasons.items())
 
     def to_markdown(self) -> str:
-        """A pipe table, padded so that it reads well as plain text; reasons for missing figures stand below it."""
+        """Return a pipe table, padded to read well as plain text, with the `notes` below it."""
         cells = [[_markdown(str(cell)) for cell in row] for row in (self.headings, *self.rows)]
         widths = [max(3, *(len(row[i]) for row in cells)) for i in range(len(self.headings))]
         left = self._text_columns()
@@ -90,10 +94,13 @@ class Table:
         return line(cells[0]) + rule + "|\n" + "".join(map(line, cells[1:])) + notes
 
     def to_csv(self) -> str:
-        """Comma-separated, for programs: figures to six decimals without units, in columns named with their unit;
-        intervals in columns of their own; a missing figure is an empty field."""
-        places = range(len(self.headings))
-        columns = [[cell for row in self.rows if isinstance(cell := row[i], Cell)] for i in places]
+        """Return comma-separated values for programs.
+
+        Figures have six decimals and their unit is in the heading. Bounds of intervals have columns of their own. A
+        missing figure is an empty field.
+        """
+        indexes = range(len(self.headings))
+        columns = [[cell for row in self.rows if isinstance(cell := row[i], Cell)] for i in indexes]
         with_interval = [any(cell.low is not None for cell in cells) for cells in columns]
         headings: list[str] = []
         for heading, cells, interval in zip(self.headings, columns, with_interval, strict=True):
@@ -111,7 +118,7 @@ class Table:
         return stream.getvalue()
 
     def to_latex(self) -> str:
-        """A booktabs tabular; reasons for missing figures are comments."""
+        """Return a booktabs tabular, with the `notes` as comments."""
         left = self._text_columns()
         columns = "".join("l" if i in left else "r" for i in range(len(self.headings)))
         lines = [" & ".join(_latex(str(cell)) for cell in row) + r" \\" for row in (self.headings, *self.rows)]
@@ -120,10 +127,11 @@ class Table:
         return f"{notes}\\begin{{tabular}}{{{columns}}}\n" + "\n".join(rows) + "\n\\end{tabular}\n"
 
     def to_html(self, *, css_class: str = "figures", row_attributes: Sequence[str] = ()) -> str:
-        """A table element, everything in it escaped.
+        """Return a table element with all texts escaped.
 
         Args:
-            row_attributes: markup to put into each row's ``tr``, trusted as it is.
+            css_class: class of the table.
+            row_attributes: markup for the ``tr`` of each row, not escaped.
         """
         left = self._text_columns()
         kinds = ['class="text"' if i in left else 'class="number"' for i in range(len(self.headings))]
@@ -139,13 +147,13 @@ class Table:
         return f'<table class="{html.escape(css_class)}">{head}{body}</table>'
 
     def _text_columns(self) -> set[int]:
-        """Columns aligned to the left: the first, and those that hold words."""
+        """Return the indexes of left-aligned columns: the first, and those with words."""
         words = {i for row in self.rows for i, cell in enumerate(row) if isinstance(cell, str) and _has_words(cell)}
         return {0} | words
 
 
 def _has_words(text: str) -> bool:
-    return any(map(str.isalpha, re.sub(r"\de[+-]?\d", "", text)))  # 3e-05 is no word
+    return any(map(str.isalpha, re.sub(r"\de[+-]?\d", "", text)))  # 3e-05 is not a word
 
 
 def _plain(value: float | str | None) -> str | float:
@@ -160,8 +168,8 @@ def _markdown(text: str) -> str:
     return " ".join(text.split())
 
 
-# What LaTeX would take for something else. A bracket after `\\` would be read as its optional argument, and the angle
-# brackets and bar come out as other characters in the OT1 encoding.
+# Characters special to LaTeX. A bracket after `\\` would start an optional argument. OT1 prints other characters for
+# the angle brackets and the bar.
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",

@@ -59,6 +59,47 @@ class Questions(MeanMetric):
 
 METRIC = Questions
 """,
+    "mypkg/echo.py": """\
+from dialoeval.errors import UserError
+from dialoeval.generation.types import Candidate, CandidateSet, GeneratorDescription
+
+VERSION, RUNS_HERE, KEYED_DRAWS = 1, False, True
+
+
+def supports(model, decoding):
+    return "it only repeats" if decoding.strategy == "beam" else None
+
+
+def open_source(model, engine, decoding):
+    if unknown := set(engine.options) - {"suffix"}:
+        raise UserError(f"engine.options.{unknown.pop()}: echo knows suffix only")
+    return Echo(engine.options.get("suffix", ""))
+
+
+class Echo:
+    def __init__(self, suffix):
+        self.suffix = suffix
+
+    def identity(self):
+        return {"engine": "echo", "suffix": self.suffix}
+
+    def describe(self):
+        return GeneratorDescription(engine="echo")
+
+    def chunk_size(self):
+        return 2
+
+    def prompt_length(self, example, decoding):
+        return len(example.context)
+
+    def candidates(self, examples, decoding, seed):
+        for example in examples:
+            text = example.context[-1] + self.suffix
+            yield CandidateSet(example.id, (Candidate.of(text, 2, None, "stop"),), 0)
+
+    def close(self):
+        pass
+""",
     "mypkg/longest.py": """\
 DESCRIPTION = "words of the longest reply"
 
@@ -81,6 +122,7 @@ hydra:
 ENTRY_POINTS = {
     "datasets": {"their_kind": "mypkg.talks", "file": "mypkg.nothing"},
     "metrics": {"questions": "mypkg.questions", "longest": "mypkg.longest", "rouge_l": "mypkg.nothing"},
+    "engines": {"echo": "mypkg.echo", "hf": "mypkg.nothing"},
     "conf": {"mypkg": "mypkg.conf"},
 }
 
@@ -196,6 +238,24 @@ def test_a_metric_of_a_plugin_is_a_metric_like_any(site, tmp_path):
     assert "unknown dataset kind" in error or "unknown metric" in error
 
 
+def test_an_engine_of_a_plugin_makes_replies_and_is_in_the_identity(site, tmp_path):
+    run = [*RUN, "engine.name=echo", "dataset.options.x=3"]
+    dialoeval(*run, "engine.options.suffix=_X", sites=[site], folder=tmp_path)
+    (folder,) = (tmp_path / "reports").iterdir()
+    rows = [json.loads(line) for line in (folder / "replies.jsonl").read_text().splitlines()]
+    assert [row["reply"] for row in rows] == ["hello 0_X", "hello 1_X", "hello 2_X"]
+    identity = json.loads((folder / "manifest.json").read_text())["identity"]["generator"]
+    assert identity["plugin"] == "mypkg==1.2" and identity["suffix"] == "_X"
+    assert "- engine: echo" in (folder / "report.md").read_text()
+    dialoeval(*run, "engine.options.suffix=_Y", sites=[site], folder=tmp_path)
+    assert len(list((tmp_path / "reports").iterdir())) == 2, "another suffix is another run"
+    for setting, message in (("engine.options.x=1", "echo knows suffix only"), ("decoding=beam", "it only repeats")):
+        assert message in dialoeval(*run, setting, sites=[site], folder=tmp_path, code=2)
+    assert "engine.name=echo: no such engine" in dialoeval("run", "engine.name=echo", folder=tmp_path, code=2)
+    listed = dialoeval("list", "engines", sites=[site], folder=tmp_path)
+    assert "echo (from mypkg 1.2)" in listed
+
+
 def test_options_are_checked(site, tmp_path):
     error = dialoeval(*RUN, "dataset.options.y=3", sites=[site], folder=tmp_path, code=2)
     assert "dataset.options.y: their_kind knows x only" in error
@@ -252,5 +312,5 @@ def test_doctor_reports_every_broken_plugin(tmp_path, site, monkeypatch):
     faults = plugins.faults()
     assert len(faults) == 3 and all("broken==3" in fault for fault in faults)
     monkeypatch.setattr(sys, "path", [str(site), *sys.path[1:]])
-    assert sorted(fault.split("'")[1] for fault in plugins.faults()) == ["file", "rouge_l"]
+    assert sorted(fault.split("'")[1] for fault in plugins.faults()) == ["file", "hf", "rouge_l"]
     assert all("of mypkg==1.2" in fault and "mypkg.nothing" in fault for fault in plugins.faults())

@@ -1,4 +1,4 @@
-"""Datasets: examples to reply to and dialogues to train on, read by a module a kind (`DatasetKind`)."""
+"""Datasets: examples to reply to and dialogues to train on. One module reads each kind (`DatasetKind`)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["ConversationKind", "Dataset", "DatasetKind", "Example", "dialogues",
 
 
 def kinds() -> list[str]:
-    """List the kinds of dataset that can be named in a configuration."""
+    """Return the built-in dataset kinds, sorted by name."""
     return sorted(module.name for module in pkgutil.iter_modules(sources.__path__))
 
 
@@ -26,7 +26,7 @@ def load(config: DatasetConfig) -> Dataset:
     """Read the examples that a dataset configuration names.
 
     Raises:
-        UserError: naming file, line and field of what is missing or malformed.
+        UserError: a file, row or field is missing or malformed; the message names file, line and field.
     """
     dataset = _module(config).load(config)
     if not dataset.examples and dataset.skipped:
@@ -40,9 +40,9 @@ def load(config: DatasetConfig) -> Dataset:
 
 
 def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
-    """Read the dialogues to train on: each a tuple of turns, oldest first.
+    """Read the dialogues to train on, each a tuple of turns, oldest first.
 
-    These are the conversations of a kind that knows them, else each context with each of its references.
+    A `ConversationKind` gives whole conversations. For other kinds, each context is joined with each of its references.
 
     Raises:
         UserError: as `load`.
@@ -54,7 +54,7 @@ def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
 
 
 def has_splits(config: DatasetConfig) -> bool:
-    """Whether ``config.split`` chooses among several splits of the dataset."""
+    """Return whether the dataset has several splits, of which ``config.split`` chooses one."""
     return bool(getattr(_module(config), "HAS_SPLITS", False))
 
 
@@ -68,7 +68,7 @@ def plugin(kind: str) -> Plugin | None:
 
 
 def _module(config: DatasetConfig) -> DatasetKind:
-    """Import what reads this kind of dataset, and let a plugin check its options."""
+    """Import the module that reads this kind of dataset, and check ``config.options``."""
     kind, options = config.kind, config.options
     offer = plugin(kind)
     if offer is not None:

@@ -1,4 +1,4 @@
-"""From the rows of any table to examples or dialogues, by a column mapping."""
+"""Examples and dialogues from the rows of any table, by a column mapping."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class TableRow:
     """A row of a table, or the reason why it cannot be read.
 
     Attributes:
-        where: file and line (or item, or row), as messages name it.
-        number: from 1, bad rows counted; the id if no column gives one.
-        value: {column: value}, or the error that reading it gave.
+        where: file and line (or item, or row), as in messages.
+        number: position from 1, counting bad rows; the example's id if there is no id column.
+        value: {column: value}, or the error raised by reading the row.
     """
 
     where: str
@@ -34,36 +34,36 @@ class TableRow:
 
 
 class MissingColumn(UserError):
-    """A column of the mapping that the table does not have: never skipped, since every row would be."""
+    """A column of the mapping that the table does not have; never skipped, since every row lacks it."""
 
 
 def dataset(config: DatasetConfig, rows: Iterable[TableRow]) -> Dataset:
-    """Make a dataset of the first `config.limit` examples of the rows, which are read no further than needed.
+    """Return a dataset of the first `config.limit` examples; no further rows are read.
 
     Raises:
-        UserError: naming file, line and field of the first bad row (with `skip_bad` these are recorded instead), an id
-            that stands twice, or a column that the table does not have.
+        UserError: a bad row (naming file, line and field) or a duplicate id, unless `skip_bad` is set, which records
+            these rows instead; or the table lacks a column of the mapping.
     """
     skipped: list[tuple[str, str]] = []
     return gather(config, _examples(config, rows, skipped), skipped)
 
 
 def gather(config: DatasetConfig, examples: Iterable[tuple[str, Example]], skipped: list[tuple[str, str]]) -> Dataset:
-    """Make a dataset of the first `config.limit` of ``(where, example)`` pairs.
+    """Return a dataset of the first `config.limit` examples of ``(where, example)`` pairs.
 
     Raises:
-        UserError: an id stands twice (with `skip_bad` the second is added to `skipped`).
+        UserError: an id occurs twice (with `skip_bad` the second row is added to `skipped` instead).
     """
     unique: list[Example] = []
-    first_place: dict[str, str] = {}
+    first_where: dict[str, str] = {}
     for where, example in examples:
-        if example.id in first_place:
-            message = f"the id {example.id!r} was met before ({first_place[example.id]}); ids must be unique"
+        if example.id in first_where:
+            message = f"duplicate id {example.id!r} (first at {first_where[example.id]}); ids must be unique"
             if not config.skip_bad:
                 raise UserError(f"{where}: {message}{ADVICE}")
             skipped.append((where, message))
             continue
-        first_place[example.id] = where
+        first_where[example.id] = where
         unique.append(example)
         if len(unique) == config.limit:
             break
@@ -71,14 +71,14 @@ def gather(config: DatasetConfig, examples: Iterable[tuple[str, Example]], skipp
 
 
 def dialogues(config: DatasetConfig, rows: Iterable[TableRow]) -> list[tuple[str, ...]]:
-    """Make dialogues to train on: of each row its `turns`, or its context with each of its references.
+    """Return the dialogues to train on: the `turns` of each row, or its context with each of its references.
 
-    Without a `references` column the context is the dialogue. `config.limit` counts rows.
+    Without a `references` column, the context is the dialogue. `config.limit` counts rows.
 
     Raises:
         UserError: as `dataset`; with `skip_bad` the number of bad rows is logged instead.
     """
-    turns: list[tuple[str, ...]] = []
+    conversations: list[tuple[str, ...]] = []
     skipped: list[tuple[str, str]] = []
     used = 0
     for row in rows:
@@ -87,10 +87,10 @@ def dialogues(config: DatasetConfig, rows: Iterable[TableRow]) -> list[tuple[str
         try:
             value = _value(row)
             if config.columns.turns is not None:
-                turns.append(_texts(value, config.columns.turns, config.columns.turn_separator))
+                conversations.append(_texts(value, config.columns.turns, config.columns.turn_separator))
             else:
                 context, references = _context_and_references(value, config.columns)
-                turns += [(*context, reference) for reference in references] or [context]
+                conversations += [(*context, reference) for reference in references] or [context]
         except UserError as error:
             _refuse_or_skip(config, row, error, skipped)
             continue
@@ -98,7 +98,7 @@ def dialogues(config: DatasetConfig, rows: Iterable[TableRow]) -> list[tuple[str
     if skipped:
         where, why = skipped[0]
         _logger.warning("%s: %d bad rows skipped; the first: %s: %s", config.name, len(skipped), where, why)
-    return turns
+    return conversations
 
 
 def _examples(
@@ -122,7 +122,7 @@ def _examples(
 
 
 def last_turns(example: Example, count: int) -> Example:
-    """Return the example with only the last `count` turns of its context; 0 keeps all."""
+    """Return the example with only the last `count` turns of its context, or all of them if `count` is 0."""
     return Example(example.id, example.context[-count:] if count else example.context, example.references)
 
 
@@ -146,7 +146,7 @@ def _identifier(row: Mapping[str, Any], columns: ColumnsConfig, number: int) -> 
     name = columns.id or "id"
     value = _get(row, name)
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        raise UserError(f"field {name!r}: an id must be a text or an integer, found {_kind(value)}")
+        raise UserError(f"field {name!r}: an id must be a string or an integer, found {_kind(value)}")
     return str(value) if isinstance(value, int) else _checked(value, name)
 
 
@@ -159,18 +159,22 @@ def _context_and_references(row: Mapping[str, Any], columns: ColumnsConfig) -> t
         return context, ()
     references = _texts(row, column, separator=None)
     if not references:
-        raise UserError(f"field {_names(column)}: no reference (dataset.columns.references=[]: use none)")
+        raise UserError(
+            f"field {_names(column)}: no reference (dataset.columns.references=[] reads a dataset without references)"
+        )
     return context, references
 
 
 def _texts(row: Mapping[str, Any], column: str | Sequence[str], separator: str | None) -> tuple[str, ...]:
-    """The texts of one column (a list, or a text, which the separator splits) or of several, whose empty ones
-    are left out: tables pad shorter dialogues with empty cells."""
+    """Return the texts of one column, or of several columns without their empty cells.
+
+    A text is split at the separator. Empty cells are allowed in several columns because tables pad short dialogues.
+    """
     if not isinstance(column, str):
         cells = [(name, _get(row, name)) for name in column]
-        texts = [t for name, cell in cells if cell not in (None, "") for t in _cell(cell, name, separator)]
+        texts = [text for name, cell in cells if cell not in (None, "") for text in _cell(cell, name, separator)]
         if not texts:
-            raise UserError(f"field {_names(column)}: all of them are empty")
+            raise UserError(f"field {_names(column)}: all columns are empty")
         return tuple(texts)
     return _cell(_get(row, column), column, separator)
 
@@ -183,10 +187,10 @@ def _cell(value: Any, name: str, separator: str | None) -> tuple[str, ...]:
             raise UserError(f"field {name!r} is empty")
         return texts
     if not isinstance(value, list | tuple):
-        raise UserError(f"field {name!r}: expected a text or a list of texts, found {_kind(value)}")
+        raise UserError(f"field {name!r}: expected a string or a list of strings, found {_kind(value)}")
     for position, text in enumerate(value, 1):
         if not isinstance(text, str):
-            raise UserError(f"field {name!r}: entry {position} of the list must be a text, found {_kind(text)}")
+            raise UserError(f"field {name!r}: entry {position} of the list must be a string, found {_kind(text)}")
         if not text.strip():
             raise UserError(f"field {name!r}: entry {position} of the list is empty")
     return tuple(_checked(text, name) for text in value)
@@ -194,12 +198,12 @@ def _cell(value: Any, name: str, separator: str | None) -> tuple[str, ...]:
 
 def _checked(text: str, name: str) -> str:
     if _LONE_SURROGATE.search(text):
-        raise UserError(f"field {name!r} holds half of a surrogate pair, which is not text")
+        raise UserError(f"field {name!r} contains a lone surrogate, which is not valid text")
     return text
 
 
 def _get(row: Mapping[str, Any], name: str) -> Any:
-    """The value of a column; dots lead into nested objects, and through lists of objects to a list of their fields."""
+    """Return the value of a column. Dots in the name descend into nested objects, and into every object of a list."""
     if name in row:
         return row[name]
     value: Any = row
@@ -212,8 +216,8 @@ def _get(row: Mapping[str, Any], name: str) -> Any:
             value = value[part]
         elif value is row:
             raise MissingColumn(
-                f"there is no column {name!r}{nearest(name, row)} (there are: {', '.join(map(str, row))}); "
-                f"say which one it is with dataset.columns"
+                f"there is no column {name!r}{nearest(name, row)} (the columns are: {', '.join(map(str, row))}); "
+                "set dataset.columns"
             )
         else:
             raise UserError(f"field {name!r}: {part!r} is missing")
@@ -227,6 +231,6 @@ def _names(column: str | Sequence[str]) -> str:
 def _kind(value: Any) -> str:
     if value is None:
         return "nothing (null)"
-    return {"dict": "an object", "list": "a list", "bool": "true or false", "str": "an empty text"}.get(
+    return {"dict": "an object", "list": "a list", "bool": "true or false", "str": "an empty string"}.get(
         type(value).__name__, f"a {type(value).__name__}"
     )

@@ -12,20 +12,22 @@ from dialoeval.errors import UserError
 from dialoeval.files import read_lines
 
 HUMAN = "Human"
-HUMAN_REFERENCE = 1  # place of the human reply among the references
-UNDISCLOSED = "__UNDISCLOSED__"  # stands for the reply in the test file that the organisers gave out
+HUMAN_REFERENCE = 1  # index of the human reply among the references
+UNDISCLOSED = "__UNDISCLOSED__"  # replaces the reply in the test file that the organisers released
 _KEY_FILES = ("test.2k.txt", "keys/test.2k.txt")
 
 
 @dataclass(frozen=True)
 class SystemReplies:
-    """The replies of one system that have references, in the order of their ids, as the official scripts score them.
+    """The replies of one system that have references, sorted by id as in the official scripts.
 
     Attributes:
-        ids: sorted.
-        references: of each reply, all of them in file order.
-        left_out: replies without references, which cannot be scored.
-        source: the file they come from.
+        name: the system.
+        ids: (n,) example ids, sorted.
+        replies: (n,) texts.
+        references: for each reply, all its references in file order.
+        left_out: number of replies without references, which cannot be scored.
+        source: file that the replies come from.
     """
 
     name: str
@@ -37,15 +39,16 @@ class SystemReplies:
 
 
 def read_release(folder: Path) -> list[SystemReplies]:
-    """Read all systems of a folder.
+    """Read the replies of all systems in a folder.
 
-    Two layouts are read. JSON lines: ``references.jsonl`` (``{"id", "references"}``) and ``replies.jsonl``
-    (``{"system", "id", "reply"}``). Or the task's own files: ``test.refs`` or ``test.refs.txt``, and a submission a
-    system, ``<system>.convos.txt``: seven tab-separated fields, the first the id and the last the reply; with
-    ``test.2k.txt`` only the ids in it are scored. There, the human replies are taken from the references.
+    The folder has one of two layouts. JSON lines: ``references.jsonl`` (``{"id", "references"}``) and
+    ``replies.jsonl`` (``{"system", "id", "reply"}``). Or the task's own files: ``test.refs`` or ``test.refs.txt``, and
+    for each system ``<system>.convos.txt`` (seven tab-separated fields; the first is the id, the last the reply). In
+    the second layout the human replies come from the references, and ``test.2k.txt``, if present, lists the ids to
+    score.
 
     Raises:
-        UserError: neither layout, or naming file, line and field of a malformed line.
+        UserError: the folder has neither layout, or a line is malformed (naming file, line and field).
     """
     references_file = dstc7.first_file(folder, "references.jsonl", "test.refs.txt", "test.refs")
     if references_file is None:
@@ -76,19 +79,19 @@ def _system(name: str, replies: dict[str, str], references: dict[str, list[str]]
 
 
 def _from_jsonl(file: Path) -> dict[str, dict[str, str]]:
-    """{system: {id: reply}}."""
+    """Return {system: {id: reply}}."""
     systems: dict[str, dict[str, str]] = {}
     for row in read_hypothesis_rows(file):
         if row.system is None:
-            raise UserError(f'{row.where}: field "system" is missing: name the system of every reply')
+            raise UserError(f'{row.where}: field "system" is missing: every reply needs one')
         replies = systems.setdefault(row.system, {})
         if row.key in replies:
-            raise UserError(f"{row.where}: a second reply of {row.system!r} to {row.key!r}")
+            raise UserError(f"{row.where}: {row.system!r} has a second reply to {row.key!r}")
         replies[row.key] = row.reply
     return systems
 
 
 def _submission(file: Path) -> dict[str, str]:
-    """{id: reply} of one system."""
+    """Return {id: reply} of one system."""
     rows = dstc7.read_conversations(file)
     return {key.strip(): reply for key, *_, reply in rows if reply != UNDISCLOSED}

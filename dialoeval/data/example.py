@@ -1,4 +1,4 @@
-"""One evaluation example: a dialogue so far, and what people replied; and a dataset of them."""
+"""Evaluation examples (a dialogue context with human replies) and datasets of them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dialoeval.files import sha256_json
 
 @dataclass(frozen=True)
 class Example:
-    """A single-turn reply to generate and judge.
+    """A context to reply to, with its references.
 
     Attributes:
-        id: unique in its dataset.
-        context: the dialogue's turns, oldest first; may be empty.
-        references: human replies, in their original order; may be empty.
+        id: unique in the dataset.
+        context: turns, oldest first; may be empty.
+        references: human replies in their original order; may be empty.
     """
 
     id: str
@@ -25,13 +25,13 @@ class Example:
 
 @dataclass(frozen=True, repr=False)
 class Dataset:
-    """Examples in their order, with what identifies them.
+    """Examples in order, with their fingerprint.
 
     Attributes:
-        name: as tables show it.
+        name: as in tables.
         examples: with unique ids.
-        fingerprint: SHA-256 over ids, contexts and references; two datasets with one fingerprint are the same.
-        skipped: ``(where, why)`` of every row that ``skip_bad`` left out.
+        fingerprint: SHA-256 over ids, contexts and references; equal for equal datasets.
+        skipped: ``(where, why)`` of each row skipped by ``skip_bad``.
     """
 
     name: str

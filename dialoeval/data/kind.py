@@ -1,4 +1,4 @@
-"""What a dataset kind is: a module that reads examples, found by the configuration's `kind`."""
+"""The interface of a dataset kind: a module that reads examples, named by ``dataset.kind``."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from dialoeval.data.example import Dataset
 
 
 class DatasetKind(Protocol):
-    """A module of `dialoeval.data.sources`, or of another package.
+    """A module of `dialoeval.data.sources`, or of a plugin.
 
-    ``HAS_SPLITS = True`` in it says that ``config.split`` chooses among several; without it there is one split.
-    ``check(options)`` in it refuses entries of ``config.options`` that it does not know; without it there are none.
+    Two optional names: ``HAS_SPLITS = True`` if ``config.split`` chooses among several splits (default: one split), and
+    ``check(options)``, which raises `UserError` for unknown entries of ``config.options`` (default: no options).
     """
 
     def load(self, config: DatasetConfig) -> Dataset:
-        """Read the examples that `config` names, the first ``config.limit`` of them.
+        """Read the first ``config.limit`` examples.
 
         Raises:
-            UserError: naming file, line and field of what is missing or malformed.
+            UserError: a file, row or field is missing or malformed; the message names file, line and field.
         """
 
 
 @runtime_checkable
 class ConversationKind(DatasetKind, Protocol):
-    """A dataset kind that knows whole conversations."""
+    """A dataset kind with whole conversations."""
 
     def dialogues(self, config: DatasetConfig) -> list[tuple[str, ...]]:
-        """Read the dialogues to train on: each a tuple of turns, oldest first."""
+        """Read the dialogues to train on, each a tuple of turns, oldest first."""

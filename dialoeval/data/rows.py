@@ -1,4 +1,4 @@
-"""Rows of JSON-lines files from anywhere: references ``{"id", "references"}`` and hypotheses ``{"id", "reply"}``."""
+"""Rows of JSON-lines files: references ``{"id", "references"}`` and hypotheses ``{"id", "reply"}``."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from dialoeval.files import json_object, read_lines
 
 @dataclass(frozen=True)
 class TextRow:
-    """A row of a file of texts.
+    """A row of a text file.
 
     Attributes:
-        where: file and line, as messages name it.
-        id: the example; None if the row has none.
+        where: file and line, as in messages.
+        id: id of the example, or None if the row has none.
     """
 
     where: str
@@ -28,28 +28,28 @@ class TextRow:
         """The id of a row that must have one.
 
         Raises:
-            UserError: it has none.
+            UserError: the row has no id.
         """
         if self.id is None:
-            raise UserError(f'{self.where}: field "id" is missing: give every line the id of its example')
+            raise UserError(f'{self.where}: field "id" is missing: every line needs the id of its example')
         return self.id
 
 
 @dataclass(frozen=True)
 class ReferenceRow(TextRow):
-    """The references of one example, in file order; an empty one is a place without a reference."""
+    """The references of one example, in file order; an empty text is an empty reference slot."""
 
     references: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class HypothesisRow(TextRow):
-    """A reply of some system.
+    """A reply of one system.
 
     Attributes:
-        reply: its text.
-        system: the system's name; None if the file is of one system.
-        context: the turns it replies to, oldest first; empty if the row does not say.
+        reply: text of the reply.
+        system: name of the system, or None if the row does not name one.
+        context: the turns it replies to, oldest first; empty if the row has none.
     """
 
     reply: str
@@ -64,12 +64,12 @@ def read_reference_rows(
 
     Args:
         path: the file.
-        strict: accept only what dialoeval and the DSTC-7 release write: ids are texts and never missing, references
-            are lists. Otherwise an id may be a whole number or missing, and one reference may stand without a list.
-        bad_rows: if given, the error of each malformed row is appended to it, and the row is skipped.
+        strict: require a string id and a list of references, as dialoeval and the DSTC-7 release write them. Otherwise
+            the id may be an integer or missing, and a single reference may be a string.
+        bad_rows: if given, collects the error of each malformed row, and the row is skipped.
 
     Raises:
-        UserError: the file cannot be read, or naming file, line and field of a malformed row.
+        UserError: the file cannot be read, or a row is malformed (naming file, line and field).
     """
     return _rows(path, lambda row, where: reference_row(row, where, strict=strict), bad_rows)
 
@@ -81,19 +81,19 @@ def read_hypothesis_rows(
 
     Args:
         path: the file.
-        bad_rows: if given, the error of each malformed row is appended to it, and the row is skipped.
+        bad_rows: if given, collects the error of each malformed row, and the row is skipped.
 
     Raises:
-        UserError: the file cannot be read, or naming file, line and field of a malformed row.
+        UserError: the file cannot be read, or a row is malformed (naming file, line and field).
     """
     return _rows(path, hypothesis_row, bad_rows)
 
 
 def reference_row(row: dict[str, Any], where: str, *, strict: bool = False) -> ReferenceRow:
-    """Check one parsed row of references; see `read_reference_rows`.
+    """Return the references of one parsed row; see `read_reference_rows`.
 
     Raises:
-        UserError: naming `where` and the field.
+        UserError: a field is missing or of the wrong type; the message names `where` and the field.
     """
     one_text = isinstance(row.get("references"), str) and not strict
     references = (text_field(row, "references", where),) if one_text else texts_field(row, "references", where)
@@ -101,10 +101,10 @@ def reference_row(row: dict[str, Any], where: str, *, strict: bool = False) -> R
 
 
 def hypothesis_row(row: dict[str, Any], where: str) -> HypothesisRow:
-    """Check one parsed row of a reply; see `read_hypothesis_rows`.
+    """Return the reply of one parsed row; see `read_hypothesis_rows`.
 
     Raises:
-        UserError: naming `where` and the field.
+        UserError: a field is missing or of the wrong type; the message names `where` and the field.
     """
     context: tuple[str, ...] = ()
     if isinstance(row.get("context"), str):
@@ -116,26 +116,26 @@ def hypothesis_row(row: dict[str, Any], where: str) -> HypothesisRow:
 
 
 def text_field(row: dict[str, Any], field: str, where: str) -> str:
-    """Return a field that must be a text.
+    """Return a field that must be a string.
 
     Raises:
-        UserError: it is something else or missing, naming `where` and the field.
+        UserError: the field is missing or not a string; the message names `where` and the field.
     """
     value = row.get(field)
     if not isinstance(value, str):
-        raise UserError(f'{where}: field "{field}" must be a text')
+        raise UserError(f'{where}: field "{field}" must be a string')
     return value
 
 
 def texts_field(row: dict[str, Any], field: str, where: str) -> tuple[str, ...]:
-    """Return a field that must be a list of texts.
+    """Return a field that must be a list of strings.
 
     Raises:
-        UserError: it is something else or missing, naming `where` and the field.
+        UserError: the field is missing or not a list of strings; the message names `where` and the field.
     """
     value = row.get(field)
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise UserError(f'{where}: field "{field}" must be a list of texts')
+        raise UserError(f'{where}: field "{field}" must be a list of strings')
     return tuple(value)
 
 
@@ -166,5 +166,5 @@ def _id(row: dict[str, Any], where: str, strict: bool = False) -> str | None:
     if strict or isinstance(value, str):
         return text_field(row, "id", where)
     if isinstance(value, bool) or not isinstance(value, int | None):
-        raise UserError(f'{where}: field "id" must be a text or a whole number')
+        raise UserError(f'{where}: field "id" must be a string or an integer')
     return None if value is None else str(value)

@@ -1,4 +1,4 @@
-"""Hypotheses and references from files of any system, matched with each other."""
+"""Hypotheses and references read from files of any system, and matched with each other."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class ScoredSystem:
     """The replies of one system.
 
     Attributes:
-        path: the file they stand in.
+        path: file that holds them.
         replies: in file order.
-        skipped: malformed lines of the file.
+        skipped: number of malformed lines in the file.
     """
 
     path: str
@@ -31,12 +31,12 @@ class ScoringInput:
     """The replies of one system with the references of each.
 
     Attributes:
-        ids: of each reply; its line number if neither file has ids.
-        replies: hypotheses, ``len(ids)`` of them.
-        references: of each reply, in file order.
-        contexts: of each reply; None if no reply has one.
-        without_entry: replies whose id is not in the references, left out.
-        without_reply: examples of the references that have no reply, left out.
+        ids: (n,) id of each reply, or its line number if neither file has ids.
+        replies: (n,) hypotheses.
+        references: for each reply, its references in file order.
+        contexts: for each reply, its turns; or None if no reply has a context.
+        without_entry: number of replies left out because their id is not in the references.
+        without_reply: number of examples left out because they have no reply.
     """
 
     ids: list[str]
@@ -48,18 +48,18 @@ class ScoringInput:
 
 
 class UnmatchedIds(UserError):
-    """Ids stand on one side only; with `skip_bad` these would be left out."""
+    """An id without its counterpart in the other file; `skip_bad` leaves such ids out."""
 
 
 def read_hypotheses(paths: Sequence[str], skip_bad: bool = False) -> dict[str, ScoredSystem]:
     """Read the replies of all systems: JSON lines, or plain text with one reply a line.
 
     Returns:
-        {name: system}; a system is named by the field ``system`` of its rows, else after its file.
+        {name: system}, where the name is the field ``system`` of its rows, or that of the file.
 
     Raises:
-        UserError: naming file, line and field of a malformed row (with `skip_bad` these are counted), a file without
-            replies, an id that stands twice, or two systems of one name.
+        UserError: a malformed row (naming file, line and field; `skip_bad` counts these instead), a file without
+            replies, a duplicate id, or two systems with the same name.
     """
     systems: dict[str, ScoredSystem] = {}
     for path in paths:
@@ -82,14 +82,14 @@ def read_hypotheses(paths: Sequence[str], skip_bad: bool = False) -> dict[str, S
 
 
 def read_references(paths: Sequence[str], skip_bad: bool = False) -> tuple[list[ReferenceRow], int]:
-    """Read references: one JSON-lines file, one tab-separated file (id, then the references), or parallel text files.
+    """Read references from one JSON-lines file, one tab-separated file (id, references...), or parallel text files.
 
     Returns:
-        (the references of each example, the number of malformed lines skipped).
+        (rows, one for each example; number of malformed lines skipped).
 
     Raises:
-        UserError: naming file, line and field of a malformed row (with `skip_bad` these are counted), an id that stands
-            twice, a file without references, or parallel files of different lengths.
+        UserError: a malformed row (naming file, line and field; `skip_bad` counts these instead), a duplicate id, a
+            file without references, or parallel files of different lengths.
     """
     bad_rows: list[UserError] = []
     if len(paths) == 1 and _is_jsonl(paths[0]):
@@ -114,17 +114,19 @@ def read_references(paths: Sequence[str], skip_bad: bool = False) -> tuple[list[
 
 
 def match(replies: Sequence[HypothesisRow], references: Sequence[ReferenceRow], skip_bad: bool = False) -> ScoringInput:
-    """Match by id if both sides have ids (in the order of the sorted ids, as the DSTC7 scripts do), else by line.
+    """Match replies with references by id if both files have ids, else by line.
+
+    Matched by id, the result is sorted by id, as in the DSTC7 scripts.
 
     Raises:
-        UnmatchedIds: a reply has no references or the other way round (unless `skip_bad`).
-        UserError: the numbers differ and there are no ids to match by, or only some rows have ids.
+        UnmatchedIds: an id occurs in one file only, and `skip_bad` is not set.
+        UserError: without ids, the numbers of lines differ; or only a part of the rows has ids.
     """
     if not (_have_ids(replies) and _have_ids(references)):
         if len(replies) != len(references):
             raise UserError(
-                f"{len(replies)} replies but {len(references)} lists of references, and not both have ids to match "
-                f"them by (the last ones: {replies[-1].where}; {references[-1].where})"
+                f"{len(replies)} replies but {len(references)} lists of references, and not both files have ids to "
+                f"match them by (last rows: {replies[-1].where}; {references[-1].where})"
             )
         pairs = list(zip(replies, references, strict=True))
         ids = [reply.id or reference.id or str(number) for number, (reply, reference) in enumerate(pairs, 1)]
@@ -138,7 +140,7 @@ def match(replies: Sequence[HypothesisRow], references: Sequence[ReferenceRow], 
         _refuse_unmatched(without_reply, "has no reply")
     scored = sorted((reply for reply in replies if reply.key in by_id), key=lambda reply: reply.key)
     if not scored:
-        raise UserError(f"no reply has an id that is in the references (the first: {replies[0].where})")
+        raise UserError(f"none of the reply ids is in the references (first reply: {replies[0].where})")
     pairs = [(reply, by_id[reply.key]) for reply in scored]
     return _scoring_input([reply.key for reply in scored], pairs, len(without_entry), len(without_reply))
 
@@ -158,25 +160,25 @@ def _scoring_input(
 
 
 def _have_ids(rows: Sequence[TextRow]) -> bool:
-    without = [row for row in rows if row.id is None]
-    if without and len(without) < len(rows):
-        raise UserError(f'{without[0].where}: field "id" is missing, and other lines have one')
-    return not without
+    without_id = [row for row in rows if row.id is None]
+    if without_id and len(without_id) < len(rows):
+        raise UserError(f'{without_id[0].where}: field "id" is missing, but other lines have it')
+    return not without_id
 
 
 def _refuse_unmatched(rows: Sequence[TextRow], fault: str) -> None:
     if rows:
-        raise UnmatchedIds(f"{rows[0].where}: the id {rows[0].id!r} {fault} ({len(rows)} such)")
+        raise UnmatchedIds(f"{rows[0].where}: the id {rows[0].id!r} {fault} ({len(rows)} in all)")
 
 
 def _refuse_duplicates(rows: Sequence[TextRow]) -> None:
-    first: dict[str, str] = {}
+    first_where: dict[str, str] = {}
     for row in rows:
         if row.id is None:
             continue
-        if row.id in first:
-            raise UserError(f'{row.where}: field "id": {row.id!r} stands twice (first in {first[row.id]})')
-        first[row.id] = row.where
+        if row.id in first_where:
+            raise UserError(f'{row.where}: field "id": duplicate id {row.id!r} (first at {first_where[row.id]})')
+        first_where[row.id] = row.where
 
 
 def _parallel(paths: Sequence[str]) -> list[ReferenceRow]:
@@ -198,7 +200,7 @@ def _is_jsonl(path: str) -> bool:
 
 
 def _name(path: str, paths: Sequence[str]) -> str:
-    """The file's name without its ending; the folder's name if several files share that (runs' replies.jsonl)."""
+    """Return the file's stem, or its folder's name if several files share the stem (``replies.jsonl`` of runs)."""
     stem = Path(path).stem
     if [Path(other).stem for other in paths].count(stem) > 1 or stem == "replies":
         return Path(path).resolve().parent.name

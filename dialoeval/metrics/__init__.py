@@ -1,13 +1,13 @@
 """Metrics of generated replies, exactly as the paper's tools compute them.
 
-``references[i]`` holds the references of reply i; their number may vary. The plain functions take the text as it is;
-`score` applies one of the paper's protocols (cleaning, reference slots) first, and gives intervals and signatures.
+``references[i]`` holds the references of reply i; their number may vary. The functions here use the text as given.
+`score` first applies one of the paper's protocols (cleaning, reference slots), and adds intervals and signatures.
 
 >>> from dialoeval.metrics import bleu
 >>> bleu(["the cat sat"], [["the cat sat", "a cat was sitting"]])
 [1.0, 1.0, 1.0, 1.0]
 
-METEOR's options, statistics and alignments are in `dialoeval.metrics.meteor15`; what a metric is, in
+METEOR's options, statistics and alignments are in `dialoeval.metrics.meteor15`, the metric interface is in
 `dialoeval.metrics.base`.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dialoeval.metrics.scores import Scores, score
     from dialoeval.metrics.system_statistics import Statistics, statistics
 
-# Names that are imported when they are first asked for: they need numpy and more, which take a while.
+# Names imported on first use, since numpy and others are slow to import.
 _LAZY = {
     "Figure": "figures",
     "MeanMetric": "base",
@@ -73,29 +73,31 @@ def nist(hypotheses: Iterable[str], references: Iterable[Iterable[str]]) -> list
 
     Args:
         hypotheses: n replies: a list, tuple, generator, numpy array or pandas Series of strings.
-        references: for each reply the list of its references.
+        references: for each reply, the list of its references.
 
     Raises:
-        UserError: the lists do not fit, an entry is not a string, or no reply has a reference.
+        UserError: the lengths differ, an entry is not a string, or no reply has a reference.
 
-    >>> [round(x, 4) for x in nist(["i like it"], [["i like it a lot"]])]
-    [0.7728, 0.7728, 0.7728, 0.7728, 0.7728]
+    Examples:
+        >>> [round(x, 4) for x in nist(["i like it"], [["i like it a lot"]])]
+        [0.7728, 0.7728, 0.7728, 0.7728, 0.7728]
     """
     return _overlap_figures(hypotheses, references, "nist", 5)
 
 
 def bleu(hypotheses: Iterable[str], references: Iterable[Iterable[str]]) -> list[float]:
-    """Return cumulative BLEU-1..4 of the set, 0..1 (Papineni et al. 2002; mteval-v14's smoothing).
+    """Return cumulative BLEU-1..4 of the set, 0..1 (Papineni et al. 2002; smoothed as in mteval-v14).
 
     Args:
         hypotheses: n replies: a list, tuple, generator, numpy array or pandas Series of strings.
-        references: for each reply the list of its references.
+        references: for each reply, the list of its references.
 
     Raises:
-        UserError: the lists do not fit, an entry is not a string, or no reply has a reference.
+        UserError: the lengths differ, an entry is not a string, or no reply has a reference.
 
-    >>> [round(x, 4) for x in bleu(["i like it"], [["i like it a lot"]])]
-    [0.5134, 0.5134, 0.5134, 0.5134]
+    Examples:
+        >>> [round(x, 4) for x in bleu(["i like it"], [["i like it a lot"]])]
+        [0.5134, 0.5134, 0.5134, 0.5134]
     """
     return _overlap_figures(hypotheses, references, "bleu", 4)
 
@@ -105,10 +107,10 @@ def meteor(hypotheses: Iterable[str], references: Iterable[Iterable[str]]) -> fl
 
     Args:
         hypotheses: n replies: a list, tuple, generator, numpy array or pandas Series of strings.
-        references: for each reply the list of its references.
+        references: for each reply, the list of its references.
 
     Raises:
-        UserError: the lists do not fit, an entry is not a string, or METEOR's data is not installed.
+        UserError: the lengths differ, an entry is not a string, or METEOR's data is not installed.
     """
     from dialoeval.metrics import meteor15
     from dialoeval.metrics.inputs import paired_inputs
@@ -117,25 +119,27 @@ def meteor(hypotheses: Iterable[str], references: Iterable[Iterable[str]]) -> fl
 
 
 def entropy(hypotheses: Iterable[str]) -> list[float]:
-    """Return entropy-1..4 of the replies, in nats: of the distribution of their n-grams (Zhang et al. 2018).
+    """Return entropy-1..4 of the n-gram distribution of the replies, in nats (Zhang et al. 2018).
 
     Raises:
         UserError: an entry is not a string.
 
-    >>> [round(x, 4) for x in entropy(["a a b", "a"])]
-    [0.5623, 0.6931, 0.0, 0.0]
+    Examples:
+        >>> [round(x, 4) for x in entropy(["a a b", "a"])]
+        [0.5623, 0.6931, 0.0, 0.0]
     """
     return _diversity_figures(hypotheses, "entropy", 4)
 
 
 def distinct(hypotheses: Iterable[str]) -> list[float]:
-    """Return distinct-1 and distinct-2 of the replies, 0..1: different n-grams over all n-grams (Li et al. 2016).
+    """Return distinct-1 and distinct-2 of the replies: distinct n-grams / n-grams, 0..1 (Li et al. 2016).
 
     Raises:
         UserError: an entry is not a string.
 
-    >>> distinct(["a a b", "a"])
-    [0.5, 1.0]
+    Examples:
+        >>> distinct(["a a b", "a"])
+        [0.5, 1.0]
     """
     return _diversity_figures(hypotheses, "distinct", 2)
 

@@ -1,8 +1,8 @@
-"""What a metric is: statistics of each reply, and the figures that follow from them for any choice of the replies.
+"""The metric interface: statistics of each reply, and the figures that follow from them for any weights of the replies.
 
-A metric is one file. The shortest has a score of its own for each reply (`MeanMetric`); one whose statistics add up is
-a `RowMetric`; anything else is a `Metric` with statistics of its own. From the statistics come, without another line,
-the figure of the set, its bootstrap interval, the paired tests, the score of each reply, and columns in all tables.
+A metric is one file. The simplest scores each reply (`MeanMetric`). A metric whose statistics add up over replies is a
+`RowMetric`. Any other is a `Metric` with its own `MetricStatistics`. The statistics yield the figures of the set, their
+bootstrap intervals and paired tests, the scores of the replies, and the columns of all tables.
 """
 
 from __future__ import annotations
@@ -23,40 +23,40 @@ Array = npt.NDArray[np.float64]
 
 
 class MetricStatistics(ABC):
-    """What the figures of one metric follow from, for n replies."""
+    """Statistics of n replies, from which the figures of one metric follow."""
 
     @abstractmethod
     def figures(self, weights: Array | None = None) -> dict[str, Array]:
-        """Return {figure: (m,) values} for m choices of the replies.
+        """Return {figure: (m,) values}.
 
         Args:
-            weights: (m, n) how often each reply is taken, or None: every reply once, m = 1. A figure that cannot be
-                told for another choice than that is left out when weights are given.
+            weights: (m, n) how often each reply is counted; None counts each once, with m = 1. A figure that cannot be
+                computed for given weights is left out.
         """
 
     @abstractmethod
     def pooled(self, other: MetricStatistics) -> MetricStatistics:
-        """Return the statistics of both systems' replies to the same examples as one set of 2n, this one's first."""
+        """Return the statistics of the replies of both systems as one set of 2n, this one's first."""
 
     def scores(self) -> Array | None:
-        """Return the score of each reply by itself, (n,) with NaN where it has none; None if the metric has none."""
+        """Return (n,) scores of the single replies, NaN if undefined; or None if the metric has no reply scores."""
         return None
 
     def details(self) -> dict[str, Any]:
-        """Return further JSON values that are reported beside the figures."""
+        """Return further JSON values to report beside the figures."""
         return {}
 
 
 class Metric(ABC):
-    """A metric under its name.
+    """A named metric.
 
     Attributes:
-        name: what the user writes; with an argument ``name:argument``.
+        name: what the user writes; ``name:argument`` with an argument.
         description: one line for `dialoeval list metrics`.
-        figures: the main figure first; its name is the metric's, unless the metric is one of the paper's.
-        takes_argument: whether the name may carry an argument, such as a model: ``perplexity:gpt2``.
-        needs_references: refuse a set in which no reply has a reference.
-        package: of a plugin, the distribution that it comes from, ``name==version``.
+        figures: the main figure first, which has the name of the metric (except for the paper's metrics).
+        takes_argument: whether the name accepts an argument, such as a model: ``perplexity:gpt2``.
+        needs_references: whether a set without any reference is refused.
+        package: distribution of a plugin, as ``name==version``; None for built-in metrics.
     """
 
     name: str
@@ -81,41 +81,44 @@ class Metric(ABC):
 
     @property
     def reply_figure(self) -> Figure | None:
-        """The figure that the score of each reply is printed as; None if replies have no score."""
+        """The figure of the reply scores, or None if the metric has no reply scores."""
         return self.figures[0]
 
     @abstractmethod
     def signature(self, corpus: Corpus) -> str:
-        """Return what the figures were computed with, as ``key:value|...``."""
+        """Return the settings that determine the figures, as ``key:value|...``."""
 
     @abstractmethod
     def statistics(self, corpus: Corpus, *, progress: bool = False) -> MetricStatistics:
         """Compute the statistics of a corpus.
 
         Args:
-            progress: show how far slow work is, on stderr.
+            corpus: n replies with references and contexts.
+            progress: show progress of slow work on stderr.
 
         Raises:
-            UserError: what the metric needs is not installed or not found.
+            UserError: a package, model or data file that the metric needs is missing.
         """
 
     def signatures(self, corpus: Corpus) -> dict[str, str]:
-        """Return {what is signed: signature}; more than one entry where one metric holds several of the paper's."""
+        """Return {name: signature}, with several names if one class computes several of the paper's metrics."""
         origin = "" if self.package is None else f"|plugin:{self.package}"
         return {self.name: self.signature(corpus) + origin}
 
     def merged(self, corpus: Corpus, parts: list[MetricStatistics]) -> MetricStatistics:
-        """Return the statistics of a corpus that `parts` are the shards of, in its order."""
+        """Return the statistics of a corpus whose consecutive shards have the statistics `parts`."""
         return self.statistics(corpus)
 
 
 @dataclass(frozen=True)
 class Rows(MetricStatistics):
-    """Statistics that add up: one row a reply.
+    """Statistics that add up over replies, one row each.
 
     Attributes:
-        rows: (n, k).
-        judged: (n,) whether a reply takes part; the rows of the others are zeros.
+        metric: the metric that computes figures from summed rows.
+        rows: (n, k) statistics.
+        judged: (n,) whether the reply is scored; the rows of the others are zeros.
+        more: further JSON values for `details`.
     """
 
     metric: RowMetric
@@ -124,25 +127,29 @@ class Rows(MetricStatistics):
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def figures(self, weights: Array | None = None) -> dict[str, Array]:
+        """Return the figures of the weighted sums of the rows; none if no reply is scored."""
         if not self.judged.any():
             return {}
-        taken = np.ones((1, len(self.rows))) if weights is None else weights.astype(float)
-        values = self.metric.values(taken @ self.rows)
+        weights = np.ones((1, len(self.rows))) if weights is None else weights.astype(float)
+        values = self.metric.values(weights @ self.rows)
         return {figure.name: values[:, i] for i, figure in enumerate(self.metric.figures)}
 
     def pooled(self, other: MetricStatistics) -> Rows:
+        """Return the rows of both systems, this one's first."""
         assert isinstance(other, Rows)
         return replace(
             self, rows=np.concatenate([self.rows, other.rows]), judged=np.concatenate([self.judged, other.judged])
         )
 
     def scores(self) -> Array | None:
+        """Return (n,) reply scores of the metric, NaN for replies that are not scored."""
         values = self.metric.reply_scores(self.rows)
         return None if values is None else np.where(self.judged, values, np.nan)
 
     def details(self) -> dict[str, Any]:
-        counted = int(self.judged.sum())
-        return {"n": counted, "left_out": len(self.judged) - counted, **self.more}
+        """Return the numbers of replies scored and left out, and `more`."""
+        n = int(self.judged.sum())
+        return {"n": n, "left_out": len(self.judged) - n, **self.more}
 
 
 class RowMetric(Metric):
@@ -154,23 +161,29 @@ class RowMetric(Metric):
 
     @abstractmethod
     def values(self, totals: Array) -> Array:
-        """Return (m, len(figures)) values of summed statistics (m, k); NaN where a figure has none."""
+        """Return (m, len(figures)) values from summed statistics (m, k), NaN if undefined."""
 
     def reply_scores(self, rows: Array) -> Array | None:
-        """Return (n,) the score of each reply: by default the main figure of its own row."""
+        """Return (n,) reply scores: by default, the main figure of each row."""
         return self.values(rows)[:, 0]
 
     def judged(self, corpus: Corpus) -> npt.NDArray[np.bool_]:
-        """Return (n,) which replies take part: by default those with references, where the metric needs them."""
+        """Return (n,) whether each reply is scored: by default all, or those with references if needed."""
         return corpus.judged if self.needs_references else np.ones(len(corpus), dtype=bool)
 
     def statistics(self, corpus: Corpus, *, progress: bool = False) -> Rows:
+        """Compute the rows of a corpus.
+
+        Raises:
+            UserError: the metric needs references, and no reply has one.
+        """
         judged = self.judged(corpus)
         if self.needs_references and not judged.any():
             raise UserError(f"{self.name} needs references, and no reply has one")
         return Rows(self, self.rows(corpus), judged)
 
     def merged(self, corpus: Corpus, parts: list[MetricStatistics]) -> MetricStatistics:
+        """Return the rows of all shards, without computing them again."""
         whole = parts[0]
         for part in parts[1:]:
             whole = whole.pooled(part)
@@ -178,17 +191,19 @@ class RowMetric(Metric):
 
 
 class MeanMetric(RowMetric):
-    """A metric with a score for each reply; its figure is their mean over the replies that have one."""
+    """A metric that scores each reply; its figures are means over the replies whose score is defined."""
 
     @abstractmethod
     def per_reply(self, corpus: Corpus) -> Array:
-        """Return (n, len(figures)) scores, NaN where a reply has none; (n,) will do for one figure."""
+        """Return (n, len(figures)) scores, or (n,) for one figure; NaN if undefined."""
 
     def rows(self, corpus: Corpus) -> Array:
+        """Return (n, 2 len(figures)): scores, with 0 for NaN, then whether each is defined."""
         scores = self.per_reply(corpus).astype(float).reshape(len(corpus), len(self.figures))
         return np.hstack([np.nan_to_num(scores), ~np.isnan(scores)])
 
     def values(self, totals: Array) -> Array:
+        """Return (m, len(figures)) means."""
         sums, counts = np.hsplit(totals, 2)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(counts > 0, sums / counts, np.nan)
@@ -196,16 +211,19 @@ class MeanMetric(RowMetric):
 
 @dataclass(frozen=True)
 class Value(MetricStatistics):
-    """A value of the whole set alone: it has no interval, no test and no score of a reply."""
+    """A value of the whole set only, without intervals, tests or reply scores."""
 
     values: Mapping[str, float]
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def figures(self, weights: Array | None = None) -> dict[str, Array]:
+        """Return the values for the whole set, nothing for given weights."""
         return {} if weights is not None else {name: np.array([value]) for name, value in self.values.items()}
 
     def pooled(self, other: MetricStatistics) -> Value:
+        """Return an empty value."""
         return Value({})
 
     def details(self) -> dict[str, Any]:
+        """Return `more`."""
         return dict(self.more)

@@ -1,4 +1,4 @@
-"""The replies of one system to score, with what they are scored against, as given and as the protocol has them."""
+"""The replies of one system with their references and contexts, before and after the protocol's cleaning."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Corpus:
     """n replies with their references.
 
     Attributes:
-        hypotheses: the replies as given.
-        references: for each reply the protocol's references, each once, before cleaning.
-        contexts: for each reply the turns before it, or None if they are not known.
+        hypotheses: (n,) replies as given.
+        references: for each reply, the protocol's distinct references before cleaning.
+        contexts: for each reply, the turns before it; or None if unknown.
         texts: replies and references (in their slots) after the protocol's cleaning.
-        protocol: which protocol that was.
+        protocol: protocol that was applied.
     """
 
     hypotheses: list[str]
@@ -40,24 +40,24 @@ class Corpus:
 
     @cached_property
     def judged(self) -> npt.NDArray[np.bool_]:
-        """(n,) whether a reply has a reference; the others take no part in metrics that need one."""
+        """(n,) whether the reply has a reference, without which relevance metrics skip it."""
         return np.array([len(refs) > 0 for refs in self.texts.references], dtype=bool)
 
     @cached_property
     def words(self) -> list[list[str]]:
-        """The cleaned replies split at white space: the words of the diversity figures."""
+        """Cleaned replies split at white space, for the diversity figures."""
         return [line.split() for line in self.texts.hypotheses]
 
     @cached_property
     def overlap(self) -> Overlap:
-        """N-gram matches with the references on mteval's tokens, which NIST and BLEU share."""
-        written = self.texts.for_mteval(self.protocol)
-        tokens = tokenize([*written.hypotheses, *(r for refs in written.references for r in refs)])
+        """N-gram matches with the references on mteval's tokens, for NIST and BLEU."""
+        texts = self.texts.for_mteval(self.protocol)
+        tokens = tokenize([*texts.hypotheses, *(r for refs in texts.references for r in refs)])
         hypotheses, rest = tokens[: len(self)], iter(tokens[len(self) :])
         return overlap(hypotheses, [[next(rest) for _ in refs] for refs in self.texts.references])
 
     def joined(self, other: Corpus) -> Corpus:
-        """Return the replies of both as one corpus of the same protocol, this one's first."""
+        """Return the replies of both as one corpus under the same protocol, this one's first."""
         contexts = None if self.contexts is None or other.contexts is None else self.contexts + other.contexts
         texts = Texts(self.texts.hypotheses + other.texts.hypotheses, self.texts.references + other.texts.references)
         return Corpus(
@@ -71,23 +71,23 @@ def corpus(
     protocol: ProtocolConfig | None = None,
     contexts: Iterable[Iterable[str]] | None = None,
 ) -> Corpus:
-    """Bring replies and references under a protocol (None: the text as it is, every reference).
+    """Return the corpus of replies and references under a protocol (None: text as given, all references).
 
     Raises:
-        UserError: the lists do not fit, or an entry is not text.
+        UserError: the lengths differ, or an entry is not a string.
     """
     protocol = protocol or ProtocolConfig(name="none")
     replies, lists = paired_inputs(hypotheses, references)
     turns = None if contexts is None else context_lists(contexts, len(replies))
-    chosen = [list(dict.fromkeys(reference_slots(refs, protocol))) for refs in lists]
-    return Corpus(replies, chosen, turns, apply(replies, lists, protocol), protocol)
+    distinct = [list(dict.fromkeys(reference_slots(refs, protocol))) for refs in lists]
+    return Corpus(replies, distinct, turns, apply(replies, lists, protocol), protocol)
 
 
 def require_same(a: Corpus, b: Corpus) -> None:
-    """Refuse two systems that were not scored against the same references under the same protocol.
+    """Check that two systems have the same references and protocol.
 
     Raises:
-        UserError: they differ.
+        UserError: the references or protocols differ.
     """
     if a.texts.references != b.texts.references or a.protocol != b.protocol:
         raise UserError("two systems can be compared only on the same references and protocol")
@@ -97,7 +97,7 @@ def join(parts: Sequence[Corpus]) -> Corpus:
     """Return all parts as one corpus, in the order given.
 
     Raises:
-        UserError: there are no parts, or their protocols differ.
+        UserError: `parts` is empty, or the protocols differ.
     """
     if not parts:
         raise UserError("nothing to merge")

@@ -1,4 +1,4 @@
-"""Entropy, distinct-n and length of replies: the paper's diversity figures, from n-gram counts that merge."""
+"""Entropy, distinct-n and length of replies: the paper's diversity figures, from n-gram counts."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from dialoeval.metrics.ngrams import code_words, count_by, ngrams
 
 ENTROPY_ORDERS = 4
 DISTINCT_ORDERS = 2
-_BLOCK = 128  # resamples at a time: bounds the memory
+_BLOCK = 128  # resamples computed at a time, which bounds memory
 
 
 @dataclass(frozen=True)
 class _Order:
-    """Counts of one n-gram order, split by whether an n-gram stands in one reply only or in several.
+    """Counts of one n-gram order, separate for n-grams in a single reply and n-grams shared by several.
 
     Attributes:
-        totals: (n,) n-grams of each reply.
-        single: for each count c that occurs: (c, (n,) how many n-grams stand c times in this reply and in no other).
-        shared_replies, shared_counts: (S,) the replies that hold a shared n-gram and how often, sorted by n-gram.
-        shared_starts: (G,) where each shared n-gram begins in these.
+        totals: (n,) number of n-grams in each reply.
+        single: (c, (n,) number of n-grams that occur c times in this reply and in no other), for each count c.
+        shared_replies: (S,) replies that contain a shared n-gram, sorted by n-gram.
+        shared_counts: (S,) how often they contain it.
+        shared_starts: (G,) offset of each shared n-gram in `shared_replies` and `shared_counts`.
     """
 
     totals: np.ndarray
@@ -33,7 +34,7 @@ class _Order:
 
 
 class Diversity:
-    """N-gram counts of a set of replies, from which figures follow for any resample of the replies."""
+    """N-gram counts of n replies, from which the figures of any resample follow."""
 
     def __init__(self, words: Sequence[Sequence[str]]) -> None:
         ids, sentences, _ = code_words(words)
@@ -44,13 +45,13 @@ class Diversity:
         )
 
     def figures(self, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """entropy1..4 (nats), distinct1..2 (0..1), avg_len (words), each (m,), for how often each reply is taken.
+        """Return (m,) values of entropy1..4 (nats), distinct1..2 (0..1) and avg_len (words).
+
+        entropy-n is -sum(p ln p) over the n-gram distribution of all replies, distinct-n is distinct n-grams / n-grams.
+        Both are 0 without n-grams.
 
         Args:
-            weights: (m, n) non-negative whole numbers, row by row one resample; None: every reply once.
-
-        entropy-n = -sum p ln p over the n-grams of all replies; distinct-n = distinct n-grams / n-grams. Without any
-        n-gram both are 0.
+            weights: (m, n) integers, how often each reply is counted; None counts each once, with m = 1.
         """
         if weights is None:
             weights = np.ones((1, self.replies), dtype=np.int64)
@@ -63,49 +64,49 @@ class Diversity:
                 figures[f"entropy{n}"][block] = entropy
                 if n <= DISTINCT_ORDERS:
                     figures[f"distinct{n}"][block] = distinct
-        taken = weights.sum(axis=1)
-        figures["avg_len"] = weights @ self.orders[0].totals / np.maximum(taken, 1)
+        replies = weights.sum(axis=1)
+        figures["avg_len"] = weights @ self.orders[0].totals / np.maximum(replies, 1)
         return figures
 
 
 def _split(ids: np.ndarray, sentences: np.ndarray, types: int, replies: int) -> _Order:
-    grams, who, counts = count_by(ids, sentences, replies)  # grouped by n-gram
-    holders = np.bincount(grams, minlength=types)
-    alone = holders[grams] == 1
+    grams, owners, counts = count_by(ids, sentences, replies)  # sorted by n-gram
+    is_single = np.bincount(grams, minlength=types)[grams] == 1
     single = tuple(
-        (int(c), np.bincount(who[alone & (counts == c)], minlength=replies).astype(float))
-        for c in np.unique(counts[alone])
+        (int(c), np.bincount(owners[is_single & (counts == c)], minlength=replies).astype(float))
+        for c in np.unique(counts[is_single])
     )
-    shared = grams[~alone]
+    shared = grams[~is_single]
     starts = np.flatnonzero(np.r_[True, shared[1:] != shared[:-1]]) if len(shared) else np.zeros(0, dtype=np.int64)
     totals = np.bincount(sentences, minlength=replies).astype(float)
-    return _Order(totals, single, who[~alone], counts[~alone].astype(np.int32), starts)
+    return _Order(totals, single, owners[~is_single], counts[~is_single].astype(np.int32), starts)
 
 
 def _figures(order: _Order, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(entropy, distinct), each (m,). With counts c and their sum N: entropy = ln N - sum(c ln c) / N."""
+    """Return (entropy, distinct), each (m,). With counts c and their sum N, entropy = ln N - sum(c ln c) / N."""
     totals = weights @ order.totals
     types = np.zeros(len(weights))
     c_ln_c = np.zeros(len(weights))
-    whole = weights.astype(np.int32, copy=False)
-    most = int(whole.max(initial=0))
-    largest = max(int(totals.max(initial=0)), most * max((count for count, _ in order.single), default=0))
+    weights = weights.astype(np.int32, copy=False)
+    max_weight = int(weights.max(initial=0))
+    largest = max(int(totals.max(initial=0)), max_weight * max((count for count, _ in order.single), default=0))
     table = _c_ln_c_table(largest)
-    taken_once = (whole > 0).astype(float)
-    for count, how_many in order.single:
-        c_ln_c += table[: most * count + 1 : count][whole] @ how_many
-        types += taken_once @ how_many
+    is_drawn = (weights > 0).astype(float)
+    for count, ngrams_by_reply in order.single:
+        c_ln_c += table[: max_weight * count + 1 : count][weights] @ ngrams_by_reply
+        types += is_drawn @ ngrams_by_reply
     if len(order.shared_starts):
-        taken = whole.T  # one row a reply: gathering rows is gathering contiguous memory
-        counts = np.add.reduceat(taken[order.shared_replies] * order.shared_counts[:, None], order.shared_starts)
+        by_reply = weights.T  # one row for each reply, so that the gathered rows are contiguous
+        counts = np.add.reduceat(by_reply[order.shared_replies] * order.shared_counts[:, None], order.shared_starts)
         c_ln_c += table[counts].sum(axis=0)
         types += (counts > 0).sum(axis=0)
-    some = np.maximum(totals, 1)
-    entropy = np.where(totals > 0, np.log(some) - c_ln_c / some, 0.0)
-    return np.maximum(entropy, 0.0), types / some
+    divisors = np.maximum(totals, 1)
+    entropy = np.where(totals > 0, np.log(divisors) - c_ln_c / divisors, 0.0)
+    return np.maximum(entropy, 0.0), types / divisors
 
 
 def _c_ln_c_table(largest: int) -> np.ndarray:
+    """Return (largest + 1,) c ln c for c = 0 .. largest, with 0 ln 0 = 0."""
     counts = np.arange(largest + 1, dtype=float)
     table: np.ndarray = counts * np.log(np.maximum(counts, 1))
     return table

@@ -1,4 +1,4 @@
-"""The one table of figures: the numbers that tables, intervals and tests are about, and how each is printed."""
+"""The table of figures: the numbers of the metrics, with their units and formats."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ class Figure:
     """One number of a metric.
 
     Attributes:
-        name: flat name in JSON, commands and data frames, such as ``bleu4``; a further figure of a metric is
-            ``<metric>.<part>``.
+        name: flat name in JSON, commands and data frames, such as ``bleu4``; ``<metric>.<part>`` for a further figure.
         heading: column heading in tables.
-        decimals: digits printed after the point.
-        percent: a fraction in JSON, printed in percent (as the paper prints BLEU, METEOR and distinct-n).
-        unit: of the value in JSON, for documentation: bits per word, nats, words, 0..1.
-        needs_references: None where no reply has a reference.
-        higher_is_better: None if neither direction is better by itself.
-        size_biased: depends on the number of replies, so that a resample, which holds some replies twice, shifts it.
+        decimals: printed digits after the point.
+        percent: printed in percent, but a fraction in JSON (as the paper prints BLEU, METEOR and distinct-n).
+        unit: unit of the value in JSON, for documentation: bits per word, nats, words, 0..1.
+        needs_references: whether the figure is undefined without references.
+        higher_is_better: None if neither direction is better.
+        size_biased: whether resampling biases the figure, since it depends on the number of distinct replies.
     """
 
     name: str
@@ -39,9 +38,10 @@ class Figure:
         """Return a table cell.
 
         Args:
-            value: as in JSON; None if there is none, and `why` says why.
+            value: as in JSON, or None if it is missing.
             interval: (low, high) of the value.
-            signed: the value is a difference, printed with its sign.
+            why: why the value is missing.
+            signed: print the sign, as for differences.
         """
         factor = 100 if self.percent else 1
         low, high = (None, None) if value is None or interval is None else (factor * edge for edge in interval)
@@ -50,7 +50,7 @@ class Figure:
 
     @property
     def unit_suffix(self) -> str:
-        """What stands behind a printed value: ``%`` or nothing."""
+        """The unit after a printed value: ``%`` or nothing."""
         return "%" if self.percent else ""
 
 

@@ -1,4 +1,4 @@
-"""Replies, references and contexts as a caller may hand them over, brought to lists of strings."""
+"""Conversion of a caller's replies, references and contexts to lists of strings."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ def reply_list(hypotheses: Iterable[str]) -> list[str]:
         hypotheses: a list, tuple, generator, numpy array or pandas Series of n strings.
 
     Raises:
-        UserError: not such a sequence, or an entry is not a string (None, NaN, a number), naming its position.
+        UserError: the argument has another type, or an entry is not a string (None, NaN, a number); the message names
+            its position.
     """
     return [_text(item, f"hypotheses[{i}]") for i, item in enumerate(_items(hypotheses, "hypotheses"))]
 
 
 def reference_lists(references: Iterable[Iterable[str]]) -> list[list[str]]:
-    """Return, for each reply, the list of its references.
+    """Return the references of each reply as a list.
 
     Args:
-        references: n sequences of strings, of any lengths; each may be whatever `reply_list` takes.
+        references: n sequences of strings, of any lengths; each of a type that `reply_list` accepts.
 
     Raises:
         UserError: an entry is not a sequence of strings, naming its position.
@@ -41,10 +42,10 @@ def reference_lists(references: Iterable[Iterable[str]]) -> list[list[str]]:
 
 
 def context_lists(contexts: Iterable[Iterable[str]], replies: int) -> list[list[str]]:
-    """Return, for each reply, the turns before it.
+    """Return the context turns of each reply as a list.
 
     Raises:
-        UserError: an entry is not a sequence of strings, or their number is not that of the replies.
+        UserError: an entry is not a sequence of strings, or there are not `replies` entries.
     """
     lists = []
     for i, entry in enumerate(_items(contexts, "contexts")):
@@ -57,10 +58,10 @@ def context_lists(contexts: Iterable[Iterable[str]], replies: int) -> list[list[
 
 
 def paired_inputs(hypotheses: Iterable[str], references: Iterable[Iterable[str]]) -> tuple[list[str], list[list[str]]]:
-    """Return (replies, references of each) as lists.
+    """Return (replies, references of each reply) as lists.
 
     Raises:
-        UserError: as `reply_list` and `reference_lists`, or their numbers differ.
+        UserError: as `reply_list` and `reference_lists`, or the lengths differ.
     """
     replies, lists = reply_list(hypotheses), reference_lists(references)
     if len(replies) != len(lists):
@@ -72,9 +73,9 @@ def paired_inputs(hypotheses: Iterable[str], references: Iterable[Iterable[str]]
 
 
 def _items(values: Any, name: str) -> Iterable[Any]:
-    """Whatever can be iterated over in a meaningful order; a pandas Series gives its values, not its labels."""
+    """Return `values` if they can be iterated in a meaningful order."""
     if isinstance(values, str | bytes):
-        raise UserError(f"{name} is one text, not a list: the metrics take lists, one entry a reply")
+        raise UserError(f"{name} is one string, not a list: give a list with one entry for each reply")
     if isinstance(values, Mapping | set | frozenset):
         raise UserError(f"{name} is a {type(values).__name__}, which has no order to match by: give a list")
     if not isinstance(values, Iterable):

@@ -11,16 +11,16 @@ STATISTICS = (*(f"match{j}" for j in range(1, 5)), *(f"total{j}" for j in range(
 
 
 def statistics(counts: Overlap) -> np.ndarray:
-    """(n, 9): matches and totals of orders 1..4, closest reference length. Rows add up."""
+    """Return (n, 9): matches and totals of orders 1..4, closest reference length. Rows add up."""
     return np.column_stack([counts.matches[:, :ORDERS], counts.totals[:, :ORDERS], counts.closest])
 
 
 def figures(totals: np.ndarray) -> np.ndarray:
-    """Cumulative BLEU-1..4, (..., 4), of summed statistics (..., 9); each in 0..1.
+    """Return cumulative BLEU-1..4 (..., 4), 0..1, from summed statistics (..., 9).
 
-    BLEU-n = exp(min(0, 1 - closest / words)) * exp(mean over j <= n of log precision_j), 0 without words. Going up
-    in j, every order with n-grams but no match doubles k, which starts at 1, and counts as precision 1 / (k * total);
-    an order without n-grams adds 0 to the sum (mteval-v14, bleu_score_smoothing).
+    BLEU-n = exp(min(0, 1 - closest / words)) * exp(mean over j <= n of log precision_j), or 0 without words. For
+    ascending j, each order with n-grams but without a match doubles k, which starts at 1, and has precision
+    1 / (k * total). An order without n-grams adds 0 to the sum (mteval-v14, bleu_score_smoothing).
     """
     matches, counts = totals[..., :ORDERS], totals[..., ORDERS : 2 * ORDERS]
     words, closest = counts[..., 0], totals[..., 2 * ORDERS]

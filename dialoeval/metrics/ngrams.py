@@ -13,9 +13,9 @@ class Ngrams:
     """All n-grams of one order, in text order.
 
     Attributes:
-        ids: (N,) which n-gram stands there: 0 .. types-1, equal numbers for equal n-grams.
-        prefixes: (N,) which (n-1)-gram it begins with, in the numbering of the order below (zeros for order 1).
-        sentences: (N,) the sentence that each belongs to.
+        ids: (N,) number of each n-gram, 0 .. types - 1; equal n-grams have equal numbers.
+        prefixes: (N,) number of its first n - 1 words among the n-grams of the order below (zeros for order 1).
+        sentences: (N,) index of its sentence.
         types: number of distinct n-grams.
     """
 
@@ -26,7 +26,7 @@ class Ngrams:
 
 
 def code_words(sentences: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
-    """Number the words: returns (word ids (T,), sentence of each word (T,), the vocabulary)."""
+    """Return (word ids (T,), sentence index of each word (T,), {word: id})."""
     vocabulary: dict[str, int] = {}
     number = vocabulary.setdefault
     ids = np.fromiter((number(word, len(vocabulary)) for words in sentences for word in words), dtype=np.int64)
@@ -38,12 +38,12 @@ def ngrams(words: np.ndarray, sentences: np.ndarray, orders: int) -> Iterator[Ng
     """Yield the n-grams of order 1 .. `orders` of the word ids `words` (T,) with their `sentences` (T,)."""
     vocabulary = int(words.max()) + 1 if len(words) else 0
     ids, types = words, vocabulary
-    positions = np.arange(len(words))  # where the n-grams of the current order begin
+    positions = np.arange(len(words))  # start of each n-gram of the current order
     yield Ngrams(ids, np.zeros_like(ids), sentences, types)
     for order in range(2, orders + 1):
-        kept = positions + order - 1 < len(words)
-        kept[kept] = sentences[positions[kept]] == sentences[positions[kept] + order - 1]
-        prefixes, positions = ids[kept], positions[kept]
+        fits = positions + order - 1 < len(words)
+        fits[fits] = sentences[positions[fits]] == sentences[positions[fits] + order - 1]
+        prefixes, positions = ids[fits], positions[fits]
         keys = prefixes * vocabulary + words[positions + order - 1]
         distinct, ids = np.unique(keys, return_inverse=True)
         types = len(distinct)
@@ -51,6 +51,6 @@ def ngrams(words: np.ndarray, sentences: np.ndarray, orders: int) -> Iterator[Ng
 
 
 def count_by(group: np.ndarray, ids: np.ndarray, types: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Count n-grams in each group: (groups, ids, counts), sorted by group, then id; only pairs that occur."""
+    """Return (groups, ids, counts): how often each n-gram occurs in each group, if at all; sorted by group, then id."""
     keys, counts = np.unique(group * max(types, 1) + ids, return_counts=True)
     return keys // max(types, 1), keys % max(types, 1), counts

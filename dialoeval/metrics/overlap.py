@@ -1,4 +1,4 @@
-"""Clipped n-gram matches of replies with their references, as mteval-v14 counts them: what NIST and BLEU share."""
+"""Clipped n-gram matches of replies with their references as in mteval-v14, shared by NIST and BLEU."""
 
 from __future__ import annotations
 
@@ -9,22 +9,19 @@ import numpy as np
 
 from dialoeval.metrics.ngrams import Ngrams, code_words, count_by, ngrams
 
-ORDERS = 5  # NIST is printed to 5, BLEU to 4
+ORDERS = 5  # NIST uses orders 1..5, BLEU 1..4
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """Per-reply counts; every row adds up over replies.
+    """Counts of each reply, which add up over replies. A reply without references has zeros everywhere.
 
     Attributes:
-        matches: (n, 5) n-grams of the reply that a reference has, each counted at most as often as in the one
-            reference that has it most.
+        matches: (n, 5) n-grams of the reply that occur in a reference, clipped to the largest count in one reference.
         totals: (n, 5) n-grams of the reply.
-        information: (n, 5) sum of the NIST information weights, in bits, of the matches.
-        closest: (n,) length of the reference whose length is closest to the reply's; the shorter of two.
-        reference_words: (n,) mean length of the reply's references.
-
-    A reply without references has zeros everywhere: it takes no part in NIST and BLEU.
+        information: (n, 5) sum of the NIST information weights of the matches, in bits.
+        closest: (n,) length in words of the reference closest in length to the reply; the shorter of two.
+        reference_words: (n,) mean length of the references in words.
     """
 
     matches: np.ndarray
@@ -35,7 +32,7 @@ class Overlap:
 
 
 def overlap(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> Overlap:
-    """Count the overlap of tokenized replies with their tokenized references (`references[i]`: those of reply i)."""
+    """Count the overlap of tokenized replies with their tokenized references; `references[i]` are those of reply i."""
     n = len(hypotheses)
     judged = np.array([len(refs) > 0 for refs in references], dtype=bool)
     sentences = [words if judged[i] else () for i, words in enumerate(hypotheses)]
@@ -52,11 +49,11 @@ def overlap(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[S
         in_references = grams.sentences >= n
         counts = np.bincount(grams.ids[in_references], minlength=grams.types)
         weights = _information(order, grams, in_references, counts, lower, reference_word_total, vocabulary)
-        who, which, clipped = _clipped(grams, owners, n)
+        replies, ids, clipped = _clipped(grams, owners, n)
         hypothesis_sentences = grams.sentences[~in_references]
         totals[:, order - 1] = np.bincount(hypothesis_sentences, minlength=n)
-        matches[:, order - 1] = np.bincount(who, weights=clipped, minlength=n)
-        information[:, order - 1] = np.bincount(who, weights=clipped * weights[which], minlength=n)
+        matches[:, order - 1] = np.bincount(replies, weights=clipped, minlength=n)
+        information[:, order - 1] = np.bincount(replies, weights=clipped * weights[ids], minlength=n)
         lower = counts
     closest, reference_words = _reference_lengths(hypotheses, references)
     return Overlap(matches, totals, information, closest, reference_words)
@@ -71,10 +68,10 @@ def _information(
     total: int,
     vocabulary: dict[str, int],
 ) -> np.ndarray:
-    """Information weight in bits of every n-gram: log2(count of its prefix / its count) over all references.
+    """Return the information weight of each n-gram in bits: log2(count of its prefix / its count) in all references.
 
-    For a single word, and where the prefix is the string "0" (false in Perl), the count of all words stands for the
-    prefix's. n-grams that no reference has get 0, and are never matched.
+    The count of all words replaces the prefix's count for single words and for the prefix "0", which is false in
+    mteval's Perl. N-grams that occur in no reference have weight 0; they never match.
     """
     numerator = np.full(grams.types, float(total))
     if lower is not None:
@@ -84,31 +81,32 @@ def _information(
         if order == 2 and "0" in vocabulary:
             numerator[prefix_of == vocabulary["0"]] = total
     weights = np.zeros(grams.types)
-    seen = counts > 0
-    weights[seen] = np.log2(numerator[seen] / counts[seen])
+    occurs = counts > 0
+    weights[occurs] = np.log2(numerator[occurs] / counts[occurs])
     return weights
 
 
 def _clipped(grams: Ngrams, owners: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(reply, n-gram, clipped count) of every n-gram that a reply shares with one of its references."""
+    """Return (reply, n-gram, clipped count) of every n-gram that a reply shares with one of its references."""
     groups, ids, counts = count_by(grams.sentences, grams.ids, grams.types)
     hypothesis = groups < n
     types = max(grams.types, 1)
-    wanted = groups[hypothesis] * types + ids[hypothesis]  # sorted, distinct
-    offered = owners[groups[~hypothesis] - n] * types + ids[~hypothesis]
-    slots = np.searchsorted(wanted, offered)
-    found = slots < len(wanted)
-    found[found] = wanted[slots[found]] == offered[found]
-    best = np.zeros(len(wanted), dtype=np.int64)
-    np.maximum.at(best, slots[found], counts[~hypothesis][found])
-    clipped = np.minimum(best, counts[hypothesis])
-    kept = clipped > 0
-    return groups[hypothesis][kept], ids[hypothesis][kept], clipped[kept].astype(float)
+    reply_keys = groups[hypothesis] * types + ids[hypothesis]  # sorted, distinct
+    reference_keys = owners[groups[~hypothesis] - n] * types + ids[~hypothesis]
+    slots = np.searchsorted(reply_keys, reference_keys)
+    shared = slots < len(reply_keys)
+    shared[shared] = reply_keys[slots[shared]] == reference_keys[shared]
+    largest = np.zeros(len(reply_keys), dtype=np.int64)
+    np.maximum.at(largest, slots[shared], counts[~hypothesis][shared])
+    clipped = np.minimum(largest, counts[hypothesis])
+    matches = clipped > 0
+    return groups[hypothesis][matches], ids[hypothesis][matches], clipped[matches].astype(float)
 
 
 def _reference_lengths(
     hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Return `Overlap.closest` and `Overlap.reference_words`."""
     closest = np.zeros(len(hypotheses))
     mean = np.zeros(len(hypotheses))
     for i, (hypothesis, refs) in enumerate(zip(hypotheses, references, strict=True)):

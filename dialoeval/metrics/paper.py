@@ -16,81 +16,104 @@ from dialoeval.version import __version__
 
 
 class _Overlap(RowMetric):
-    """A metric of mteval-v14, over n-gram matches that NIST and BLEU share."""
+    """A metric of mteval-v14, computed from the n-gram matches that NIST and BLEU share."""
 
     def statistics(self, corpus: Corpus, *, progress: bool = False) -> Rows:
+        """Compute the rows of a corpus, which may have no references."""
         return Rows(self, self.rows(corpus), corpus.judged)
 
     def merged(self, corpus: Corpus, parts: list[MetricStatistics]) -> MetricStatistics:
+        """Compute the statistics of the whole corpus again."""
         return self.statistics(corpus)  # information weights come from the references of the whole set
 
 
 class Nist(_Overlap):
+    """NIST-1..5 (Doddington 2002)."""
+
     name = "nist"
     description = "NIST-1..5, cumulative, as mteval-v14 prints it"
     figures = NIST
 
     @property
     def reply_figure(self) -> Figure:
+        """NIST-5, as mteval prints it for segments."""
         return replace(NIST[4], name="nist")
 
     def rows(self, corpus: Corpus) -> Array:
+        """Return (n, 11) statistics of `mteval_nist`."""
         return mteval_nist.statistics(corpus.overlap)
 
     def values(self, totals: Array) -> Array:
+        """Return (m, 5) cumulative NIST-1..5."""
         return mteval_nist.figures(totals)
 
     def reply_scores(self, rows: Array) -> Array:
+        """Return (n,) NIST-5."""
         return self.values(rows)[:, 4]
 
     def signature(self, corpus: Corpus) -> str:
+        """Return protocol, references, tokenizer and information weights."""
         return f"{_mteval(corpus)}|info:all-refs|{_version()}"
 
 
 class Bleu(_Overlap):
+    """BLEU-1..4 (Papineni et al. 2002)."""
+
     name = "bleu"
     description = "BLEU-1..4, cumulative, as mteval-v14 prints it (0..1)"
     figures = BLEU
 
     @property
     def reply_figure(self) -> Figure:
+        """BLEU-4, as mteval prints it for segments."""
         return replace(BLEU[3], name="bleu")
 
     def rows(self, corpus: Corpus) -> Array:
+        """Return (n, 9) statistics of `mteval_bleu`."""
         return mteval_bleu.statistics(corpus.overlap)
 
     def values(self, totals: Array) -> Array:
+        """Return (m, 4) cumulative BLEU-1..4."""
         return mteval_bleu.figures(totals)
 
     def reply_scores(self, rows: Array) -> Array:
+        """Return (n,) BLEU-4."""
         return self.values(rows)[:, 3]
 
     def signature(self, corpus: Corpus) -> str:
+        """Return protocol, references, tokenizer and smoothing."""
         return f"{_mteval(corpus)}|smooth:mteval-exp|eff:cumulative|{_version()}"
 
 
 class Meteor(RowMetric):
+    """METEOR 1.5 (Denkowski and Lavie 2014)."""
+
     name = "meteor"
     description = "METEOR 1.5, as meteor-1.5.jar -l en -norm prints it (0..1)"
     figures = (METEOR,)
 
     def rows(self, corpus: Corpus) -> Array:
+        """Return the statistics of `meteor15`, one row for each reply."""
         return self._rows(corpus, progress=False)
 
     def statistics(self, corpus: Corpus, *, progress: bool = False) -> Rows:
+        """Align replies with their references, which is the slow part."""
         return Rows(self, self._rows(corpus, progress), corpus.judged)
 
     def values(self, totals: Array) -> Array:
+        """Return (m, 1) METEOR."""
         from dialoeval.metrics import meteor15
 
         return meteor15.figures(totals)[..., None]
 
     def reply_scores(self, rows: Array) -> Array:
+        """Return (n,) METEOR."""
         from dialoeval.metrics import meteor15
 
         return meteor15.segments(rows)
 
     def signature(self, corpus: Corpus) -> str:
+        """Return protocol, references and METEOR's options."""
         from dialoeval.metrics import meteor15
 
         return f"{_relevance(corpus)}|{meteor15.signature()}|{_version()}"
@@ -103,48 +126,58 @@ class Meteor(RowMetric):
 
 @dataclass(frozen=True)
 class DiversityStatistics(MetricStatistics):
-    """The words of the replies; n-gram counts of all of them, which do not add up but follow from any choice."""
+    """Statistics for n-gram counts over all replies, which do not add up over replies.
+
+    Attributes:
+        words: (n,) words of each reply.
+    """
 
     words: list[list[str]]
 
     @cached_property
     def counts(self) -> Diversity:
-        """N-gram counts."""
+        """N-gram counts of the replies."""
         return Diversity(self.words)
 
     def figures(self, weights: Array | None = None) -> dict[str, Array]:
+        """Return entropy-1..4, distinct-1..2 and average length, each (m,)."""
         return self.counts.figures(None if weights is None else weights.astype(np.int64))
 
     def pooled(self, other: MetricStatistics) -> DiversityStatistics:
+        """Return the words of both systems, this one's first."""
         assert isinstance(other, DiversityStatistics)
         return DiversityStatistics(self.words + other.words)
 
 
 class DiversityMetric(Metric):
-    """Entropy, distinct-n and average length, which share their n-gram counts."""
+    """Entropy (Zhang et al. 2018), distinct-n (Li et al. 2016) and average length, from the same n-gram counts."""
 
     name = "diversity"
-    description = "entropy-1..4 in nats, distinct-1..2 (0..1), and mean words a reply, over all replies"
+    description = "entropy-1..4 in nats, distinct-1..2 (0..1), and mean words per reply, over all replies"
     figures = (*ENTROPY, *DISTINCT, LENGTH)
 
     @property
     def reply_figure(self) -> None:
+        """None: single replies have no score."""
         return None
 
     def statistics(self, corpus: Corpus, *, progress: bool = False) -> DiversityStatistics:
+        """Return the words of the cleaned replies."""
         return DiversityStatistics(corpus.words)
 
     def signature(self, corpus: Corpus) -> str:
+        """Return protocol, case and tokenizer."""
         case = "lc" if corpus.protocol.clean == "dstc7" else "mixed"
         return f"{_common(corpus)}|case:{case}|tok:split|{_version()}"
 
     def signatures(self, corpus: Corpus) -> dict[str, str]:
-        words = self.signature(corpus)
-        return {"entropy": f"{words}|log:e", "distinct": words, "avg_len": words}
+        """Return the signatures of entropy, distinct and avg_len."""
+        signature = self.signature(corpus)
+        return {"entropy": f"{signature}|log:e", "distinct": signature, "avg_len": signature}
 
 
 def metrics(meteor: bool = True) -> tuple[Metric, ...]:
-    """Return the paper's metrics in the order of its tables; `meteor`, the costly one, may be left out."""
+    """Return the paper's metrics in the order of its tables, with or without METEOR, which is slow."""
     return (Nist(), Bleu(), *((Meteor(),) if meteor else ()), DiversityMetric())
 
 
@@ -154,13 +187,13 @@ DESCRIPTIONS = {
     "meteor": Meteor.description,
     "entropy": "entropy of the 1..4-gram distribution of all replies, in nats",
     "distinct": "distinct 1,2-grams over all 1,2-grams of all replies (0..1)",
-    "avg_len": "mean words a reply, empty ones counted as 0",
+    "avg_len": "mean words per reply; empty replies count as 0",
 }
-"""The paper's metrics as `dialoeval list metrics` names them."""
+"""{metric: description} of the paper's metrics in `dialoeval list metrics`."""
 
 
 def signatures(metrics: tuple[Metric, ...], corpus: Corpus) -> dict[str, str]:
-    """Return the signatures of metrics in the order of scores.json: METEOR, which may be absent, comes last."""
+    """Return {metric: signature} in the order of scores.json, with METEOR last."""
     ordered = sorted(metrics, key=lambda metric: isinstance(metric, Meteor))
     return {name: text for metric in ordered for name, text in metric.signatures(corpus).items()}
 
@@ -182,7 +215,7 @@ def _mteval(corpus: Corpus) -> str:
 
 
 def references_key(corpus: Corpus) -> str:
-    """Return how many references a reply was scored against: one number, or ``var`` with the range."""
+    """Return the number of references per reply, as one number or as ``varMIN-MAX``."""
     counts = {len(refs) for refs in corpus.texts.references}
     if not counts:
         return "0"

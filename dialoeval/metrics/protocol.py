@@ -1,4 +1,4 @@
-"""From replies and references to the text that the official tools are given."""
+"""The text that a protocol gives to the official tools: reference slots and cleaning."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from dialoeval.text.mteval import xml_line
 
 @dataclass(frozen=True)
 class Texts:
-    """Cleaned replies, and the cleaned references of each in their slots."""
+    """Cleaned replies, each with its cleaned references in their slots."""
 
     hypotheses: list[str]
     references: list[list[str]]
 
     def for_mteval(self, protocol: ProtocolConfig) -> Texts:
-        """The text as the evaluation scripts write it into mteval's XML."""
-        known: dict[str, str] = {}
+        """Return the text as the evaluation scripts write it into mteval's XML."""
+        xml_lines: dict[str, str] = {}
 
-        def written(line: str) -> str:
-            if line not in known:
-                known[line] = xml_line(line, protocol.empty_word)
-            return known[line]
+        def xml(line: str) -> str:
+            if line not in xml_lines:
+                xml_lines[line] = xml_line(line, protocol.empty_word)
+            return xml_lines[line]
 
-        return Texts([written(h) for h in self.hypotheses], [[written(r) for r in refs] for refs in self.references])
+        return Texts([xml(h) for h in self.hypotheses], [[xml(r) for r in refs] for refs in self.references])
 
 
 def apply(hypotheses: Sequence[str], references: Sequence[Sequence[str]], protocol: ProtocolConfig) -> Texts:
-    """Choose the reference slots and clean replies and references (`references[i]`: those of reply i)."""
+    """Choose the reference slots, and clean replies and references; `references[i]` are those of reply i."""
     slots = [reference_slots(refs, protocol) for refs in references]
     hypotheses = [_one_line(h) for h in hypotheses]
     slots = [[_one_line(r) for r in refs] for refs in slots]
@@ -42,28 +42,28 @@ def apply(hypotheses: Sequence[str], references: Sequence[Sequence[str]], protoc
 
 
 def reference_slots(references: Sequence[str], protocol: ProtocolConfig) -> list[str]:
-    """The references that a reply is scored against.
+    """Return the references that a reply is scored against.
 
-    With ``slots=0``: each once, in order, but the held-out one. Otherwise slot i takes reference i modulo their number,
-    and the one after the held-out reply's index where that would be the human reply (DSTC7's extraction script): few
-    references repeat, and a single one fills all slots.
+    With ``slots=0`` these are all references except the held-out one, unless it is the only one. Otherwise slot i holds
+    reference i modulo their number, or the next one if that is the held-out human reply, as in DSTC7's extraction
+    script. Fewer references than slots therefore repeat.
     """
     if not references:
         return []
     held_out = protocol.held_out
     if not protocol.slots:
         return [reference for i, reference in enumerate(references) if i != held_out or len(references) == 1]
-    chosen = []
+    slots = []
     for slot in range(protocol.slots):
         index = slot % len(references)
         if index == held_out:
             index = (index + 1) % len(references)
-        chosen.append(references[index])
-    return chosen
+        slots.append(references[index])
+    return slots
 
 
 def _one_line(text: str) -> str:
-    """Line breaks become spaces: the official tools read one reply a line."""
+    """Replace line breaks by spaces, since the official tools read one reply per line."""
     if "\n" in text or "\r" in text:
         return text.replace("\r\n", " ").replace("\n", " ").replace("\r", " ")
     return text

@@ -1,8 +1,8 @@
-"""Metrics beside the paper's, found by name: the modules of `dialoeval.metrics.extra`, then those of plugins.
+"""Lookup of extra metrics by name: the modules of `dialoeval.metrics.extra`, then plugins.
 
-A module has ``METRIC``, a subclass of `dialoeval.metrics.base.Metric`. A plugin's module may have a function
-``compute(hypotheses, references, contexts)`` instead, which returns ``{"score": ..., "signature": ...}``: such a metric
-has a value, but no interval and no test.
+A module has ``METRIC``, a subclass of `dialoeval.metrics.base.Metric`. Instead, a plugin's module may have a function
+``compute(hypotheses, references, contexts)`` that returns ``{"score": ..., "signature": ...}``. Such a metric has no
+interval and no test.
 """
 
 from __future__ import annotations
@@ -25,19 +25,18 @@ from dialoeval.plugins import Plugin
 
 
 def get(name: str) -> Metric:
-    """Return the metric of that name, which may carry an argument after a colon: ``perplexity:gpt2``.
+    """Return the metric of that name, with an optional argument after a colon: ``perplexity:gpt2``.
 
     Raises:
-        UserError: unknown name, naming the nearest; an argument for a metric that takes none; a plugin that cannot be
-            imported.
+        UserError: the name is unknown, the metric takes no argument, or the plugin cannot be imported.
     """
     base, colon, argument = name.partition(":")
-    make = _factory(base)
-    return make(argument if colon else None)
+    factory = _factory(base)
+    return factory(argument if colon else None)
 
 
 def check(names: Iterable[str]) -> None:
-    """Make sure that every name is a metric's, before work begins.
+    """Check that every name is that of a metric.
 
     Raises:
         UserError: as `get`.
@@ -47,7 +46,7 @@ def check(names: Iterable[str]) -> None:
 
 
 def available() -> dict[str, str]:
-    """Return {name: description} of all metrics, the paper's first; plugins are named without being imported."""
+    """Return {name: description} of all metrics, the paper's first. Plugins are not imported."""
     described = dict(paper.DESCRIPTIONS)
     for name in _built_in():
         described[name] = _metric_class(_module(name)).description
@@ -58,9 +57,9 @@ def available() -> dict[str, str]:
 
 
 def figure(name: str) -> Figure:
-    """Return the figure of that name, whichever metric it is of.
+    """Return the figure of that name, of any metric.
 
-    A name that no installed metric has (of a plugin that is not here any more) gives a figure that is printed plainly.
+    For an unknown name, such as that of an uninstalled plugin, return a figure with default format.
     """
     if name in FIGURES:
         return FIGURES[name]
@@ -76,23 +75,23 @@ def figure(name: str) -> Figure:
 
 
 def metric_of(figure_name: str) -> str:
-    """Return the name of the metric, beside the paper's, that a figure belongs to.
+    """Return the name of the extra metric that has a figure.
 
     Raises:
-        UserError: no metric has it.
+        UserError: no metric has the figure.
     """
-    first: UserError | None = None
+    first_error: UserError | None = None
     for name in (figure_name, figure_name.rpartition(".")[0]):
         try:
             if any(candidate.name == figure_name for candidate in get(name).figures):
                 return name
         except UserError as error:
-            first = first or error
-    raise first or UserError(f"no metric has the figure {figure_name!r}")
+            first_error = first_error or error
+    raise first_error or UserError(f"no metric has the figure {figure_name!r}")
 
 
 def reply_figure(name: str) -> Figure:
-    """Return the figure that a score of single replies is printed as: a column of segments.jsonl."""
+    """Return the figure of a column of reply scores in segments.jsonl."""
     for metric in paper.metrics():
         if metric.reply_figure is not None and metric.reply_figure.name == name:
             return metric.reply_figure
@@ -105,19 +104,19 @@ def compute(
     references: Iterable[Iterable[str]],
     contexts: Iterable[Iterable[str]] | None = None,
 ) -> dict[str, Any]:
-    """Compute one metric beside the paper's, on all references as given; returns ``{"score", "signature", ...}``.
+    """Compute one extra metric on the text as given, with all references. Returns ``{"score", "signature", ...}``.
 
     Raises:
-        UserError: unknown name, or what the metric needs is not installed.
+        UserError: the name is unknown, or a package, model or data file that the metric needs is missing.
     """
     metric = get(name)
     texts, lists = paired_inputs(hypotheses, references)
-    given = replace(corpus(texts, lists, contexts=contexts), references=lists)
-    return result(metric, given, metric.statistics(given))
+    uncleaned = replace(corpus(texts, lists, contexts=contexts), references=lists)
+    return result(metric, uncleaned, metric.statistics(uncleaned))
 
 
 def result(metric: Metric, corpus: Corpus, statistics: MetricStatistics) -> dict[str, Any]:
-    """Return what scores.json holds of a metric beside the paper's: its score, further figures, details, signature."""
+    """Return the entry of an extra metric in scores.json: score, further figures, details, signature."""
     values = {name: float(array[0]) for name, array in statistics.figures().items()}
     finite = {name: value if value == value else None for name, value in values.items()}
     parts = {f.name.removeprefix(f"{metric.name}."): finite.get(f.name) for f in metric.figures[1:]}
@@ -134,6 +133,7 @@ def _module(name: str) -> ModuleType:
 
 
 def _factory(name: str) -> Callable[[str | None], Metric]:
+    """Return the function from a metric's argument to the metric."""
     if name in _built_in():
         return _metric_class(_module(name))
     if (plugin := plugins.get("metrics", name)) is not None:
@@ -159,7 +159,7 @@ def _from_plugin(plugin: Plugin, argument: str | None) -> Metric:
 
 
 class _FunctionMetric(Metric):
-    """A metric from a function ``compute(hypotheses, references, contexts)``."""
+    """A metric computed by a plugin's function ``compute(hypotheses, references, contexts)``."""
 
     description = "a function of a plugin"
 
@@ -184,12 +184,12 @@ class _FunctionMetric(Metric):
         return None
 
     def statistics(self, corpus: Corpus, *, progress: bool = False) -> Value:
-        answer = self.compute(corpus.hypotheses, corpus.references, corpus.contexts)
-        if not isinstance(answer, dict) or "score" not in answer:
-            raise UserError(f"the metric {self.name} returned {type(answer).__name__}, not a dict with a score")
-        score = answer.pop("score")
-        self._signature = str(answer.pop("signature", self.name))
-        return Value({} if score is None else {self.name: float(score)}, answer)
+        entry = self.compute(corpus.hypotheses, corpus.references, corpus.contexts)
+        if not isinstance(entry, dict) or "score" not in entry:
+            raise UserError(f"the metric {self.name} returned {type(entry).__name__}, not a dict with a score")
+        score = entry.pop("score")
+        self._signature = str(entry.pop("signature", self.name))
+        return Value({} if score is None else {self.name: float(score)}, entry)
 
     def signature(self, corpus: Corpus) -> str:
         return self._signature

@@ -1,4 +1,4 @@
-"""Scores as tables in the paper's layout, with a column for every extra metric that a system was scored with."""
+"""Tables of scores in the paper's layout, with a column for each extra metric."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from dialoeval.tables import Cell, Table
 def score_table(
     rows: Iterable[tuple[str, Scores]], *, intervals: bool = False, figures: Sequence[Figure] | None = None
 ) -> Table:
-    """Return a row for each named system.
+    """Return a table with a row for each system.
 
     Args:
-        rows: (name, scores).
-        intervals: with half the width of the 95% interval behind each figure.
-        figures: the columns; None: the paper's, in its order, and the extra ones of any of the systems.
+        rows: (name, scores) of each system.
+        intervals: print half the width of the 95% interval after each figure.
+        figures: the columns; None: those of `columns`.
     """
     systems = list(rows)
     if figures is None:
@@ -30,7 +30,7 @@ def score_table(
 
 
 def columns(systems: Iterable[Scores]) -> tuple[Figure, ...]:
-    """Return the paper's columns, then those of the extra metrics of any system, in order of appearance."""
+    """Return the paper's columns, then the extra metrics of all systems in order of appearance."""
     from dialoeval.metrics.figures import PAPER_TABLE
 
     shown = {figure.name: figure for figure in PAPER_TABLE}
@@ -40,5 +40,5 @@ def columns(systems: Iterable[Scores]) -> tuple[Figure, ...]:
 
 
 def score_cell(scores: Scores, figure: Figure, intervals: bool = True) -> Cell:
-    """Return a figure as a cell, with its interval, or with the reason why there is none."""
+    """Return a figure as a cell, with its interval, or with the reason why it is missing."""
     return scores.cell(figure, intervals)

@@ -1,4 +1,4 @@
-"""Scores of a set: figures with intervals, signatures and counts of degenerate input. The object of scores.json."""
+"""Scores of a system: figures with intervals, signatures and input warnings; the object of scores.json."""
 
 from __future__ import annotations
 
@@ -21,17 +21,22 @@ if TYPE_CHECKING:
     import pandas
 
 SCHEMA = 1
-_FAMILIES = {"nist": NIST[:4], "bleu": BLEU, "entropy": ENTROPY, "distinct": DISTINCT}  # lists in scores.json
+_FAMILIES = {
+    "nist": NIST[:4],
+    "bleu": BLEU,
+    "entropy": ENTROPY,
+    "distinct": DISTINCT,
+}  # written as lists to scores.json
 _SINGLE = ("meteor", "avg_len", "nist5")
 
 
 @dataclass(frozen=True)
 class ExtraScore:
-    """A metric beside the paper's.
+    """The result of an extra metric.
 
     Attributes:
-        score: its main figure, or None if it has none.
-        signature: what it was computed with.
+        score: the main figure, or None if it is undefined.
+        signature: the settings that determine it.
         details: further figures and counts, as JSON values.
     """
 
@@ -40,33 +45,33 @@ class ExtraScore:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the entry under ``extra`` in scores.json."""
+        """Return an entry of ``extra`` in scores.json."""
         return {"score": self.score, **self.details, "signature": self.signature}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ExtraScore:
-        """Read such an entry."""
+        """Read an entry of ``extra`` in scores.json."""
         details = {key: item for key, item in value.items() if key not in ("score", "signature")}
         return cls(value.get("score"), str(value.get("signature", "")), details)
 
 
 @dataclass(frozen=True, repr=False)
 class Scores:
-    """Everything that scores.json holds.
+    """The contents of scores.json.
 
     Attributes:
-        n: replies.
-        figures: {flat name: value}; figures that cannot be told (no references, METEOR off) are not there. BLEU, METEOR
-            and distinct-n are fractions.
-        intervals: {flat name: (low, high)} of the 95% bootstrap interval.
-        signatures: {metric: what it was computed with} of the paper's metrics.
-        protocol: which references and which cleaning.
-        counts: how often each kind of degenerate input was met.
-        resamples: of the bootstrap.
-        extra: metrics beside the paper's, by name.
-        settings: protocol and scoring settings of a run, as JSON values; None outside a run.
-        replies_sha256: hash of the file the replies were read from, or None.
-        version: of dialoeval that computed them.
+        n: number of replies.
+        figures: {flat name: value} without undefined figures (no references, METEOR off). BLEU, METEOR and distinct-n
+            are fractions.
+        intervals: {flat name: (low, high)}, 95% bootstrap intervals.
+        signatures: {metric: signature} of the paper's metrics.
+        protocol: reference slots and cleaning.
+        counts: {warning: number of inputs}, such as empty replies.
+        resamples: number of bootstrap resamples.
+        extra: {name: result} of the extra metrics.
+        settings: protocol and scoring settings of a run, as JSON values; None outside of a run.
+        replies_sha256: hash of the replies file, or None.
+        version: version of dialoeval that computed the scores.
     """
 
     n: int
@@ -83,14 +88,14 @@ class Scores:
 
     @property
     def signature(self) -> str:
-        """One line for the whole set of the paper's figures."""
+        """The signature of NIST, which stands for the paper's metrics in one line."""
         return self.signatures["nist"]
 
     def __getitem__(self, name: str) -> float:
         """Return a figure by its flat name.
 
         Raises:
-            UserError: there is no such figure, or these scores do not have it.
+            UserError: the figure is unknown, or missing from these scores.
         """
         if name in self.figures:
             return self.figures[name]
@@ -99,15 +104,15 @@ class Scores:
         raise UserError(f"unknown figure {name!r}{nearest(name, self.figures)} (known: {', '.join(self.figures)})")
 
     def get(self, name: str) -> float | None:
-        """Return a figure by its flat name, or None if these scores do not have it."""
+        """Return a figure by its flat name, or None if it is missing."""
         return self.figures.get(name)
 
     def interval(self, name: str) -> tuple[float, float] | None:
-        """Return (low, high) of a figure's 95% interval, or None if it has none."""
+        """Return (low, high) of a figure's 95% interval, or None if it has no interval."""
         return self.intervals.get(name)
 
     def missing(self, name: str) -> str:
-        """Return why these scores do not have a figure; empty if they do."""
+        """Return why a figure is missing, or an empty string if it is not."""
         if name in self.figures:
             return ""
         figure = registry.figure(name)
@@ -118,16 +123,16 @@ class Scores:
         return "no reply has a reference" if figure.needs_references else "no replies"
 
     def columns(self) -> tuple[Figure, ...]:
-        """Return the figures that tables show: the paper's, then the main one of each extra metric."""
+        """Return the columns of tables: the paper's figures, then the main figure of each extra metric."""
         return (*PAPER_TABLE, *(registry.figure(name) for name in self.extra))
 
     def cell(self, figure: Figure, intervals: bool = True) -> Cell:
-        """Return a figure as a table cell, with its 95% interval, or with the reason why there is none."""
+        """Return a figure as a table cell, with its 95% interval, or with the reason why it is missing."""
         interval = self.interval(figure.name) if intervals else None
         return figure.cell(self.get(figure.name), interval, why=self.missing(figure.name))
 
     def with_counts(self, **counts: int) -> Scores:
-        """Return these scores with further counts."""
+        """Return a copy with further counts."""
         return replace(self, counts=self.counts | counts)
 
     def to_json(self) -> dict[str, Any]:
@@ -160,7 +165,7 @@ class Scores:
         """Read the object of scores.json.
 
         Raises:
-            UserError: naming the field that is wrong.
+            UserError: a field is missing or malformed; the message names it.
         """
         if fault := _fault(value):
             raise UserError(fault)
@@ -188,7 +193,7 @@ class Scores:
         )
 
     def to_frame(self) -> pandas.DataFrame:
-        """Return a row a figure: ``value``, ``low``, ``high`` (95% interval), ``signature``; fractions as in JSON."""
+        """Return one row per figure: ``value`` (as in JSON), ``low`` and ``high`` (95% interval), ``signature``."""
         import pandas
 
         rows = {
@@ -203,7 +208,7 @@ class Scores:
         return pandas.DataFrame.from_dict(rows, orient="index")
 
     def signature_of(self, name: str) -> str:
-        """Return the signature of the metric that a figure belongs to."""
+        """Return the signature of a figure's metric."""
         if name in FIGURES:
             return self.signatures.get(name.rstrip("12345"), "")
         entry = self.extra.get(name) or self.extra.get(name.rpartition(".")[0])
@@ -233,18 +238,18 @@ def score(
     contexts: Iterable[Iterable[str]] | None = None,
     progress: bool = False,
 ) -> Scores:
-    """Score replies with the paper's metrics, and the extra ones that `scoring` names.
+    """Score replies with the paper's metrics and the extra metrics of `scoring`.
 
     Args:
         hypotheses: n replies: a list, tuple, generator, numpy array or pandas Series of strings.
-        references: `references[i]` holds the references of reply i; their number may vary, and may be 0.
-        protocol: ``"dstc7"``, ``"reddit6k"`` or ``"none"`` (conf/protocol/), or its settings. None: the text as it is.
-        scoring: which metrics, how many bootstrap resamples; default: all of the paper's, 1,000.
-        contexts: the turns before each reply, which some extra metrics look at.
-        progress: show how far slow metrics are, on stderr.
+        references: `references[i]` holds the references of reply i, which may be none.
+        protocol: ``"dstc7"``, ``"reddit6k"`` or ``"none"`` (conf/protocol/), or its settings; None: text as given.
+        scoring: metrics and bootstrap resamples; None: all of the paper's metrics, 1,000 resamples.
+        contexts: the turns before each reply, which a few extra metrics use.
+        progress: show progress of slow metrics on stderr.
 
     Raises:
-        UserError: the lists do not fit, an unknown metric or protocol, or what a metric needs is missing.
+        UserError: the lengths differ, a metric or protocol is unknown, or a package, model or data file is missing.
 
     >>> scores = score(["i like it"], [["i like it a lot", "me too"]], scoring=ScoringConfig(meteor=False))
     >>> scores["bleu1"], scores.n
@@ -264,10 +269,10 @@ def score(
 
 
 def protocol_named(name: str) -> ProtocolConfig:
-    """Return the protocol of conf/protocol/ with that name.
+    """Return the protocol of that name from conf/protocol/.
 
     Raises:
-        UserError: there is none, naming the nearest.
+        UserError: the name is unknown.
     """
     from dialoeval.config.compose import group
 
@@ -276,14 +281,14 @@ def protocol_named(name: str) -> ProtocolConfig:
 
 
 def score_statistics(stats: Statistics, scoring: ScoringConfig) -> Scores:
-    """Return the scores that follow from statistics: figures, intervals, signatures, counts."""
+    """Return the scores of statistics: figures, intervals, signatures, counts."""
     extra = [metric for metric in stats.metrics if metric.name in scoring.extra]
-    own = tuple(metric for metric in stats.metrics if metric not in extra)
+    paper_metrics = tuple(metric for metric in stats.metrics if metric not in extra)
     return Scores(
         n=len(stats),
         figures={name: float(x[0]) for name, x in stats.figures().items() if np.isfinite(x[0])},
         intervals=bootstrap_intervals(stats, scoring.resamples, scoring.bootstrap_seed),
-        signatures=paper.signatures(own, stats.corpus),
+        signatures=paper.signatures(paper_metrics, stats.corpus),
         protocol=stats.corpus.protocol,
         counts=_counts(stats),
         resamples=scoring.resamples,
@@ -292,7 +297,7 @@ def score_statistics(stats: Statistics, scoring: ScoringConfig) -> Scores:
 
 
 def _counts(stats: Statistics) -> dict[str, int]:
-    """How many inputs were degenerate: nothing of them is dropped silently."""
+    """Return the number of inputs of each degenerate kind; all of them are scored."""
     corpus = stats.corpus
     lengths = [len(words) for words in corpus.words]
     return {
@@ -307,7 +312,7 @@ def _counts(stats: Statistics) -> dict[str, int]:
 
 
 def protocol_json(protocol: ProtocolConfig) -> dict[str, Any]:
-    """Return a protocol's settings as JSON values: enumerations as their text."""
+    """Return a protocol's settings as JSON values, enumerations as strings."""
     return {key: x if x is None or type(x) in (bool, int, float) else str(x) for key, x in asdict(protocol).items()}
 
 
@@ -317,11 +322,11 @@ def _protocol(value: Any) -> ProtocolConfig:
     try:
         return ProtocolConfig(**{**value, "clean": Clean(value.get("clean", "none"))})
     except (TypeError, ValueError, AttributeError) as error:
-        raise UserError('field "protocol" is not one that this version knows') from error
+        raise UserError('field "protocol" is not a protocol of this version') from error
 
 
 def _fault(scores: Any) -> str | None:
-    """What is wrong with the object of scores.json, or None."""
+    """Return what is wrong with the object of scores.json, or None."""
     if not isinstance(scores, dict):
         return f"expected a JSON object, found {type(scores).__name__}"
     if not _is_whole(scores.get("n")):
@@ -347,8 +352,8 @@ def _fault(scores: Any) -> str | None:
     if not all(_is_whole(count) for count in scores["counts"].values()):
         return 'field "counts" must hold whole numbers'
     if not all(isinstance(text, str) for text in scores["signatures"].values()) or "nist" not in scores["signatures"]:
-        return 'field "signatures" must hold texts, that of "nist" among them'
-    return None if isinstance(scores.get("signature"), str) else 'field "signature" must be a text'
+        return 'field "signatures" must hold strings, that of "nist" among them'
+    return None if isinstance(scores.get("signature"), str) else 'field "signature" must be a string'
 
 
 def _is_whole(value: Any) -> bool:

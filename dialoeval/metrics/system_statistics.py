@@ -1,7 +1,8 @@
-"""Statistics of the replies of one system for several metrics, and the figures of any choice of these replies."""
+"""Statistics of one system for several metrics, and the figures for any weights of its replies."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +18,12 @@ from dialoeval.metrics.corpus import Corpus, corpus, join, require_same
 
 @dataclass(frozen=True)
 class Statistics:
-    """What every figure of one system follows from: the currency of scores, intervals, tests and shard merges.
+    """The statistics that scores, intervals, paired tests and merges of shards are computed from.
 
     Attributes:
-        corpus: the replies and what they are scored against.
-        metrics: the paper's first, then others.
-        parts: the statistics of each metric, by its name.
+        corpus: the replies with their references.
+        metrics: the paper's metrics, then the extra ones.
+        parts: {metric: its statistics}.
     """
 
     corpus: Corpus
@@ -34,14 +35,17 @@ class Statistics:
 
     @property
     def size_biased(self) -> frozenset[str]:
-        """Names of figures that depend on the number of replies: see `Figure.size_biased`."""
+        """Names of figures that resampling biases: see `Figure.size_biased`."""
         return frozenset(f.name for metric in self.metrics for f in metric.figures if f.size_biased)
 
     def figures(self, weights: np.ndarray | None = None) -> dict[str, Array]:
-        """Return {figure: (m,) values} for `weights` (m, n), how often each reply is taken; None: each once, m = 1.
+        """Return {figure: (m,) values}.
 
-        NIST keeps the information weights of the whole set. Figures that need references are left out where no reply
-        has any.
+        NIST keeps the information weights of the whole set. Figures that need references are left out if no reply has
+        any.
+
+        Args:
+            weights: (m, n) how often each reply is counted; None counts each once, with m = 1.
         """
         values: dict[str, Array] = {}
         for metric in self.metrics:
@@ -49,7 +53,7 @@ class Statistics:
         return values
 
     def pooled(self, other: Statistics) -> Statistics:
-        """Return both systems' replies to the same examples as one set, this one's first; NIST keeps its weights.
+        """Return the replies of both systems as one set of 2n, this one's first. NIST keeps its information weights.
 
         Raises:
             UserError: the references, protocols or metrics differ.
@@ -61,21 +65,21 @@ class Statistics:
 
     @staticmethod
     def merge(shards: Sequence[Statistics]) -> Statistics:
-        """Return the statistics of all shards together: equal to those of the whole set, in the order given.
+        """Return the statistics of all shards in the order given, equal to those of the whole set.
 
-        NIST's information weights and the n-gram counts are computed anew from the texts; slow METEOR is not.
+        NIST's information weights and the n-gram counts are computed again from the texts, METEOR's alignments are not.
 
         Raises:
-            UserError: the shards were computed under different protocols, or for different metrics.
+            UserError: the protocols or metrics of the shards differ.
         """
         whole = join([shard.corpus for shard in shards])
-        _require_same_metrics(shards, "is there for some shards only: compute it for all or for none")
+        _require_same_metrics(shards, "was computed for a part of the shards only: compute it for all or for none")
         metrics = shards[0].metrics
         parts = {m.name: m.merged(whole, [shard.parts[m.name] for shard in shards]) for m in metrics}
         return Statistics(whole, metrics, parts)
 
     def segments(self, ids: Sequence[str]) -> Segments:
-        """Return the scores of each reply; `ids` name the replies, in their order."""
+        """Return the scores of the single replies, whose ids are `ids`."""
         columns: dict[str, list[float | None]] = {}
         for metric in self.metrics:
             figure, scores = metric.reply_figure, self.parts[metric.name].scores()
@@ -88,12 +92,12 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Segments:
-    """Scores of single replies: NIST-5 and BLEU-4 as mteval prints them for a segment, METEOR, those of other metrics.
+    """Scores of single replies: NIST-5 and BLEU-4 as mteval prints them for segments, METEOR, and extra metrics.
 
     Attributes:
-        ids: (n,) of the replies.
-        scores: {figure: (n,)}; None where a reply has no score, for want of a reference.
-        lengths: (n,) words of the cleaned replies.
+        ids: (n,) ids of the replies.
+        scores: {figure: (n,) scores}, with None for replies without a score, such as those without references.
+        lengths: (n,) words in the cleaned replies.
     """
 
     ids: list[str]
@@ -120,15 +124,15 @@ def statistics(
 
     Args:
         hypotheses: n replies.
-        references: for each reply the list of its references.
-        protocol: None: the text as it is, every reference.
-        meteor: with METEOR, the costly one of the paper's metrics.
-        extra: names of metrics beside the paper's; they see the text before the protocol's cleaning.
-        contexts: the turns before each reply, which some extra metrics look at.
-        progress: show how far slow metrics are, on stderr.
+        references: for each reply, the list of its references.
+        protocol: reference slots and cleaning; None: text as given, all references.
+        meteor: compute METEOR, the slowest of the paper's metrics.
+        extra: names of extra metrics, which use the text before the protocol's cleaning.
+        contexts: the turns before each reply, which a few extra metrics use.
+        progress: show progress of slow metrics on stderr.
 
     Raises:
-        UserError: the lists do not fit, an unknown metric, or what a metric needs is missing.
+        UserError: the lengths differ, a metric is unknown, or a package, model or data file is missing.
     """
     metrics = (*paper.metrics(meteor), *(registry.get(name) for name in dict.fromkeys(extra)))
     whole = corpus(hypotheses, references, protocol, contexts)
@@ -136,8 +140,8 @@ def statistics(
 
 
 def _require_same_metrics(sets: Sequence[Statistics], problem: str) -> None:
-    names = [[metric.name for metric in one.metrics] for one in sets]
+    names = [[metric.name for metric in statistics.metrics] for statistics in sets]
     common = set.intersection(*map(set, names))
-    for name in dict.fromkeys(name for one in names for name in one):
+    for name in dict.fromkeys(itertools.chain(*names)):
         if name not in common:
             raise UserError(f"{'METEOR' if name == 'meteor' else name} {problem}")

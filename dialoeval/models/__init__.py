@@ -1,4 +1,4 @@
-"""Loading models: embedded ones, local folders, hub names, state-dict files."""
+"""Loading of models: embedded ones, local folders, Hub names, state-dict files."""
 
 from dialoeval.models.fingerprint import ModelIdentity
 from dialoeval.models.loading import (

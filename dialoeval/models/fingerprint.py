@@ -1,4 +1,4 @@
-"""What distinguishes a model from all others: its weights, tokenizer and end tokens."""
+"""The identity of a model: hashes of its weights and tokenizer, and its end tokens."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from dialoeval.files import sha256_file, sha256_json
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """What distinguishes a model's weights and tokenizer from all others.
+    """Hashes that identify a model's weights and tokenizer.
 
     Attributes:
         path: the model as the user named it.
-        weights: ``commit:`` of the hub, or ``sha256:`` over the weight files.
-        tokenizer: ``sha256:`` over the tokenizer, its end token and its chat template.
+        weights: ``commit:`` and the Hub commit, or ``sha256:`` and a hash of the weight files.
+        tokenizer: ``sha256:`` and a hash of the tokenizer, its end token and its chat template.
         end_tokens: ids of the tokens that end a reply.
     """
 
@@ -29,17 +29,17 @@ class ModelIdentity:
     end_tokens: tuple[int, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it as plain values."""
+        """Return the identity as JSON values."""
         return {"path": self.path, **self.without_path()}
 
     def without_path(self) -> dict[str, Any]:
-        """Return what stays the same if the model is moved, as plain values."""
+        """Return the identity without the path, as JSON values: equal after the model is moved."""
         return {"weights": self.weights, "tokenizer": self.tokenizer, "end_tokens": list(self.end_tokens)}
 
 
-def folder_or_commit(place: str, commit: str | None) -> str:
-    """Return the hub commit of a model, or the SHA-256 over the weight files and config.json of a folder."""
-    folder = Path(place)
+def folder_or_commit(location: str, commit: str | None) -> str:
+    """Return the SHA-256 of a folder's weight files and config.json, or the Hub commit of a Hub model."""
+    folder = Path(location)
     if not folder.is_dir():
         return f"commit:{commit}"
     files = sorted(
@@ -52,10 +52,10 @@ def folder_or_commit(place: str, commit: str | None) -> str:
 
 
 def state_dict_hash(weights: str, config: Any) -> str:
-    """Return the SHA-256 of a state-dict file, with a hash of the configuration that it is loaded into."""
+    """Return the SHA-256 of a state-dict file, with a hash of the configuration of the model that loads it."""
     settings = config.to_diff_dict()
     for name in ("_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype"):
-        settings.pop(name, None)  # these do not change the computation
+        settings.pop(name, None)  # does not change the computation
     architecture = sha256_json(json.loads(json.dumps(settings, default=str, sort_keys=True)))[:16]
     return f"sha256:{sha256_file(weights)} over {architecture}"
 

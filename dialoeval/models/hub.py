@@ -1,4 +1,4 @@
-"""Talking to the model hub: quietly, without waiting where there is no network, with errors that say what to do."""
+"""Access to the Hugging Face Hub: quiet, without waiting if offline, with errors that say what to do."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from urllib.request import getproxies
 
 from dialoeval.errors import UserError, chain, first_line
 
-_WITHOUT_HUB = "these work without the hub: tiny, smollm2 (dialoeval fetch smollm2), or the path of a folder"
+_WITHOUT_HUB = "these work without the Hub: tiny, smollm2 (dialoeval fetch smollm2), or the path of a folder"
 
 
 @lru_cache(maxsize=1)
 def hub_answers() -> bool:
-    """Whether the hub's name can be looked up; a proxy is trusted to do that.
+    """Return whether the Hub's host name resolves, or a proxy is set, which resolves it itself.
 
-    transformers repeats a failed request for half a minute a file, which without a network is only waiting.
+    Without a network, transformers would retry each file for half a minute.
     """
     from huggingface_hub.constants import ENDPOINT, is_offline_mode
 
@@ -39,10 +39,10 @@ def hub_answers() -> bool:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silence loading bars, hints and retry notices of transformers and huggingface_hub: a run has its own progress."""
+    """Silence progress bars, hints and retry notices of transformers and huggingface_hub; runs show their own."""
     import transformers.utils.logging
 
-    reports: Any = transformers.utils.logging  # parts of it have no types
+    reports: Any = transformers.utils.logging  # parts of it are untyped
     hub = logging.getLogger("huggingface_hub")
     level, hub_level, bars = reports.get_verbosity(), hub.level, reports.is_progress_bar_enabled()
     reports.set_verbosity_error()
@@ -58,27 +58,29 @@ def quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def explained(path: str, place: str) -> Iterator[None]:
-    """Turn what can go wrong with a model into a `UserError` that says what to do.
+def explained(path: str, location: str) -> Iterator[None]:
+    """Turn the errors of loading a model into a `UserError` that says what to do.
 
     Args:
         path: the model as the user named it.
-        place: its folder, or its name on the hub.
+        location: its folder, or its name on the Hub.
 
     Raises:
-        UserError: in place of the exceptions of transformers, huggingface_hub, safetensors, tokenizers and the network.
+        UserError: instead of the exceptions of transformers, huggingface_hub, safetensors, tokenizers and the network.
     """
     try:
         yield
     except UserError:
         raise
     except Exception as error:
-        if (sentence := _sentence(path, place, error)) is None:
+        sentence = _sentence(path, location, error)
+        if sentence is None:
             raise
         raise UserError(sentence) from error
 
 
-def _sentence(path: str, place: str, error: Exception) -> str | None:
+def _sentence(path: str, location: str, error: Exception) -> str | None:
+    """Return the message for an error, or None if the error is not about the model."""
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
@@ -96,16 +98,16 @@ def _sentence(path: str, place: str, error: Exception) -> str | None:
 
     if isinstance(error, MemoryError) or "out of memory" in str(error):
         return None
-    if os.path.isdir(place):
+    if os.path.isdir(location):
         return f"{path} is not a model that can be loaded: {first_line(error)}"
     if among(GatedRepoError):
-        return f"{path} is gated: accept its terms on the hub, then set HF_TOKEN"
+        return f"{path} is gated: accept its terms on the Hub, then set HF_TOKEN"
     if among(RevisionNotFoundError):
-        return f"{path} has no such revision on the hub: check model.revision"
+        return f"{path} has no such revision on the Hub: check model.revision"
     if among(RepositoryNotFoundError):
-        return f"the hub has no model {path}, or it is private (then set HF_TOKEN); check the name"
+        return f"the Hub has no model {path}, or it is private (then set HF_TOKEN); check the name"
     if among(HFValidationError):
-        return f"{path} is neither a folder here nor a name that the hub could have"
+        return f"{path} is neither a local folder nor a valid Hub name"
     refusal = next(
         (link for link in links if isinstance(link, HfHubHTTPError) and not isinstance(link, RemoteEntryNotFoundError)),
         None,
@@ -113,13 +115,13 @@ def _sentence(path: str, place: str, error: Exception) -> str | None:
     if refusal is not None:
         status = refusal.response.status_code
         advice = "check HF_TOKEN" if status in (401, 403) else "try again later"
-        return f"cannot load the model {path}: the hub answers with HTTP status {status} ({advice})"
+        return f"cannot load the model {path}: the Hub answers with HTTP status {status} ({advice})"
     if among(RemoteEntryNotFoundError):
         return f"{path} is not a model that can be loaded: {first_line(error)}"
     if among(LocalEntryNotFoundError, ConnectionError) or any(
         type(link).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2") for link in links
     ):
-        return f"cannot load the model {path}: it is not on this machine, and the hub cannot be reached. {_WITHOUT_HUB}"
+        return f"cannot load the model {path}: it is not on this machine, and the Hub cannot be reached. {_WITHOUT_HUB}"
     if isinstance(error, OSError | ValueError | KeyError | RuntimeError | ImportError) or type(error).__module__.split(
         "."
     )[0] in ("safetensors", "huggingface_hub", "tokenizers", "safetensors_rust"):

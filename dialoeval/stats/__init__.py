@@ -1,4 +1,4 @@
-"""Resampling statistics over anything that has figures for a weighting of its examples; knows no metric."""
+"""Resampling statistics over any examples with figures for given weights, independent of the metrics."""
 
 from dialoeval.stats.adjust import adjust
 from dialoeval.stats.exact import exact_interval, sign_test

@@ -1,4 +1,4 @@
-"""Corrections of p-values over several comparisons."""
+"""Corrections of p-values for multiple comparisons."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ METHODS = ("holm", "bh", "none")
 
 
 def adjust(p_values: Mapping[Key, float], method: str = "holm") -> dict[Key, float]:
-    """Adjusted p-values of a family of tests.
+    """Return the adjusted p-values of a family of tests.
 
     Args:
-        p_values: one a test.
-        method: "holm" (Holm 1979; bounds the chance of any false discovery), "bh" (Benjamini and Hochberg 1995; bounds
-            the expected share of false discoveries) or "none".
+        p_values: {test: p-value}.
+        method: "holm" (Holm 1979; controls the family-wise error rate), "bh" (Benjamini and Hochberg 1995; controls the
+            false discovery rate) or "none".
 
     Raises:
-        UserError: unknown method.
+        UserError: the method is unknown.
     """
     if method not in METHODS:
         raise UserError(f"unknown correction {method!r}{nearest(method, METHODS)} (known: {', '.join(METHODS)})")

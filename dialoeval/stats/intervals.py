@@ -9,25 +9,27 @@ import numpy as np
 
 
 class Weighable(Protocol):
-    """A set of examples whose figures follow from how often each example is taken."""
+    """A set of examples with figures for any weights of the examples."""
 
     @property
     def size_biased(self) -> frozenset[str]:
-        """Names of figures that a resample shifts as a whole, since a reply that is drawn twice brings nothing new."""
+        """Names of figures that resampling biases, since a reply drawn twice adds no new n-gram."""
 
     def __len__(self) -> int: ...
 
     def figures(self, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Return {figure: (m,) values} for `weights` (m, n), how often each example is taken; None: each once.
+        """Return {figure: (m,) values}.
 
-        A figure that cannot be told for other weights is left out when they are given: it has no interval and no test.
+        Args:
+            weights: (m, n) how often each example is counted; None counts each once, with m = 1. A figure that cannot
+                be computed for given weights is left out, and has no interval and no test.
         """
 
 
 def resample(n: int, resamples: int, seed: int) -> np.ndarray:
-    """(resamples, n) how often each of n examples is drawn in n draws with replacement.
+    """Return (resamples, n) how often each of n examples is drawn in n draws with replacement.
 
-    The draws are those of sacrebleu's paired bootstrap for the same seed, so that the two can be compared.
+    For the same seed, the draws are those of sacrebleu's paired bootstrap, which allows a comparison.
     """
     drawn = np.random.default_rng(seed).choice(n, size=(resamples, n), replace=True)
     return np.stack([np.bincount(row, minlength=n) for row in drawn]).astype(np.int32)
@@ -36,11 +38,10 @@ def resample(n: int, resamples: int, seed: int) -> np.ndarray:
 def bootstrap_intervals(
     examples: Weighable, resamples: int = 1000, seed: int = 12345, confidence: float = 0.95
 ) -> dict[str, tuple[float, float]]:
-    """Percentile bootstrap interval of every figure: {name: (low, high)}; examples are what is resampled (Efron 1979).
+    """Return {figure: (low, high)}, the percentile bootstrap intervals over examples (Efron 1979).
 
-    For the examples' `size_biased` figures (entropy, distinct-n) the resampled values are first moved so that their
-    mean is the figure itself: the interval then tells how much the figure varies with the choice of that many examples.
-    Empty where there are fewer than two examples or no resamples.
+    For `size_biased` figures (entropy, distinct-n), the resampled values are first shifted so that their mean is the
+    figure itself. The result is empty for fewer than two examples or without resamples.
     """
     if len(examples) < 2 or resamples < 1:
         return {}
@@ -55,8 +56,8 @@ def bootstrap_intervals(
 
 
 def percentiles(values: np.ndarray, centre: float | None = None, confidence: float = 0.95) -> tuple[float, float]:
-    """The interval that holds `confidence` of the values (m,); with `centre`, after moving their mean there."""
-    values = values[np.isfinite(values)]  # a resample of no example that has the figure has none
+    """Return the interval that holds `confidence` of the values (m,), shifted so that their mean is `centre`."""
+    values = values[np.isfinite(values)]  # NaN: no drawn example has the figure
     if not len(values):
         return math.nan, math.nan
     tail = (1 - confidence) / 2

@@ -10,18 +10,21 @@ import numpy as np
 from dialoeval.errors import UserError
 from dialoeval.stats.intervals import Weighable, percentiles, resample
 
-_EQUAL = 1e-12  # sums in another order differ in the last bits
-_BLOCK = 250  # resamples or trials at a time: bounds the memory
+_EQUAL = 1e-12  # sums in a different order differ in the last bits
+_BLOCK = 250  # resamples or trials computed at a time, which bounds memory
 
 
 @dataclass(frozen=True)
 class PairedResult:
-    """One figure of two systems.
+    """The comparison of two systems in one figure.
 
     Attributes:
-        a, b: the figure of each; difference: b - a.
-        low, high: 95% percentile interval of the difference; None where the test gives none.
-        p_value: of a difference that large, either way, if there were none.
+        a: figure of the first system.
+        b: figure of the second system.
+        difference: b - a.
+        low: lower bound of the difference's 95% interval, or None if the test gives no interval.
+        high: upper bound of the same interval, or None.
+        p_value: two-sided.
     """
 
     a: float
@@ -33,81 +36,83 @@ class PairedResult:
 
 
 def paired_bootstrap(a: Weighable, b: Weighable, resamples: int = 1000, seed: int = 12345) -> dict[str, PairedResult]:
-    """Paired bootstrap resampling (Koehn 2004): the same examples are drawn for both systems.
+    """Compare two systems by paired bootstrap resampling: the same examples are drawn for both (Koehn 2004).
 
-    The p-value is that of sacrebleu's ``PairedTest`` (test_type="bs"), given the same seed: the share, with one added
-    above and below, of resamples whose absolute difference exceeds the mean absolute one by more than the difference
-    observed (Riezler and Maxwell 2005). Where none is observed it is 1, unlike there.
+    The p-value is (k + 1) / (resamples + 1), where k counts the resamples whose absolute difference exceeds the mean
+    absolute difference by more than the observed one (Riezler and Maxwell 2005). For the same seed it equals that of
+    sacrebleu's ``PairedTest`` (test_type="bs"), except that it is 1 if the observed difference is 0.
 
     Raises:
         UserError: the systems have different numbers of examples.
     """
     n = _paired_size(a, b)
-    ours, theirs = _observed(a, b)
+    figures_a, figures_b = _observed(a, b)
     weights = resample(n, resamples, seed)
     drawn_a, drawn_b = _figures(a, weights), _figures(b, weights)
     size_biased = a.size_biased
     results = {}
-    for name in [name for name in ours if name in drawn_a]:
+    for name in [name for name in figures_a if name in drawn_a]:
         differences = drawn_b[name] - drawn_a[name]
-        differences = differences[np.isfinite(differences)]  # a resample of no example that has the figure has none
-        observed = theirs[name] - ours[name]
+        differences = differences[np.isfinite(differences)]  # NaN: no drawn example has the figure
+        observed = figures_b[name] - figures_a[name]
         if not len(differences):
             continue
         sizes = np.abs(differences)
         p_value = _p_value(int(np.sum(sizes - sizes.mean() > abs(observed))), len(sizes), observed)
         low, high = percentiles(differences, observed if name in size_biased else None)
-        results[name] = PairedResult(ours[name], theirs[name], observed, low, high, p_value)
+        results[name] = PairedResult(figures_a[name], figures_b[name], observed, low, high, p_value)
     return results
 
 
 class Poolable(Weighable, Protocol):
-    """Examples that can be put together with those of another system."""
+    """Examples that can be pooled with those of another system."""
 
     def pooled(self, other: Self) -> Weighable:
-        """Return both systems' replies as one set of 2n: this one's first."""
+        """Return the replies of both systems as one set of 2n, this one's first."""
 
 
 P = TypeVar("P", bound=Poolable)
 
 
 def approximate_randomization(a: P, b: P, trials: int = 1000, seed: int = 12345) -> dict[str, PairedResult]:
-    """Paired approximate randomization (Noreen 1989, Riezler and Maxwell 2005): replies trade places by coin tosses.
+    """Compare two systems by paired approximate randomization (Noreen 1989, Riezler and Maxwell 2005).
 
-    The p-value is sacrebleu's (test_type="ar"), given the same seed: the share, with one added above and below, of
-    trials whose absolute difference is larger than the one observed. Where none is observed it is 1, unlike there.
+    Each trial swaps the systems' replies to each example with probability 1/2. The p-value is (k + 1) / (trials + 1),
+    where k counts the trials whose absolute difference is larger than the observed one. For the same seed it equals
+    sacrebleu's (test_type="ar"), except that it is 1 if the observed difference is 0.
 
     Raises:
         UserError: the systems have different numbers of examples.
     """
     n = _paired_size(a, b)
-    ours, theirs = _observed(a, b)
-    both = a.pooled(b)
+    figures_a, figures_b = _observed(a, b)
+    pool = a.pooled(b)
     swaps = np.random.default_rng(seed).integers(2, size=(trials, n), dtype=bool)
-    extreme = dict.fromkeys([name for name in ours if name in both.figures(np.ones((1, 2 * n), dtype=np.int32))], 0)
+    testable = pool.figures(np.ones((1, 2 * n), dtype=np.int32))
+    larger = {name: 0 for name in figures_a if name in testable}
     for start in range(0, trials, _BLOCK):
         swap = swaps[start : start + _BLOCK]
-        left = both.figures(np.hstack([~swap, swap]).astype(np.int32))
-        right = both.figures(np.hstack([swap, ~swap]).astype(np.int32))
-        for name in extreme:
-            observed = abs(theirs[name] - ours[name])
-            # a trial in which one side has no figure counts against a difference
-            extreme[name] += int(np.sum(~(np.abs(right[name] - left[name]) <= observed + _EQUAL)))
+        left = pool.figures(np.hstack([~swap, swap]).astype(np.int32))
+        right = pool.figures(np.hstack([swap, ~swap]).astype(np.int32))
+        for name in larger:
+            observed = abs(figures_b[name] - figures_a[name])
+            # NaN, a trial in which one side lacks the figure, counts as larger
+            larger[name] += int(np.sum(~(np.abs(right[name] - left[name]) <= observed + _EQUAL)))
     return {
         name: PairedResult(
-            ours[name],
-            theirs[name],
-            theirs[name] - ours[name],
+            figures_a[name],
+            figures_b[name],
+            figures_b[name] - figures_a[name],
             None,
             None,
-            _p_value(larger, trials, theirs[name] - ours[name]),
+            _p_value(count, trials, figures_b[name] - figures_a[name]),
         )
-        for name, larger in extreme.items()
+        for name, count in larger.items()
     }
 
 
 def _p_value(larger: int, draws: int, observed: float) -> float:
-    """One is added above and below, so that no p-value is 0; a system is never told apart from its like."""
+    """Return (larger + 1) / (draws + 1), which is never 0; or 1 if the observed difference is 0."""
     return 1.0 if abs(observed) <= _EQUAL else (larger + 1) / (draws + 1)
 
 

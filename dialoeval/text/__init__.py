@@ -1,1 +1,1 @@
-"""What happens to text before it is counted: the protocols' cleaning and the official tools' tokenizers."""
+"""Text processing before metrics: the cleaning of the protocols and the tokenizers of the official tools."""

@@ -1,4 +1,4 @@
-"""The cleaning of the DSTC7 protocol, as the organisers' evaluation script does it to hypotheses and references."""
+"""The DSTC7 protocol's cleaning of hypotheses and references, equal to the organisers' evaluation script."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ _SUFFIXES = ("'s", "'m", "'re", "n't", "'ll", "'ve", "'d", "'em")
 
 
 def clean(lines: Iterable[str]) -> list[str]:
-    """Clean each line: lower-case, URLs to ``__url__``, markdown links to their text, odd characters to spaces,
-    tweet tokenizer, and clitics set off (``don't`` -> ``do n't``).
+    """Clean each line.
 
-    Equal lines are cleaned once: references repeat over the slots.
+    The steps: lower-case; URLs become ``__url__``; markdown links become their text; characters outside of letters,
+    digits and common punctuation become spaces; tweet tokenizer; clitics are split off (``don't`` -> ``do n't``). Equal
+    lines are cleaned once, since references repeat over the slots.
     """
     lines = list(lines)
-    known = {line: clean_line(line) for line in dict.fromkeys(lines)}
-    return [known[line] for line in lines]
+    cleaned = {line: clean_line(line) for line in dict.fromkeys(lines)}
+    return [cleaned[line] for line in lines]
 
 
 def clean_line(line: str) -> str:
-    """Clean one line. The order of the steps is the script's, and matters."""
+    """Clean one line. The steps have the script's order, which matters."""
     text = line.lower()
     text = " ".join(_without_url(word) for word in text.split())
     text = _LINK.sub(r"\1", text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-# What Perl's \s takes in decoded text. Python's own \s and str.split() also take U+001C..U+001F, which XML forbids.
+# Perl's \s on decoded text. Python's \s and str.split() also match U+001C..U+001F, which XML forbids.
 _SPACE = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 _PUNCTUATION = re.compile(r"([\{-\~\[-\` -\&\(-\+\:-\@\/])")
 _AFTER_NON_DIGIT = re.compile(r"([^0-9])([\.,])")
@@ -15,21 +15,21 @@ _ASCII_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 
 def tokenize(lines: Iterable[str]) -> list[list[str]]:
-    """Split each line into words. Equal lines are tokenized once (and share one list)."""
-    known: dict[str, list[str]] = {}
-    words = []
+    """Split each line into words. Equal lines are tokenized once and share one list."""
+    words_of: dict[str, list[str]] = {}
+    tokenized = []
     for line in lines:
-        if line not in known:
-            known[line] = tokenize_line(line)
-        words.append(known[line])
-    return words
+        if line not in words_of:
+            words_of[line] = tokenize_line(line)
+        tokenized.append(words_of[line])
+    return tokenized
 
 
 def tokenize_line(line: str) -> list[str]:
-    """Split one line into words as mteval-v14 does: ASCII lower-cased, most ASCII punctuation a word of its own.
+    """Split one line into words as mteval-v14 does: ASCII letters lower-cased, most ASCII punctuation split off.
 
-    The substitutions are left to right and non-overlapping: two adjacent matches share no character, which decides
-    what becomes of runs such as ``...``. Non-ASCII letters keep their case.
+    Substitutions are from left to right and do not overlap: adjacent matches share no character, which matters for runs
+    such as ``...``. Non-ASCII letters keep their case.
     """
     text = line.replace("<skipped>", "").replace("-\n", "").replace("\n", " ")
     for entity, character in (("&quot;", '"'), ("&amp;", "&"), ("&lt;", "<"), ("&gt;", ">")):
@@ -43,9 +43,9 @@ def tokenize_line(line: str) -> list[str]:
 
 
 def xml_line(line: str, empty_word: str | None) -> str:
-    """Return what the evaluation scripts write into mteval's XML: ``&`` and ``<`` become spaces.
+    """Return a line as the evaluation scripts write it into mteval's XML: ``&`` and ``<`` become spaces.
 
-    With `empty_word`, a line without any character becomes that word (``__empty__`` in the DSTC7 script).
+    With `empty_word`, an empty line becomes that word (``__empty__`` in the DSTC7 script).
     """
     line = line.replace("&", " ").replace("<", " ")
     return empty_word if empty_word and not line else line

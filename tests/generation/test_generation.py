@@ -232,17 +232,17 @@ def test_release_weights_that_do_not_fit(folder, tmp_path, capsys):
     load = models.load_model
     with open(tmp_path / "evil.pkl", "wb") as stream:
         pickle.dump({"x": Evil()}, stream)
-    with pytest.raises(UserError, match="not a plain file of weights"):
+    with pytest.raises(UserError, match="not a readable weights file"):
         load(folder, revision=None, weights=str(tmp_path / "evil.pkl"), engine=HF)
     assert "must not run" not in capsys.readouterr().out
     torch.save({"nonsense": torch.zeros(2)}, tmp_path / "other.pkl")
     with pytest.raises(UserError, match="does not fit"):
         load(folder, revision=None, weights=str(tmp_path / "other.pkl"), engine=HF)
-    with pytest.raises(UserError, match="no weights file"):
+    with pytest.raises(UserError, match=r"the weights file .*absent.pkl does not exist"):
         load(folder, revision=None, weights=str(tmp_path / "absent.pkl"), engine=HF)
 
 
-def test_models_that_cannot_be_had(folder, tmp_path, monkeypatch):
+def test_models_that_cannot_be_loaded(folder, tmp_path, monkeypatch):
     for path, message in [
         ("/no/such/folder", "no folder"),
         (str(tmp_path), r"no config\.json"),

@@ -170,13 +170,13 @@ def test_whatever_holds_strings_in_order_is_taken():
         (["a"], ["x"], r"references\[0\] is not a list of strings"),
         (["a"], [{"x": 1}], r"references\[0\] is not a list of strings"),
         ({"a": 1}, [["x"]], "hypotheses is a dict"),
-        ("a", [["x"]], "hypotheses is one text"),
+        ("a", [["x"]], "hypotheses is one string"),
         (7, [["x"]], "hypotheses is not a list but int"),
         (np.array([1.5]), [["x"]], r"hypotheses\[0\] is float64"),
         (["a"], [["x"], ["y"]], "1 replies but 2 lists of references"),
     ],
 )
-def test_what_is_not_text_is_refused_with_its_place(hypotheses, references, message):
+def test_entries_that_are_not_strings_are_refused_with_their_position(hypotheses, references, message):
     with pytest.raises(UserError, match=message):
         score(hypotheses, references)
 

@@ -88,11 +88,11 @@ def test_pickled_weights_of_the_hub_load(user, gpt2):
 @pytest.mark.parametrize(
     ("path", "settings", "sentence"),
     [
-        ("someone/none", {}, "the hub has no model someone/none, or it is private (then set HF_TOKEN)"),
-        ("someone/gated", {}, "someone/gated is gated: accept its terms on the hub, then set HF_TOKEN"),
+        ("someone/none", {}, "the Hub has no model someone/none, or it is private (then set HF_TOKEN)"),
+        ("someone/gated", {}, "someone/gated is gated: accept its terms on the Hub, then set HF_TOKEN"),
         ("someone/asked", {}, "someone/asked is gated: accept its terms"),
-        ("someone/good", {"revision": "v3"}, "someone/good has no such revision on the hub: check model.revision"),
-        ("some one/good", {}, "neither a folder here nor a name that the hub could have"),
+        ("someone/good", {"revision": "v3"}, "someone/good has no such revision on the Hub: check model.revision"),
+        ("some one/good", {}, "neither a local folder nor a valid Hub name"),
         ("someone/weightless", {}, "someone/weightless is not a model that can be loaded: "),
     ],
 )
@@ -105,7 +105,7 @@ def test_a_hub_that_answers_is_not_called_out_of_reach(user, name):
     assert "cannot be reached" not in user.refused(f"someone/{name}")
 
 
-def test_a_download_that_breaks_off_is_no_model_and_is_not_kept(hub, user, gpt2):
+def test_a_download_that_breaks_off_is_not_a_model_and_is_not_kept(hub, user, gpt2):
     assert "someone/cut" in user.refused("someone/cut")
     hub.cut.clear()
     assert user.ask(path="someone/cut")["fingerprint"] == fingerprint(load(gpt2).model)
@@ -117,7 +117,7 @@ def test_a_model_of_the_hub_without_a_tokenizer(user):
 
 def test_the_command_line_says_one_line(user, tmp_path):
     answer = user.ask(cli=["run", "model.path=someone/none", f"reports_dir={tmp_path}"])
-    assert answer["code"] == 2 and answer["err"].startswith("dialoeval: the hub has no model someone/none")
+    assert answer["code"] == 2 and answer["err"].startswith("dialoeval: the Hub has no model someone/none")
     assert answer["err"].count("\n") == 1 and list(tmp_path.iterdir()) == []
 
 
@@ -129,7 +129,7 @@ def test_without_a_network_the_cache_is_enough_and_nothing_waits(hub, user):
         assert user.ask(path="someone/good") == before
         assert user.ask(path="someone/good", revision="v2")["fingerprint"] != before["fingerprint"]
         sentence = user.refused("someone/other")
-        assert "not on this machine, and the hub cannot be reached" in sentence and "dialoeval fetch" in sentence
+        assert "not on this machine, and the Hub cannot be reached" in sentence and "dialoeval fetch" in sentence
         assert "someone/good" in user.refused("someone/good", revision="v3")
         assert hub.asked == []
     finally:

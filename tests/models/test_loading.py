@@ -53,7 +53,7 @@ BROKEN = {
     "another architecture": (of_llama, "its weights lack"),
     "fewer layers": (
         lambda f: edit_json(f / "config.json", n_layer=1),
-        r"its weights have transformer\.h\.1\.attn\.c_attn\.\w+, its config.json says that there are 1 layers",
+        r"its weights have transformer\.h\.1\.attn\.c_attn\.\w+, its config.json says 1 layers",
     ),
     "another depth": (lambda f: edit_json(f / "config.json", n_layer=3), r"its weights lack transformer\.h\.2\."),
     "another width": (lambda f: edit_json(f / "config.json", n_embd=16), "cannot be loaded|can be loaded"),
@@ -91,14 +91,14 @@ def test_a_mismatch_says_which_weight(copy):
         load(copy)
 
 
-def test_a_language_model_is_no_classifier(copy):
+def test_a_language_model_is_not_a_classifier(copy):
     with pytest.raises(UserError, match=r"its weights lack score\.weight \(1 names\): not a classifier checkpoint"):
         load(copy, load_classifier)
 
 
 def test_a_folder_has_no_revisions(copy):
     for loader in (load, describe):
-        with pytest.raises(UserError, match=r"revision 'main' is for models of the hub: .* is a folder"):
+        with pytest.raises(UserError, match=r"revision 'main' is for Hub models: .* is a folder"):
             loader(copy, revision="main")
 
 
@@ -140,7 +140,7 @@ def test_a_decoder_of_another_depth_than_its_encoder(tmp_path):
     loaded = load(tmp_path)
     assert loaded.encoder_decoder and loaded.commit is None
     edit_json(tmp_path / "config.json", decoder_layers=1)
-    with pytest.raises(UserError, match=r"have model\.decoder\.layers\.1\..* says that there are 1 layers"):
+    with pytest.raises(UserError, match=r"have model\.decoder\.layers\.1\..* says 1 layers"):
         load(tmp_path)
 
 

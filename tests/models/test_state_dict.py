@@ -110,7 +110,7 @@ def test_code_in_weights_is_refused(gpt2, blank, tmp_path, role):
     write_code(tmp_path / "trap.pkl", tmp_path / "ran")
     rerank = {"strategy": "sample", "num_candidates": 2, "rerank": "mmi"}
     decoding = DecodingConfig(name="d", **(rerank if role == "backward_weights" else {"strategy": "greedy"}))
-    with pytest.raises(UserError, match=r"trap\.pkl is not a plain file of weights"):
+    with pytest.raises(UserError, match=r"trap\.pkl is not a readable weights file"):
         open_model(blank, decoding, "hf", backward=str(gpt2), **{role: str(tmp_path / "trap.pkl")})
     assert not (tmp_path / "ran").exists()
 
@@ -127,9 +127,9 @@ NOT_WEIGHTS = {
 
 
 @pytest.mark.parametrize("what", NOT_WEIGHTS)
-def test_files_that_are_no_weights(blank, tmp_path, what):
+def test_files_that_are_not_weights(blank, tmp_path, what):
     (tmp_path / "weights.pkl").write_bytes(NOT_WEIGHTS[what])
-    with pytest.raises(UserError, match=r"weights\.pkl is not a plain file of weights"):
+    with pytest.raises(UserError, match=r"weights\.pkl is not a readable weights file"):
         load(blank, weights=str(tmp_path / "weights.pkl"))
 
 
@@ -142,7 +142,7 @@ def test_weights_cut_short(gpt2, blank, tmp_path, form):
         torch.save(released(gpt2), path, _use_new_zipfile_serialization=form == "zip")
     load(blank, weights=str(path))
     cut_short(path)
-    with pytest.raises(UserError, match=r"weights\.\w+ is not a plain file of weights"):
+    with pytest.raises(UserError, match=r"weights\.\w+ is not a readable weights file"):
         load(blank, weights=str(path))
 
 
@@ -167,20 +167,23 @@ def test_any_damage_to_weights_is_an_error_that_says_so(gpt2, blank, tmp_path):
 MISFITS = {
     "nested": (lambda state: {"state_dict": state}, "is not a state dict"),
     "list": (lambda state: list(state.values()), "is not a state dict"),
-    "empty": (lambda state: {}, r"it misses 'transformer\.h\.0"),
+    "empty": (lambda state: {}, r"it lacks 'transformer\.h\.0"),
     "numbered": (lambda state: dict(enumerate(state.values())), "is not a state dict"),
-    "deeper": (lambda state: state | {"transformer.h.2.ln_1.weight": torch.ones(32)}, r"does not know 'transformer\.h"),
+    "deeper": (
+        lambda state: state | {"transformer.h.2.ln_1.weight": torch.ones(32)},
+        r"has an unknown name 'transformer\.h",
+    ),
     "one missing": (
         lambda state: {name: value for name, value in state.items() if name != "transformer.ln_f.bias"},
-        r"it misses 'transformer\.ln_f\.bias' \(0 unknown, 1 missing names\)",
+        r"it lacks 'transformer\.ln_f\.bias' \(0 unknown, 1 missing names\)",
     ),
     "shorter": (
         lambda state: state | {"transformer.wpe.weight": torch.zeros(64, 32)},
-        r"transformer\.wpe\.weight is \(64, 32\), the model's \(128, 32\)",
+        r"transformer\.wpe\.weight is \(64, 32\) instead of \(128, 32\)",
     ),
     "another head": (
         lambda state: state | {"lm_head.decoder.weight": state["lm_head.decoder.weight"] + 1},
-        "its output head is not its token embedding",
+        "its output head differs from its token embedding",
     ),
 }
 

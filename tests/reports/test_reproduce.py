@@ -148,7 +148,7 @@ def test_submissions_in_the_tasks_own_format(tmp_path):
                 (d / "references.jsonl").write_text('{"id": "a", "references": ["x"]}\n'),
                 (d / "replies.jsonl").write_text('{"system": "S", "id": "a", "reply": "x"}\n' * 2),
             ],
-            "line 2: a second reply",
+            "line 2: 'S' has a second reply",
         ),
     ],
 )

@@ -58,7 +58,7 @@ def test_a_sweep_records_failures_and_does_only_what_is_missing(fake, tmp_path, 
     assert main(BEAMS) == 0
     assert [len(generator.asked) for generator in fake.opened] == [0, 4, 0]
     assert list((tmp_path / "reports" / "sweeps").iterdir()) == [folder], "the same sweep finds its folder"
-    rows = list(csv.reader((folder / "leaderboard.csv").open()))
+    rows = list(csv.reader((folder / "leaderboard.csv").read_text("utf-8").splitlines()))
     assert len(rows) == 4 and rows[0][1:] == [
         "NIST-2", "NIST-4", "BLEU-2 (%)", "BLEU-4 (%)", "METEOR (%)", "Entropy-4", "Dist-1 (%)", "Dist-2 (%)",
         "Avg Len",

@@ -1,1 +1,1 @@
-"""Dataset kinds, one module each, found by name: see `dialoeval.data.DatasetKind`."""
+"""Dataset kinds, one module each, named by ``dataset.kind``: see `dialoeval.data.DatasetKind`."""

@@ -1,7 +1,7 @@
 """The Chit-Chat Challenge conversations: open-domain English dialogues between two people.
 
-7,168 conversations from the PyPI package ``chitchat-dataset`` (BYU Perception, Control and Cognition Lab, MIT licence),
-read from the installed package. Nothing of them is copied into this project.
+The 7,168 conversations are read from the installed PyPI package ``chitchat-dataset`` (BYU Perception, Control and
+Cognition Lab, MIT licence). This project contains no copy of them.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from dialoeval.data.example import Dataset, Example, fingerprint
 from dialoeval.errors import UserError, nearest
 
 HAS_SPLITS = True
-# Percent of the conversations in each split; which conversation goes where is decided by a hash of its id.
+# Percentage of the conversations in each split. A hash of its id assigns a conversation to a split.
 SPLITS = {"test": 4, "validation": 2, "train": 94}
 
 
 def load(config: DatasetConfig) -> Dataset:
-    """Read every reply of a split as an example: its context is the (last `context_turns`) turns before it.
+    """Read every reply of a split as an example, with the last `context_turns` turns before it as its context.
 
-    Contexts that are equal but for case and white space are one example, with each distinct reply (compared likewise)
-    as a reference, in the order of the data. Examples are in the order of a hash of their id, so that the first N are a
-    fair sample of all conversations.
+    Contexts that differ only in case and white space are one example. Its references are the distinct replies (compared
+    the same way), in the order of the data. Examples are sorted by a hash of their id, so that the first N are a random
+    sample of all conversations.
 
     Raises:
-        UserError: unknown split, or the package is not installed.
+        UserError: the split is unknown, or the package is not installed.
     """
     replies: dict[tuple[str, ...], tuple[str, tuple[str, ...], dict[str, str]]] = {}
     for conversation, turns in conversations(config.split):
@@ -45,17 +45,17 @@ def load(config: DatasetConfig) -> Dataset:
 
 
 def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
-    """Read the turns of each conversation of a split that has a reply."""
+    """Read the turns of each conversation of a split that has at least two turns."""
     return [turns for _, turns in conversations(config.split) if len(turns) > 1][: config.limit]
 
 
 def conversations(split: str) -> list[tuple[str, tuple[str, ...]]]:
     """Read (id, turns) of each conversation of a split, in the package's order.
 
-    A turn is what one person wrote before the other answered: its messages joined by single spaces.
+    A turn is all messages that one person wrote before the other answered, joined by single spaces.
 
     Raises:
-        UserError: unknown split, or the package is not installed.
+        UserError: the split is unknown, or the package is not installed.
     """
     if split not in SPLITS:
         raise UserError(f"chitchat has no split {split!r}{nearest(split, SPLITS)} (it has: {', '.join(SPLITS)})")

@@ -1,9 +1,9 @@
 """The reference files of DSTC-7 Task 2: ``id<TAB>score|reference<TAB>score|reference...``, or their JSON-lines form.
 
 ``dataset.path`` is a reference file (``test.refs.txt``), or a folder that holds ``test.refs.txt`` or
-``references.jsonl``, and beside it the dialogues: ``test.convos.txt`` (the task's data extraction writes
-``id, subreddit, conversation, score, turn, dialogue, response``, tab-separated), or ``contexts.jsonl`` with a list
-``context``. Without dialogues the contexts are empty: enough for what needs references only.
+``references.jsonl``, and optionally the dialogues: ``test.convos.txt`` (written by the task's data extraction, with the
+tab-separated fields id, subreddit, conversation, score, turn, dialogue, response), or ``contexts.jsonl`` with a list
+``context``. Without dialogues the contexts are empty, which is enough to score replies.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from dialoeval.files import read_jsonl, read_lines
 
 _SCORED = re.compile(r"-?\d+(?:\.\d+)?\|")
 TURN_END = " EOS "  # between the turns of a dialogue, in both of the paper's data sets
-START = "START"  # stands as the first turn where a dialogue begins at the thread's title
+START = "START"  # first turn of a dialogue that begins at the thread's title
 
 
 def load(config: DatasetConfig) -> Dataset:
-    """Read the examples in sorted order of their ids, as the official scripts score them; references in file order.
+    """Read the examples sorted by id, as in the official scripts, with their references in file order.
 
-    Empty references are kept: the protocol counts places (index 1 is the held-out human reply).
+    Empty references are kept because the protocol counts positions (index 1 is the held-out human reply).
 
     Raises:
-        UserError: naming file and line of what is malformed, or an id whose dialogue is missing.
+        UserError: a line is malformed or its id has no dialogue; the message names file and line.
     """
     references_file, contexts_file = _files(config)
     skipped: list[tuple[str, str]] = []
     contexts = dict(_contexts(contexts_file)) if contexts_file else {}
 
     def examples() -> Iterator[tuple[str, Example]]:
-        located = []
+        examples_by_line = []
         for row in _reference_rows(references_file):
             problem = None
             if not row.key:
@@ -48,26 +48,29 @@ def load(config: DatasetConfig) -> Dataset:
                 problem = f"the id {row.key} has no dialogue in {contexts_file}"
             if problem is None:
                 example = Example(row.key, contexts.get(row.key, ()), row.references)
-                located.append((row.where, last_turns(example, config.context_turns)))
+                examples_by_line.append((row.where, last_turns(example, config.context_turns)))
             elif config.skip_bad:
                 skipped.append((row.where, problem))
             else:
                 raise UserError(f"{row.where}: {problem}{ADVICE}")
-        yield from sorted(located, key=lambda pair: pair[1].id)
+        yield from sorted(examples_by_line, key=lambda pair: pair[1].id)
 
     return gather(config, examples(), skipped)
 
 
 def reference_text(cell: str) -> str:
-    """Return the text of ``score|reference``: what stands between the first and the second bar, as in the official
-    scripts (they split at bars); a cell that does not begin with a score is all text."""
+    """Return the text of ``score|reference``, or the whole cell if it does not begin with a score.
+
+    The text ends at the second bar, as in the official scripts, which split the cell at bars.
+    """
     return cell.split("|")[1] if _SCORED.match(cell) else cell
 
 
 def dialogue_turns(text: str) -> tuple[str, ...]:
-    """Split ``turn EOS turn`` into its turns; a leading ``START`` is not a turn.
+    """Split ``turn EOS turn`` into its turns, without a leading ``START``.
 
-    If every turn begins with a training weight ("1.0 ", "0.0 "), as DialoGPT's extraction writes them, these go.
+    Training weights ("1.0 ", "0.0 "), which DialoGPT's extraction writes before each turn, are removed if every turn
+    has one.
     """
     turns = [turn.strip() for turn in text.split(TURN_END)]
     if turns[0] == START:
@@ -90,16 +93,15 @@ def _files(config: DatasetConfig) -> tuple[Path, Path | None]:
 
 
 def first_file(folder: Path, *names: str) -> Path | None:
-    """Return the first of the files that is in the folder, or None if none is."""
+    """Return the first of these files that exists in the folder, or None if none does."""
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def read_conversations(path: Path) -> Iterator[list[str]]:
-    """Yield the seven fields of each line of a conversation file: the first the id, the sixth the dialogue, the last
-    the reply.
+    """Yield the seven fields of each line of a conversation file: id first, dialogue sixth, reply last.
 
     Raises:
-        UserError: naming the line that has another number of fields.
+        UserError: a line has another number of fields; the message names file and line.
     """
     for number, line in read_lines(path):
         if line:
@@ -120,13 +122,13 @@ def _reference_rows(path: Path) -> Iterator[ReferenceRow]:
 
 
 def _contexts(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """(id, turns) of each dialogue."""
+    """Yield (id, turns) of each dialogue."""
     if path.suffix != ".jsonl":
         for fields in read_conversations(path):
             yield fields[0].strip(), dialogue_turns(fields[5])
         return
     for number, row in read_jsonl(path):
         where = f"{path}, line {number}"
-        # The public release holds the grounding text only.
+        # The public release has the grounding text only.
         turns = texts_field(row, "context", where) if "context" in row else ()
         yield text_field(row, "id", where), turns

@@ -1,4 +1,4 @@
-"""A user's own file: JSON lines, JSON, CSV, TSV or Parquet, with a column mapping (``dataset.columns``)."""
+"""A dataset in a JSON-lines, JSON, CSV, TSV or Parquet file, with a column mapping (``dataset.columns``)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dialoeval.data.example import Dataset
 from dialoeval.errors import UserError, first_line
 from dialoeval.files import read_json
 
-# surrogateescape maps each byte that is not UTF-8 to one of these, so that a bad line does not end the reading.
+# surrogateescape maps each byte that is not UTF-8 to one of these, so that reading continues after a bad line.
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
 
@@ -24,21 +24,21 @@ def load(config: DatasetConfig) -> Dataset:
     """Read the examples of the file ``config.path``.
 
     Raises:
-        UserError: no such file, unknown ending, an empty file, or naming line and field of a bad row.
+        UserError: the file does not exist, is empty or has an unknown ending, or a row is bad (naming line and field).
     """
     return columns.dataset(config, rows(config))
 
 
 def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
-    """Read the file's dialogues: see `columns.dialogues`."""
+    """Read the dialogues of the file: see `columns.dialogues`."""
     return columns.dialogues(config, rows(config))
 
 
 def rows(config: DatasetConfig) -> Iterator[TableRow]:
-    """Return the rows of a file of a format that its ending names; a row that cannot be read holds the error.
+    """Return the rows of a file, whose ending names the format. An unreadable row holds its error.
 
     Raises:
-        UserError: no such file, unknown ending, or an empty file.
+        UserError: the file does not exist, is empty or has an unknown ending.
     """
     if not config.path:
         raise UserError("dataset.path must be set: add dataset.path=FILE")
@@ -75,7 +75,7 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _json(path: Path) -> Iterator[TableRow]:
-    """An array of objects, or an object of equally long arrays, one a column."""
+    """Yield the rows of an array of objects, or of an object with an equally long array for each column."""
     value = read_json(path)
     if isinstance(value, dict):
         lengths = {name: len(column) if isinstance(column, list) else None for name, column in value.items()}
@@ -92,17 +92,17 @@ def _json(path: Path) -> Iterator[TableRow]:
 
 
 def _csv(path: Path) -> Iterator[TableRow]:
-    """Comma-separated, double quotes around fields that hold commas, quotes or line ends (RFC 4180)."""
+    """Read comma-separated rows; fields with commas, quotes or line ends are in double quotes (RFC 4180)."""
     return _table(path, lambda lines: csv.reader(lines, strict=True))
 
 
 def _tsv(path: Path) -> Iterator[TableRow]:
-    """Tab-separated without quoting, as the format's registration has it: a quotation mark is part of the text."""
+    """Read tab-separated rows; a quotation mark is part of the text, as in IANA's text/tab-separated-values."""
     return _table(path, lambda lines: csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True))
 
 
 def _table(path: Path, make_reader: Callable[[Iterator[str]], Any]) -> Iterator[TableRow]:
-    """Rows under a line of column names. A row's line is the one it starts at: quoted fields may span several."""
+    """Yield the rows below a header. A row is named by the line on which it starts: quoted fields may span several."""
     reader = make_reader(line + "\n" for _, line in _lines(path))
     header = _or_error(next, reader, [])
     if isinstance(header, UserError):
@@ -110,8 +110,8 @@ def _table(path: Path, make_reader: Callable[[Iterator[str]], Any]) -> Iterator[
     if not header:
         raise UserError(f"{path}, line 1: expected a line of column names")
     if len(set(header)) < len(header):
-        twice = next(name for name in header if header.count(name) > 1)
-        raise UserError(f"{path}, line 1: two columns are named {twice!r}")
+        duplicate = next(name for name in header if header.count(name) > 1)
+        raise UserError(f"{path}, line 1: two columns are named {duplicate!r}")
     number = 0
     while True:
         line = reader.line_num + 1
@@ -151,7 +151,7 @@ def _parquet(path: Path) -> Iterator[TableRow]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(number from 1, line without its end), a byte order mark left out; only LF and CRLF end a line."""
+    """Yield (number from 1, line without its end and byte order mark). Only LF and CRLF end a line."""
     try:
         with open(path, "rb") as stream:
             for number, raw in enumerate(stream, 1):

@@ -1,4 +1,4 @@
-"""A dataset of the Hugging Face hub, or a folder in its format, with a column mapping (``dataset.columns``)."""
+"""A dataset from the Hugging Face Hub, or a folder in its format, with a column mapping (``dataset.columns``)."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ HAS_SPLITS = True
 
 
 def load(config: DatasetConfig) -> Dataset:
-    """Read the examples of a split; with `limit`, the split is streamed and only its beginning is fetched.
+    """Read the examples of a split; with `limit`, the split is streamed and only its beginning is downloaded.
 
     Raises:
-        UserError: no such dataset, configuration, split or column, no network, a dataset made by a script.
+        UserError: the dataset, configuration, split or column does not exist, the Hub cannot be reached, or the dataset
+            needs its loading script.
     """
     return columns.dataset(config, rows(config))
 
 
 def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
-    """Read the split's dialogues: see `columns.dialogues`."""
+    """Read the dialogues of the split: see `columns.dialogues`."""
     return columns.dialogues(config, rows(config))
 
 
 def rows(config: DatasetConfig) -> Iterator[TableRow]:
-    """Yield the rows of a split, in its order.
+    """Yield the rows of a split in order.
 
     Raises:
         UserError: as `load`.
     """
     if not config.path:
-        raise UserError("dataset.path must be set: add dataset.path=OWNER/NAME, or a folder in the hub's format")
+        raise UserError("dataset.path must be set: add dataset.path=OWNER/NAME, or a folder in the Hub's format")
     with _explained(config):
         for number, value in enumerate(_split(config), 1):
             yield TableRow(f"{config.path} ({config.split}), row {number}", number, value)
@@ -57,7 +58,7 @@ def _split(config: DatasetConfig) -> Any:
 
 @contextlib.contextmanager
 def _explained(config: DatasetConfig) -> Iterator[None]:
-    """Turn what `datasets` and the hub raise into a `UserError` that says what to do."""
+    """Turn the errors of `datasets` and the Hub into a `UserError` that says what to do."""
     import datasets
 
     try:
@@ -68,19 +69,19 @@ def _explained(config: DatasetConfig) -> Iterator[None]:
         if "scripts are no longer supported" not in str(error):
             raise UserError(f"cannot read the dataset {config.path}: {first_line(error)}") from error
         raise UserError(
-            f"the dataset {config.path} is made by a script, which is not run; the hub's own copy of its rows may do: "
+            f"the dataset {config.path} needs its loading script, which is never run; try the Hub's converted copy: "
             "dataset.revision=refs/convert/parquet"
         ) from error
     except datasets.exceptions.DataFilesNotFoundError as error:
-        raise UserError(f"the dataset {config.path} has no data files that can be read") from error
+        raise UserError(f"the dataset {config.path} has no readable data files") from error
     except datasets.exceptions.DatasetGenerationError as error:
         raise UserError(
             f"the dataset {config.path} has malformed data: {first_line(error.__cause__ or error)}"
         ) from error
     except (datasets.exceptions.DatasetNotFoundError, ConnectionError, OSError) as error:
         raise UserError(
-            f"cannot get the dataset {config.path}: no such folder here, and the hub has none of that name (or it is "
-            f"gated: set HF_TOKEN), or cannot be reached ({first_line(error)})"
+            f"cannot load the dataset {config.path}: it is not a local folder, and the Hub does not have it, cannot be "
+            f"reached, or gates it (then set HF_TOKEN): {first_line(error)}"
         ) from error
     except (ValueError, KeyError) as error:
         # Unknown splits and configurations: the library's first line names those that exist.

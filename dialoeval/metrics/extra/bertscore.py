@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from dialoeval.metrics.extra._models import Encoded
 
-_DEFAULT_LAYERS = {"roberta-large": 17, "FacebookAI/roberta-large": 17}  # bert-score's choice on WMT16
+_DEFAULT_LAYERS = {"roberta-large": 17, "FacebookAI/roberta-large": 17}  # default of bert-score, tuned on WMT16
 
 
 def _figure(name: str, heading: str) -> Figure:
@@ -24,7 +24,7 @@ def _figure(name: str, heading: str) -> Figure:
 
 
 class BertScore(MeanMetric):
-    """F1, precision and recall, each the best over a reply's references, as in the bert-score package."""
+    """F1, precision and recall, each the maximum over a reply's references, as in the bert-score package."""
 
     name = "bertscore"
     description = (
@@ -39,6 +39,7 @@ class BertScore(MeanMetric):
     needs_references = True
 
     def per_reply(self, corpus: Corpus) -> Array:
+        """Return (n, 3) F1, precision and recall."""
         from dialoeval.metrics.extra._models import Encoder, split_layer
 
         name, layer = split_layer(self.argument)
@@ -58,6 +59,7 @@ class BertScore(MeanMetric):
         return scores
 
     def signature(self, corpus: Corpus) -> str:
+        """Return model, layer and options."""
         return f"bertscore|{self._model}|idf:no|rescaled:no|best-ref"
 
 
@@ -65,9 +67,9 @@ METRIC = BertScore
 
 
 def match(hypothesis: Encoded, reference: Encoded) -> torch.Tensor:
-    """Return (3,) precision, recall and F1 of two encoded texts; zeros if one has no words.
+    """Return (3,) precision, recall and F1 of two encoded texts, or zeros if either has no words.
 
-    As in bert-score, special tokens may be matched but do not count themselves.
+    As in bert-score, words may match special tokens, but special tokens are not counted.
     """
     import torch
 

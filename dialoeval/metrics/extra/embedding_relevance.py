@@ -21,8 +21,9 @@ def _figure(part: str, heading: str, needs_references: bool = True) -> Figure:
 
 
 class EmbeddingRelevance(MeanMetric):
-    """Means over replies: `average` (the score), `extrema`, `greedy` with the best reference; `context`: average with
-    the joined turns. An empty text has similarity 0.
+    """Similarity with the best reference by `average` (the main figure), `extrema` and `greedy`, and with the context.
+
+    The context's similarity is `average` with the joined turns. An empty text has similarity 0.
     """
 
     name = "embedding_relevance"
@@ -38,6 +39,7 @@ class EmbeddingRelevance(MeanMetric):
     takes_argument = True
 
     def per_reply(self, corpus: Corpus) -> Array:
+        """Return (n, 4) average, extrema, greedy and context, NaN without references or context."""
         from dialoeval.metrics.extra._models import Encoder, split_layer
 
         name, layer = split_layer(self.argument)
@@ -57,11 +59,12 @@ class EmbeddingRelevance(MeanMetric):
         return scores
 
     def statistics(self, corpus: Corpus, *, progress: bool = False) -> Rows:
+        """Compute the rows of a corpus, with the numbers of replies that have references and context."""
         rows = self.rows(corpus)
         with_reference, with_context = int(rows[:, 4].sum()), int(rows[:, 7].sum())
-        totals = self.values(rows.sum(axis=0, keepdims=True))[0, 0]
+        mean = self.values(rows.sum(axis=0, keepdims=True))[0, 0]
         more: dict[str, Any] = {
-            "average": None if np.isnan(totals) else float(totals),
+            "average": None if np.isnan(mean) else float(mean),
             "n": with_reference,
             "n_context": with_context,
             "left_out": len(corpus) - with_reference,
@@ -69,6 +72,7 @@ class EmbeddingRelevance(MeanMetric):
         return Rows(self, rows, self.judged(corpus), more)
 
     def signature(self, corpus: Corpus) -> str:
+        """Return model, layer and options."""
         return f"embedding_relevance|{self._model}|best-ref"
 
 
@@ -76,17 +80,17 @@ METRIC = EmbeddingRelevance
 
 
 def average(a: Encoded, b: Encoded) -> float:
-    """Return the cosine of the mean token vectors."""
+    """Return the cosine of the mean word vectors."""
     return _cosine(a.vectors[a.words].mean(dim=0), b.vectors[b.words].mean(dim=0)) if _both(a, b) else 0.0
 
 
 def extrema(a: Encoded, b: Encoded) -> float:
-    """Return the cosine of the vectors that hold, per dimension, the tokens' value farthest from 0 (Forgues 2014)."""
+    """Return the cosine of the vectors of extreme values, per dimension the farthest from 0 (Forgues et al. 2014)."""
     return _cosine(_extreme(a), _extreme(b)) if _both(a, b) else 0.0
 
 
 def greedy(a: Encoded, b: Encoded) -> float:
-    """Return the mean cosine of each token with its nearest of the other text, both ways (Rus and Lintean 2012)."""
+    """Return the mean cosine of each word with the nearest of the other text, both ways (Rus and Lintean 2012)."""
     import torch
 
     if not _both(a, b):

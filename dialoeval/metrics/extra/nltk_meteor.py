@@ -1,4 +1,4 @@
-"""NLTK's METEOR, which is another formula than METEOR 1.5 and knows no paraphrases."""
+"""NLTK's METEOR, which differs from METEOR 1.5: an older formula without paraphrases."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class NltkMeteor(MeanMetric):
     needs_references = True
 
     def per_reply(self, corpus: Corpus) -> Array:
+        """Return (n,) segment scores, NaN without references."""
         from nltk.translate.meteor_score import meteor_score
 
         scores = np.full(len(corpus), np.nan)
@@ -30,11 +31,12 @@ class NltkMeteor(MeanMetric):
                     scores[i] = meteor_score([r.lower().split() for r in refs], hypothesis.lower().split())
         except LookupError as error:
             raise UserError(
-                "nltk_meteor needs NLTK's WordNet: python -m nltk.downloader wordnet (METEOR 1.5 does without it)"
+                "nltk_meteor needs NLTK's WordNet: python -m nltk.downloader wordnet (METEOR 1.5 does not need it)"
             ) from error
         return scores
 
     def signature(self, corpus: Corpus) -> str:
+        """Return the tokenizer and NLTK's version."""
         return f"nltk_meteor|tok:split-lc|nltk:{version('nltk')}"
 
 

@@ -1,4 +1,4 @@
-"""NLTK's NIST, which gives other figures than mteval (far lower ones with several references)."""
+"""NLTK's NIST, which differs from mteval's: it is far lower with several references."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dialoeval.metrics.figures import Figure
 
 
 class NltkNist(Metric):
-    """corpus_nist of order 4 on lower-cased words: a value of the whole set, since NLTK gives no statistics."""
+    """NIST-4 of lower-cased words by ``corpus_nist``; NLTK gives only the value of the whole set."""
 
     name = "nltk_nist"
     description = "NLTK's corpus_nist (not the paper's NIST: far lower with several references)"
@@ -20,9 +20,15 @@ class NltkNist(Metric):
 
     @property
     def reply_figure(self) -> None:
+        """None: single replies have no score."""
         return None
 
     def statistics(self, corpus: Corpus, *, progress: bool = False) -> Value:
+        """Compute the value of the replies that have references.
+
+        Raises:
+            UserError: no reply has a reference.
+        """
         from nltk.translate.nist_score import corpus_nist
 
         pairs = zip(corpus.hypotheses, corpus.references, strict=True)
@@ -36,6 +42,7 @@ class NltkNist(Metric):
         return Value({self.name: score}, {"n": len(judged)})
 
     def signature(self, corpus: Corpus) -> str:
+        """Return order, tokenizer and NLTK's version."""
         return f"nltk_nist|n:4|tok:split-lc|nltk:{version('nltk')}"
 
 

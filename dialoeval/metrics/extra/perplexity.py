@@ -1,4 +1,4 @@
-"""Perplexity of replies under a causal language model: a figure of fluency, not of relevance."""
+"""Perplexity of replies under a causal language model, which measures fluency, not relevance."""
 
 from __future__ import annotations
 
@@ -12,26 +12,30 @@ from dialoeval.metrics.base import Array, RowMetric, Rows
 from dialoeval.metrics.corpus import Corpus
 from dialoeval.metrics.figures import Figure
 
-_LARGEST_LOSS = 700.0  # nats per token; exp of more is infinite
+_LARGEST_LOSS = 700.0  # nats per token; exp overflows above about 709
 
 
 class Perplexity(RowMetric):
-    """exp of the mean -ln p over all tokens of all replies, each after the model's start token.
+    """The exponential of the mean -ln p over the tokens of all replies, each reply after the model's start token.
 
-    Replies without a token have none and are counted; those longer than the model's window are cut and counted.
+    Replies longer than the model's context length are truncated. The details count these, and replies without tokens,
+    which are left out.
     """
 
     name = "perplexity"
-    description = "perplexity of the replies by themselves under a causal model: perplexity:MODEL (hub name or folder)"
+    description = (
+        "perplexity of the replies, without context, under a causal model: perplexity:MODEL (Hub name or folder)"
+    )
     figures = (Figure("perplexity", "Perplexity", unit="1 and up", higher_is_better=False),)
     takes_argument = True
 
     def __init__(self, argument: str | None = None) -> None:
         super().__init__(argument)
         if not argument:
-            raise UserError("perplexity needs a model after a colon, a hub name or a folder: perplexity:gpt2")
+            raise UserError("perplexity needs a model after a colon, a Hub name or a folder: perplexity:gpt2")
 
     def statistics(self, corpus: Corpus, *, progress: bool = False) -> Rows:
+        """Compute the loss and the number of tokens of each reply."""
         from dialoeval.metrics.extra._models import LanguageModel
 
         assert self.argument is not None
@@ -47,13 +51,16 @@ class Perplexity(RowMetric):
         return Rows(self, rows, judged, more)
 
     def rows(self, corpus: Corpus) -> Array:
+        """Return (n, 2) loss in nats and number of tokens."""
         return self.statistics(corpus).rows
 
     def values(self, totals: Array) -> Array:
+        """Return (m, 1) perplexities."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.exp(np.minimum(totals[:, :1] / totals[:, 1:], _LARGEST_LOSS))
 
     def signature(self, corpus: Corpus) -> str:
+        """Return model and options."""
         return f"perplexity|model:{self.argument}|context:none|per-token"
 
 

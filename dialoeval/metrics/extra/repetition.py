@@ -1,4 +1,4 @@
-"""Repetition inside a reply."""
+"""Repetition of n-grams within a reply."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ ORDERS = 4
 
 
 class Repetition(RowMetric):
-    """Repeated n-grams over all n-grams, for n = 1..4; the score is that of n = 4. Words are split at white space."""
+    """Repeated n-grams / n-grams for n = 1..4, with n = 4 as the main figure. Words are split at white space."""
 
     name = "repetition"
-    description = "share of a reply's 1..4-grams that repeat an earlier one of it, over all replies, 0..1"
+    description = "share of the 1..4-grams that repeat an earlier one of the same reply, over all replies, 0..1"
     figures = (
         Figure("repetition", "Repetition-4", percent=True, unit="0..1", higher_is_better=False),
         *(
@@ -27,6 +27,7 @@ class Repetition(RowMetric):
     )
 
     def rows(self, corpus: Corpus) -> Array:
+        """Return (n, 8): repeated n-grams, then n-grams, of orders 1..4."""
         rows = np.zeros((len(corpus), 2 * ORDERS))
         for i, line in enumerate(corpus.hypotheses):
             words = line.split()
@@ -37,15 +38,18 @@ class Repetition(RowMetric):
         return rows
 
     def values(self, totals: Array) -> Array:
+        """Return (m, 4) shares of orders 4, 1, 2, 3."""
         shares = _shares(totals)
         return np.concatenate([shares[:, -1:], shares[:, :-1]], axis=1)
 
     def statistics(self, corpus: Corpus, *, progress: bool = False) -> Rows:
+        """Compute the rows of a corpus, with the shares of all orders as a detail."""
         rows = self.rows(corpus)
         more: dict[str, Any] = {"by_order": _shares(rows.sum(axis=0, keepdims=True))[0].tolist()}
         return Rows(self, rows, self.judged(corpus), more)
 
     def signature(self, corpus: Corpus) -> str:
+        """Return the tokenizer."""
         return "repetition|tok:split|within-reply"
 
 
@@ -53,5 +57,6 @@ METRIC = Repetition
 
 
 def _shares(totals: Array) -> Array:
+    """Return (m, 4) repeated n-grams / n-grams of summed rows (m, 8), 0 without n-grams."""
     repeated, grams = np.hsplit(totals, 2)
     return np.asarray(repeated / np.maximum(grams, 1))

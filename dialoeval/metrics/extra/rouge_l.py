@@ -1,4 +1,4 @@
-"""ROUGE-L (Lin 2004): the longest common subsequence of a reply and its best reference."""
+"""ROUGE-L (Lin 2004), from the longest common subsequence of a reply and its best reference."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WORD = re.compile(r"[a-z0-9]+")
 
 
 class RougeL(MeanMetric):
-    """Mean F1; a reply without references is left out, an empty one scores 0."""
+    """Mean F1. A reply without references is left out; an empty reply scores 0."""
 
     name = "rouge_l"
     description = (
@@ -24,6 +24,7 @@ class RougeL(MeanMetric):
     needs_references = True
 
     def per_reply(self, corpus: Corpus) -> Array:
+        """Return (n,) largest F1 over the references, NaN without references."""
         return np.array(
             [
                 max((_f1(_words(hypothesis), _words(reference)) for reference in refs), default=np.nan)
@@ -32,6 +33,7 @@ class RougeL(MeanMetric):
         )
 
     def signature(self, corpus: Corpus) -> str:
+        """Return tokenizer and options."""
         return "rouge_l|f1|best-ref|tok:alnum-lc|stem:no"
 
 
@@ -48,7 +50,7 @@ def _f1(hypothesis: list[str], reference: list[str]) -> float:
 
 
 def _lcs(a: list[str], b: list[str]) -> int:
-    """Length of the longest common subsequence, by bit-parallel dynamic programming (Hyyro 2004)."""
+    """Return the length of the longest common subsequence, by bit-parallel dynamic programming (Hyyrö 2004)."""
     masks: dict[str, int] = {}
     for position, word in enumerate(a):
         masks[word] = masks.get(word, 0) | 1 << position

@@ -9,11 +9,14 @@ from dialoeval.metrics.figures import Figure
 
 
 class ChrF(SacreBleuMetric):
+    """Character n-gram F-score with sacrebleu's defaults."""
+
     name = "sacrebleu_chrf"
     description = "sacrebleu's chrF2, 0..100"
     figures = (Figure("sacrebleu_chrf", "chrF2", unit="0..100", needs_references=True),)
 
     def make(self) -> Any:
+        """Return sacrebleu's chrF."""
         from sacrebleu.metrics.chrf import CHRF
 
         return CHRF()

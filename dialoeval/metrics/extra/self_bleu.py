@@ -1,4 +1,4 @@
-"""Self-BLEU (Zhu et al. 2018): how alike replies are; lower is more diverse."""
+"""Self-BLEU (Zhu et al. 2018): the similarity of replies to each other; lower is more diverse."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SEED = 12345
 
 
 class SelfBleu(Metric):
-    """Mean BLEU-4 (mteval tokens and smoothing) of each sampled reply with the others of the sample as references.
+    """Mean BLEU-4 (mteval tokens and smoothing) of each sampled reply with the rest of the sample as references.
 
-    Every score depends on all other replies, so that no resample of them gives an interval.
+    Each score depends on all other replies, so that resampling gives no interval.
     """
 
     name = "self_bleu"
@@ -28,9 +28,11 @@ class SelfBleu(Metric):
 
     @property
     def reply_figure(self) -> None:
+        """None: single replies have no score."""
         return None
 
     def statistics(self, corpus: Corpus, *, progress: bool = False) -> Value:
+        """Compute the value of the sample."""
         words = tokenize(corpus.hypotheses[i] for i in _sample(len(corpus)))
         if len(words) < 2:
             return Value({}, {"n": len(words)})
@@ -38,6 +40,7 @@ class SelfBleu(Metric):
         return Value({self.name: 100 * float(scores.mean())}, {"n": len(words)})
 
     def signature(self, corpus: Corpus) -> str:
+        """Return order, tokenizer, smoothing, sample size and seed."""
         size = min(len(corpus), SAMPLE)
         if size < 2:
             return "self_bleu|too-few-replies"
@@ -50,8 +53,8 @@ METRIC = SelfBleu
 def _sample(n: int) -> list[int]:
     if n <= SAMPLE:
         return list(range(n))
-    chosen: list[int] = np.sort(np.random.default_rng(SEED).choice(n, SAMPLE, replace=False)).tolist()
-    return chosen
+    indexes: list[int] = np.sort(np.random.default_rng(SEED).choice(n, SAMPLE, replace=False)).tolist()
+    return indexes
 
 
 def bleu_figures(words: list[list[str]], orders: int) -> Array:
@@ -60,15 +63,15 @@ def bleu_figures(words: list[list[str]], orders: int) -> Array:
     statistics = np.zeros((n, 2 * orders + 1))
     for order in range(1, orders + 1):
         grams = [Counter(zip(*(w[k:] for k in range(order)), strict=False)) for w in words]
-        top: dict[tuple[str, ...], tuple[int, int, int]] = {}
+        largest: dict[tuple[str, ...], tuple[int, int, int]] = {}  # largest count, its sentence, second largest count
         for i, counts in enumerate(grams):
             for gram, count in counts.items():
-                best, who, second = top.get(gram, (0, -1, 0))
-                top[gram] = (count, i, best) if count > best else (best, who, max(second, count))
+                first, owner, second = largest.get(gram, (0, -1, 0))
+                largest[gram] = (count, i, first) if count > first else (first, owner, max(second, count))
         for i, counts in enumerate(grams):
             for gram, count in counts.items():
-                best, who, second = top[gram]
-                statistics[i, order - 1] += min(count, second if who == i else best)
+                first, owner, second = largest[gram]
+                statistics[i, order - 1] += min(count, second if owner == i else first)
             statistics[i, orders + order - 1] = sum(counts.values())
     lengths = np.array([len(w) for w in words])
     for i in range(n):

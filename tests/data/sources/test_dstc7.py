@@ -49,7 +49,7 @@ def test_dstc7_folder_sorted_with_contexts(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a\tx\na\ty\n", "line 2: the id 'a' was met before"),
+        ("a\tx\na\ty\n", "line 2: duplicate id 'a'"),
         ("a\n", "line 1: the id a has no references"),
         ("\tx\n", "line 1: the first field, the id, is empty"),
     ],
@@ -64,7 +64,7 @@ def test_dstc7_other_errors(tmp_path):
     with pytest.raises(UserError, match=r"holds neither test.refs.txt nor references.jsonl"):
         data.load(config(tmp_path))
     (tmp_path / "references.jsonl").write_text('{"id": "a", "references": "x"}\n')
-    with pytest.raises(UserError, match=r'references.jsonl, line 1: field "references" must be a list of texts'):
+    with pytest.raises(UserError, match=r'references.jsonl, line 1: field "references" must be a list of strings'):
         data.load(config(tmp_path))
     (tmp_path / "test.refs.txt").write_text("a\tx\n")
     (tmp_path / "test.convos.txt").write_text("a\tb\n")

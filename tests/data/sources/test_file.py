@@ -113,14 +113,14 @@ GOOD = json.dumps(ROWS[0])
 BAD_LINES = [
     ("{", r"line 2: not JSON"),
     ("[1]", r"line 2: expected a JSON object, found list"),
-    ('{"context": 3, "references": ["x"]}', r"line 2: field 'context': expected a text or a list of texts"),
+    ('{"context": 3, "references": ["x"]}', r"line 2: field 'context': expected a string or a list of strings"),
     ('{"context": ["a", ""], "references": ["x"]}', r"line 2: field 'context': entry 2 of the list is empty"),
-    ('{"context": ["a", 5], "references": ["x"]}', r"line 2: field 'context': entry 2 of the list must be a text"),
+    ('{"context": ["a", 5], "references": ["x"]}', r"line 2: field 'context': entry 2 of the list must be a string"),
     ('{"context": "  ", "references": ["x"]}', r"line 2: field 'context' is empty"),
     ('{"context": ["a"], "references": []}', r"line 2: field 'references': no reference"),
     ('{"context": ["a"], "references": null}', r"line 2: field 'references': .*found nothing"),
-    ('{"context": ["\\ud800"], "references": ["x"]}', r"line 2: field 'context' holds half of a surrogate pair"),
-    ('{"id": "a", "context": ["a"], "references": ["x"]}', r"line 2: the id 'a' was met before \(.*line 1\)"),
+    ('{"context": ["\\ud800"], "references": ["x"]}', r"line 2: field 'context' contains a lone surrogate"),
+    ('{"id": "a", "context": ["a"], "references": ["x"]}', r"line 2: duplicate id 'a' \(.*line 1\)"),
     ('{"id": true, "context": ["a"], "references": ["x"]}', r"line 2: field 'id': an id must be"),
     (b'{"context": ["\xff"], "references": ["x"]}', r"line 2: not UTF-8 text \(byte 0xff\)"),
 ]
@@ -180,7 +180,7 @@ BAD_FILES = [
 
 
 @pytest.mark.parametrize(("name", "text", "message"), BAD_FILES)
-def test_a_file_that_is_no_table_is_an_error(tmp_path, name, text, message):
+def test_a_file_that_is_not_a_table_is_an_error(tmp_path, name, text, message):
     with pytest.raises(UserError, match=message):
         data.load(config(write(tmp_path / name, text), skip_bad=True))
 

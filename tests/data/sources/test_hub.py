@@ -45,12 +45,12 @@ def test_hub_errors_say_what_to_do(hub_folder, tmp_path):
         data.load(config(hub_folder, columns, subset="nope"))
     with pytest.raises(UserError, match=r"row 1: there is no column 'dialogue'; did you mean 'dialog'"):
         data.load(config(hub_folder, {"context": "dialogue"}))
-    with pytest.raises(UserError, match=r"cannot get the dataset nobody/nothing: no such folder"):
+    with pytest.raises(UserError, match=r"cannot load the dataset nobody/nothing: it is not a local folder"):
         data.load(config("nobody/nothing", columns))
     with pytest.raises(UserError, match=r"dataset.path must be set"):
         data.load(config())
     script = tmp_path / "scripted"
     script.mkdir()
     (script / "scripted.py").write_text("import datasets\n")
-    with pytest.raises(UserError, match=r"made by a script.*refs/convert/parquet"):
+    with pytest.raises(UserError, match=r"needs its loading script.*refs/convert/parquet"):
         data.load(config(script, columns))

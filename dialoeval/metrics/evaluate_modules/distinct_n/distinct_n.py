@@ -1,4 +1,4 @@
-"""Distinct 1,2-grams over all 1,2-grams of all replies (0..1)."""
+"""Distinct-1 and distinct-2: distinct n-grams / n-grams of all replies (0..1)."""
 
 from __future__ import annotations
 
