@@ -100,9 +100,12 @@ def _find(kind: str, path: tuple[str, ...]) -> dict[str, tuple[Plugin, ...]]:
 
 
 def _is_offered(kind: str, path: Sequence[str]) -> bool:
-    """Return whether a package on the path may offer plugins of a kind: to import importlib.metadata takes 30 ms."""
+    """Return whether a package on the path may offer plugins of a kind.
+
+    If none does, importlib.metadata need not be imported, which takes half the time of ``dialoeval run --help``.
+    """
     folders = [Path(entry) for entry in path]
-    return any(folder.is_file() for folder in folders) or any(  # a file: an archive, which only that module reads
+    return any(folder.is_file() for folder in folders) or any(  # a file is an archive, which importlib.metadata reads
         f"dialoeval.{kind}" in file.read_text(encoding="utf-8", errors="replace")
         for folder in folders
         for file in folder.glob("*-[iI][nN][fF][oO]/entry_points.txt")  # dist-info, egg-info or EGG-INFO
