@@ -1,5 +1,5 @@
-# From a bare clone: `make demo` runs the main job, `make test` passes the tests, `make check` reads the code without running it.
-# Each makes .venv with the pinned packages of constraints.txt first; a second call sets nothing up again.
+# From a fresh clone: `make demo` runs the default configuration, `make test` the tests, `make check` the static checks.
+# Each target first creates .venv with the pinned packages of constraints.txt, unless it is up to date.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,7 @@ export NO_MKDOCS_2_WARNING := 1
 .PHONY: demo test check docs setup tiny bench clean
 
 $(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "dialoeval needs Python 3.11, 3.12 or 3.13; found %d.%d. Name one with: make PYTHON=python3.12" % sys.version_info[:2])'
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "dialoeval needs Python 3.11, 3.12 or 3.13; found %d.%d. Choose one with: make PYTHON=python3.12" % sys.version_info[:2])'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
@@ -23,8 +23,8 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# Style, types, the examples in docstrings (of the modules that have any), and the documentation with every link in it
-# (`mkdocs --quiet` would count no warnings, and so pass whatever is broken).
+# Style, types, the examples in docstrings, and the documentation with all its links. Not `mkdocs --quiet`, which ignores
+# warnings.
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -32,11 +32,11 @@ check: $(STAMP)
 	$(BIN)/python -m pytest -q --doctest-modules $$(grep -rl --include='*.py' '>>> ' dialoeval)
 	site=$$(mktemp -d) && trap 'rm -rf "$$site"' EXIT && $(BIN)/mkdocs build --strict --site-dir "$$site"
 
-# The documentation as web pages: site/index.html, or with its search: python -m http.server --directory site.
+# Builds the documentation in site/. Its search needs a server: python -m http.server --directory site
 docs: $(STAMP)
 	$(BIN)/mkdocs build --strict
 
-# Trains the two embedded models from random weights and puts them into the package: an hour or so of one core.
+# Trains the two embedded models from scratch and copies them into the package: one to two hours on one core.
 EMBEDDED := tiny tiny-backward
 tiny: $(STAMP)
 	for name in $(EMBEDDED); do \
@@ -44,7 +44,7 @@ tiny: $(STAMP)
 	  cp trained/$$name/*.json trained/$$name/model.safetensors dialoeval/assets/$$name/ || exit 1; \
 	done
 
-# Replies and scores a second beside transformers' own, and how many replies differ: a quarter of an hour.
+# Compares the speed and the replies of the engines with those of transformers: about 15 minutes.
 bench: $(STAMP)
 	$(BIN)/python benchmarks/generation.py --quick
 

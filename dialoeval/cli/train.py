@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     from dialoeval.training.train import train
 
-    summary = train(config, command=shlex.join(["dialoeval", "train", *arguments]))
-    perplexity = summary["validation_perplexity"]
+    record = train(config, command=shlex.join(["dialoeval", "train", *arguments]))
+    perplexity = record.validation_perplexity
     print(f"model: {config.training.output_dir}" + (f"  held-out perplexity: {perplexity}" if perplexity else ""))
     return 0

@@ -1,23 +1,32 @@
-"""Typed configuration: the schemas of conf/, checked before anything runs."""
+"""Typed configuration: the schemas of conf/, checked before anything runs.
 
-from dialoeval.config.schema import (
-    ArchitectureConfig,
-    DatasetConfig,
-    DecodingConfig,
-    Direction,
-    Dtype,
-    EngineConfig,
-    ModelConfig,
-    Precision,
-    Prompt,
-    ProtocolConfig,
-    RunConfig,
-    SaveDtype,
-    ScoringConfig,
-    Tracker,
-    TrainConfig,
-    TrainingConfig,
-)
+A schema is imported on first use, which keeps help instant.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dialoeval.config.schema import (
+        ArchitectureConfig,
+        DatasetConfig,
+        DecodingConfig,
+        Direction,
+        Dtype,
+        EngineConfig,
+        ModelConfig,
+        Precision,
+        Prompt,
+        ProtocolConfig,
+        RunConfig,
+        SaveDtype,
+        ScoringConfig,
+        Tracker,
+        TrainConfig,
+        TrainingConfig,
+    )
 
 __all__ = [
     "ArchitectureConfig",
@@ -37,3 +46,13 @@ __all__ = [
     "TrainConfig",
     "TrainingConfig",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(importlib.import_module(f"{__name__}.schema"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

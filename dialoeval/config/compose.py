@@ -1,4 +1,4 @@
-"""Compose conf/ into a typed configuration, with errors that name what was probably meant."""
+"""Composition of conf/ into a typed configuration, with errors that suggest the nearest known name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hydra.plugins.search_path_plugin import SearchPathPlugin
     from omegaconf import DictConfig
 
-# Schema of each configuration group, and of each whole configuration.
+# The schema of each configuration group, and of each root configuration.
 GROUPS = {
     "model": schema.ModelConfig,
     "decoding": schema.DecodingConfig,
@@ -30,7 +30,7 @@ ROOTS = {"config": schema.RunConfig, "train": schema.TrainConfig}
 
 
 def register() -> None:
-    """Tell Hydra the schemas that conf/'s files start from, and the conf folders of plugins.
+    """Register with Hydra the schemas that the files of conf/ extend, and the conf folders of plugins.
 
     The schemas are named `base_config`, `base_train` and `<group>/base_<group>`.
     """
@@ -51,9 +51,10 @@ def _search_path_plugin() -> type[SearchPathPlugin]:
     from hydra.plugins.search_path_plugin import SearchPathPlugin
 
     class PluginFolders(SearchPathPlugin):
-        """Hydra's search path: conf/ comes first, so that a built-in option wins."""
+        """Hydra's search path. conf/ comes first, so that built-in options win."""
 
         def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+            """Append the conf folder of each plugin."""
             for plugin, folder in plugin_folders():
                 search_path.append(provider=plugin.package, path=f"file://{folder}")
 
@@ -65,18 +66,18 @@ def compose(config_name: Literal["config"], overrides: Sequence[str]) -> schema.
 @overload
 def compose(config_name: Literal["train"], overrides: Sequence[str]) -> schema.TrainConfig: ...
 def compose(config_name: str, overrides: Sequence[str]) -> schema.RunConfig | schema.TrainConfig:
-    """Compose ``conf/<config_name>.yaml`` with ``key=value`` overrides into an object of its schema.
+    """Return ``conf/<config_name>.yaml``, changed by ``key=value`` overrides, as an object of its schema.
 
     Raises:
-        UserError: an unknown key, group option or value of the wrong type, naming the nearest known one; a value out
-            of range.
+        UserError: a key or group option is unknown (the message suggests the nearest), or a value has the wrong type or
+            is out of range.
     """
-    typed: schema.RunConfig | schema.TrainConfig = to_typed(compose_untyped(config_name, overrides), config_name)
-    return typed
+    config: schema.RunConfig | schema.TrainConfig = to_typed(compose_untyped(config_name, overrides), config_name)
+    return config
 
 
 def is_sweep(overrides: Sequence[str]) -> bool:
-    """Return whether these overrides make a sweep without -m: an experiment sets ``hydra.mode`` to it.
+    """Return whether the overrides choose an experiment that sets ``hydra.mode`` to a sweep.
 
     Raises:
         UserError: as `compose`.
@@ -87,10 +88,10 @@ def is_sweep(overrides: Sequence[str]) -> bool:
 
 
 def compose_untyped(config_name: str, overrides: Sequence[str]) -> DictConfig:
-    """Compose as `compose` does, but check no value; Hydra's own part is under `hydra`.
+    """Return what `compose` composes without checking the values; Hydra's own settings are under `hydra`.
 
     Raises:
-        UserError: an unknown key or group option, or a value of the wrong type.
+        UserError: a key or group option is unknown, or a value has the wrong type.
     """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
@@ -104,16 +105,16 @@ def compose_untyped(config_name: str, overrides: Sequence[str]) -> DictConfig:
                 config_name, overrides=plain_overrides(overrides), return_hydra_config=True
             )
         except Exception as error:
-            raise explained(error, config_name) from error
+            raise to_user_error(error, config_name) from error
     check_choices(config)
     return config
 
 
 def check_choices(config: DictConfig) -> None:
-    """Refuse the options that a composed configuration took from one of two plugins.
+    """Check that at most one plugin offers each chosen option.
 
     Raises:
-        UserError: naming the option and both packages.
+        UserError: two do; the message names the option and both packages.
     """
     for group, option in config.hydra.runtime.choices.items():
         if option is not None and not group.startswith("hydra/"):
@@ -121,10 +122,10 @@ def check_choices(config: DictConfig) -> None:
 
 
 def plain_overrides(overrides: Sequence[str]) -> list[str]:
-    """Return overrides as Hydra reads them.
+    """Return overrides in the form that Hydra expects here.
 
-    ``+experiment=`` becomes ``experiment=``: many Hydra applications want the plus, this one does not. The settings
-    of a plugin (``dataset.options.x=1``) are in no schema, so Hydra must be told to add them.
+    The plus of ``+experiment=``, which many Hydra applications need, is dropped. ``++`` is put before the settings of a
+    plugin (``dataset.options.x=1``), which the schema does not contain.
     """
     plain = [override.removeprefix("+") if override.startswith("+experiment=") else override for override in overrides]
     return [f"++{override}" if re.match(r"\w+\.options\.", override) else override for override in plain]
@@ -134,7 +135,7 @@ def to_typed(config: DictConfig, config_name: str) -> Any:
     """Return a composed configuration as dataclasses, which check themselves.
 
     Raises:
-        UserError: as `fit`; or a value is out of range, or has no effect beside the others.
+        UserError: as `fit`; or a value is out of range, or has no effect in combination with the others.
     """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -142,14 +143,14 @@ def to_typed(config: DictConfig, config_name: str) -> Any:
     try:
         return OmegaConf.to_object(fit(config, config_name))
     except OmegaConfBaseException as error:
-        raise explained(error, config_name) from error
+        raise to_user_error(error, config_name) from error
 
 
 def fit(config: DictConfig, config_name: str) -> DictConfig:
-    """Return a composed configuration in the types of its schema; whether its values make sense is not checked.
+    """Return a composed configuration converted to the types of its schema; ranges of values are not checked.
 
     Raises:
-        UserError: a mandatory value is missing, a key was added that no schema has, or a value has the wrong type.
+        UserError: a mandatory value is missing, a key is not in the schema, or a value has the wrong type.
     """
     from omegaconf import DictConfig, OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -157,17 +158,17 @@ def fit(config: DictConfig, config_name: str) -> DictConfig:
     _check_keys(config, set(known_keys(config_name)), "")
     fields = {key: config[key] for key in config if key not in ("hydra", "experiment")}
     try:
-        fitted = OmegaConf.merge(OmegaConf.structured(ROOTS[config_name]), fields)
+        merged = OmegaConf.merge(OmegaConf.structured(ROOTS[config_name]), fields)
     except OmegaConfBaseException as error:
-        raise explained(error, config_name) from error
-    assert isinstance(fitted, DictConfig)
-    if missing := sorted(OmegaConf.missing_keys(fitted)):
+        raise to_user_error(error, config_name) from error
+    assert isinstance(merged, DictConfig)
+    if missing := sorted(OmegaConf.missing_keys(merged)):
         raise UserError(f"{missing[0]} must be set: add {missing[0]}=VALUE")
-    return fitted
+    return merged
 
 
 def to_yaml(config: Any) -> str:
-    """Return a configuration, composed or typed, as YAML; `options` are left out of a group that has none set."""
+    """Return a composed or typed configuration as YAML, without empty `options` of its groups."""
     from omegaconf import OmegaConf
 
     plain = OmegaConf.to_container(OmegaConf.structured(config))
@@ -179,25 +180,25 @@ def to_yaml(config: Any) -> str:
 
 
 def _check_keys(node: Any, known: set[str], prefix: str) -> None:
-    """Refuse what ``+key=value`` or a user's file added beside the schema: it would be ignored silently."""
+    """Raise an error if ``+key=value`` or a user's file adds a key outside the schema, which would have no effect."""
     for key in node:
         name = f"{prefix}{key}"
         if name in ("hydra", "experiment"):
             continue
         if name not in known:
-            raise UserError(f"unknown setting {name!r}{nearest(name, known)} (`--cfg job` shows all)")
+            raise UserError(f"unknown setting {name!r}{nearest(name, known)} (`--cfg job` lists all)")
         if any(other.startswith(f"{name}.") for other in known):
             _check_keys(node[key], known, f"{name}.")
 
 
-def explained(error: Exception, config_name: str) -> UserError:
+def to_user_error(error: Exception, config_name: str) -> UserError:
     """Return an exception of Hydra or OmegaConf as one sentence that says what to write instead."""
     text = "\n".join(str(e) for e in chain(error))
     if override := getattr(error, "override", None):
         return UserError(
             f"cannot read {override!r} as key=value: {first_line(error)} (quote values with special characters)"
         )
-    # Group option that does not exist: "In 'config': Could not find 'decoding/beem'"
+    # An unknown option of a group: "In 'config': Could not find 'decoding/beem'"
     if match := re.search(r"Could not find '(\w+)/([^']+)'", text):
         available = re.findall(r"^\t(\w\S*)$", text, re.MULTILINE)  # --config-dir's included
         options = sorted(name for name in available if not name.startswith("base_"))
@@ -207,12 +208,11 @@ def explained(error: Exception, config_name: str) -> UserError:
         return not_a_choice(key.group(1), match.group(1), match.group(2).split(", "))
     for pattern in (r"Key '([^']+)' is not in struct", r"Key '([^']+)' not in '", r"Could not override '([^']+)'"):
         if match := re.search(pattern, text):
-            named = re.search(r"Could not override '([^']+)'", text)
-            name = named.group(1) if named else key.group(1) if key else match.group(1)
+            name = (re.search(r"Could not override '([^']+)'", text) or key or match).group(1)
             if wrong_type := re.search(r"(Value '.*' of type .*|Invalid value .*|Invalid type .*)", text):
                 return UserError(f"{name}: {wrong_type.group(1)}")
             return UserError(
-                f"unknown setting {name!r}{nearest(name, known_keys(config_name))} (`--cfg job` shows all)"
+                f"unknown setting {name!r}{nearest(name, known_keys(config_name))} (`--cfg job` lists all)"
             )
     return UserError(f"{key.group(1)}: {first_line(error)}" if key else first_line(error))
 
@@ -222,7 +222,7 @@ def _unknown_option(group: str, option: str, known: Sequence[str]) -> UserError:
 
 
 def known_keys(config_name: str) -> list[str]:
-    """Return every dotted key of a configuration, and its groups."""
+    """Return every dotted key of a configuration, groups included."""
     import dataclasses
     import typing
 
@@ -242,13 +242,14 @@ def group(name: str, option: str) -> Any:
     """Return one option of a configuration group as an object of its schema.
 
     Raises:
-        UserError: the group has no such option, naming the nearest.
+        UserError: the option is unknown; the message suggests the nearest.
     """
     from omegaconf import DictConfig, OmegaConf
 
-    if (chosen := find_option(name, option)) is None:
+    entry = find_option(name, option)
+    if entry is None:
         raise _unknown_option(name, option, group_options(name))
-    values = OmegaConf.load(chosen.file)
+    values = OmegaConf.load(entry.file)
     assert isinstance(values, DictConfig)
     values.pop("defaults", None)
     return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(GROUPS[name]), values))

@@ -1,6 +1,6 @@
-"""The options of the configuration groups (`decoding`, `model`, ...): one YAML file each, found without Hydra.
+"""Options of the configuration groups (`decoding`, `model`, ...): one YAML file each, listed without Hydra.
 
-The files lie in conf/, and in the conf packages of plugins. A built-in option wins over a plugin's of the same name.
+The files are in conf/ and in the conf packages of plugins. Built-in options win over plugins' of the same name.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ class Option:
     """One file of a configuration group.
 
     Attributes:
-        name: what the user writes after ``group=``.
-        file: its YAML file.
-        package: the package that offers it, as ``name==version``, or None for a built-in option.
+        name: the text after ``group=``.
+        file: the YAML file.
+        package: the plugin package that offers it, as ``name==version``; None for a built-in option.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Option:
 
     @property
     def remark(self) -> str:
-        """What the first line of the file says after the command; Hydra's own ``@package`` header does not count."""
+        """Description in the first line of the file, after the command. Hydra's ``@package`` line is skipped."""
         lines = [line for line in self.file.read_text(encoding="utf-8").splitlines() if "@package" not in line]
         first = next(iter(lines), "").lstrip("# ")
         _, _, remark = first.partition("        ")
@@ -38,7 +38,7 @@ class Option:
 
 
 def iter_options(group: str) -> Iterator[Option]:
-    """Yield every option of a group: built-in ones first, which win over plugins' of the same name."""
+    """Yield every option of a group, built-in options before those of plugins."""
     for file in sorted((conf_dir() / group).glob("*.yaml")):
         yield Option(file.stem, file)
     for plugin, folder in plugin_folders():
@@ -52,10 +52,10 @@ def group_options(group: str) -> list[str]:
 
 
 def find_option(group: str, name: str) -> Option | None:
-    """Return an option of a group, or None if no file has this name.
+    """Return an option of a group, or None if the name is unknown.
 
     Raises:
-        UserError: two plugins offer it.
+        UserError: two plugins offer the option.
     """
     options = [option for option in iter_options(group) if option.name == name]
     if len(options) > 1 and options[0].package is not None:
@@ -65,7 +65,7 @@ def find_option(group: str, name: str) -> Option | None:
 
 
 def plugin_folders() -> Iterator[tuple[plugins.Plugin, Path]]:
-    """Yield each conf package of a plugin with its folder. A package that cannot be located has none."""
+    """Yield each plugin that offers a conf package, and the folder of that package if it can be located."""
     for offers in plugins.find("conf").values():
         for plugin in offers:
             if (folder := plugin.folder()) is not None:

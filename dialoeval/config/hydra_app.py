@@ -1,7 +1,7 @@
-"""All that touches Hydra's inside: its registries, its application object, its own command-line flags.
+"""The only module that uses Hydra's internals: its application object, sweeper and command-line flags.
 
-Hydra's public `compose` serves a single run (`dialoeval.config.compose`). A sweep needs Hydra's sweeper and launchers
-without Hydra's output folders, and Hydra offers these under ``hydra._internal`` only.
+A single run needs only Hydra's public `compose` (`dialoeval.config.compose`). A sweep needs Hydra's sweeper and
+launchers without its output folders, which only ``hydra._internal`` offers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from dialoeval.config.compose import check_choices, explained, plain_overrides, register, to_yaml
+from dialoeval.config.compose import check_choices, plain_overrides, register, to_user_error, to_yaml
 from dialoeval.errors import UserError
 from dialoeval.paths import conf_dir
 
@@ -19,10 +19,10 @@ from dialoeval.paths import conf_dir
 def swept_jobs(overrides: Sequence[str]) -> list[list[str]]:
     """Return the overrides of each job of a sweep, in order, without composing them.
 
-    What an experiment sweeps over (``hydra.sweeper.params``) comes first; the command line wins over it.
+    The parameters of an experiment (``hydra.sweeper.params``) come first, so that the command line overrides them.
 
     Raises:
-        UserError: the overrides cannot be read, or another sweeper than Hydra's basic one is asked for.
+        UserError: the overrides cannot be parsed, or the sweeper is not Hydra's basic one.
     """
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -31,28 +31,28 @@ def swept_jobs(overrides: Sequence[str]) -> list[list[str]]:
     with _application() as application:
         sweeper = application.compose_config("config", list(overrides), run_mode=RunMode.MULTIRUN).hydra.sweeper
         if not sweeper._target_.endswith(".BasicSweeper"):
-            raise UserError("a sweep runs every combination of the values given: hydra/sweeper must be basic")
-        swept = plain_overrides([f"{key}={value}" for key, value in (sweeper.params or {}).items()])
-        own = [override for override in overrides if not override.startswith(("hydra/", "hydra."))]
-        parsed = OverridesParser.create().parse_overrides([*swept, *own])
+            raise UserError("a sweep runs every combination of the given values: hydra/sweeper must be basic")
+        experiment = plain_overrides([f"{key}={value}" for key, value in (sweeper.params or {}).items()])
+        settings = [override for override in overrides if not override.startswith(("hydra/", "hydra."))]
+        parsed = OverridesParser.create().parse_overrides([*experiment, *settings])
         batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
     return [list(job) for batch in batches for job in batch]
 
 
 def launch(job: Callable[[Any], Any], overrides: Sequence[str]) -> list[Any]:
-    """Hand a sweep to Hydra's sweeper and launcher; return what `job` returned for each configuration, in order."""
+    """Run a sweep with Hydra's sweeper and launcher; return the result of `job` for each configuration, in order."""
     with _application() as application:
         batches = application.multirun("config", job, list(overrides))
-    return [returned.return_value for batch in batches for returned in batch]
+    return [result.return_value for batch in batches for result in batch]
 
 
 def run_flags(arguments: Sequence[str], run: Callable[[Any], None], show: Callable[[str], None]) -> int:
-    """Obey Hydra's own flags (``--cfg job``, ``--info``, ``--hydra-help`` ...) and return the exit code.
+    """Handle Hydra's own flags (``--cfg job``, ``--info``, ``--hydra-help`` ...) and return the exit code.
 
     Args:
         arguments: flags and overrides.
-        run: called with the composed configuration if the flags ask for a run.
-        show: called with the configuration as YAML if they ask for it; Hydra itself prints everything else.
+        run: called with the composed configuration if the flags request a run.
+        show: called with the configuration as YAML for ``--cfg job``; Hydra prints everything else.
 
     Raises:
         UserError: the overrides do not compose.
@@ -83,7 +83,7 @@ def run_flags(arguments: Sequence[str], run: Callable[[Any], None], show: Callab
     except SystemExit as stop:
         return 2 if stop.code else 0
     finally:
-        root.handlers[:] = handlers  # Hydra puts its own there
+        root.handlers[:] = handlers  # Hydra replaces them by its own
     return 0
 
 
@@ -108,5 +108,5 @@ def _hydra_errors() -> Iterator[None]:
         yield
     except Exception as error:
         if type(error).__module__.startswith(("hydra", "omegaconf")):
-            raise explained(error, "config") from error
+            raise to_user_error(error, "config") from error
         raise

@@ -1,8 +1,8 @@
-"""The schema of every configuration group in conf/. A value that changes a reply or a figure is a field here.
+"""Schemas of the configuration groups in conf/. Every value that affects a reply or a figure is a field here.
 
-Fields without a default must be set by the group's file. `None` means "not used". No library default decides
-anything: what is not written here is not passed on. Each class checks itself when an object of it is made: a setting
-out of range, or one that would silently have no effect, is a `UserError` that names the setting.
+The group's file must set the fields without a default. None means "not used". Library defaults never apply: an engine
+passes on every field here and nothing else. Each class checks itself on construction: a setting that is out of range or
+would have no effect raises a `UserError` that names it.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from typing import Any, TypeVar
 
 from dialoeval.errors import UserError, nearest
 
-MISSING: Any = "???"  # OmegaConf's mark of a value that must be set, written out so that OmegaConf is not imported
+MISSING: Any = "???"  # OmegaConf's marker of a mandatory value; a literal saves the import
 
 
 class Prompt(StrEnum):
-    """How a dialogue becomes the model's input."""
+    """Format of a dialogue as model input."""
 
-    dialogpt = "dialogpt"  # every turn followed by the end-of-text token (DialoGPT, section 3.1)
-    chat = "chat"  # the tokenizer's chat template, turns alternating user and assistant
+    dialogpt = "dialogpt"  # the end-of-text token after every turn (DialoGPT, section 3.1)
+    chat = "chat"  # the tokenizer's chat template; turns alternate between user and assistant
     blenderbot = "blenderbot"  # encoder-decoder: turns joined by two spaces
     godel = "godel"  # encoder-decoder: "Instruction: ... [CONTEXT] turn EOS turn"
 
 
 class Strategy(StrEnum):
-    """How a reply is chosen from the model's distribution."""
+    """Search or sampling of a reply from the model's distribution."""
 
     greedy = "greedy"
     beam = "beam"
@@ -36,23 +36,23 @@ class Strategy(StrEnum):
 
 
 class Rerank(StrEnum):
-    """How one of several sampled candidates is chosen."""
+    """Choice among several sampled candidates."""
 
     none = "none"
-    mmi = "mmi"  # lowest loss of the context given the candidate under a backward model (DialoGPT, section 3.2)
-    classifier = "classifier"  # highest score of a sequence classifier (DialogRPT)
+    mmi = "mmi"  # the backward model's lowest loss of the context given the candidate (DialoGPT, section 3.2)
+    classifier = "classifier"  # the highest score of a sequence classifier (DialogRPT)
 
 
 class Clean(StrEnum):
-    """How texts are cleaned before they are scored."""
+    """Cleaning of texts before scoring."""
 
     none = "none"
     dstc7 = "dstc7"
 
 
-# OmegaConf prints the names of members and identities hash their values: in every enumeration here they are equal.
+# In every enumeration, names equal values: OmegaConf prints the names, and identities hash the values.
 class Dtype(StrEnum):
-    """Number format in which an engine computes."""
+    """Number format of an engine's computation."""
 
     fp32 = "fp32"  # exact
     bf16 = "bf16"  # fast; replies may differ
@@ -60,28 +60,28 @@ class Dtype(StrEnum):
 
 
 class Precision(StrEnum):
-    """Number format in which training computes."""
+    """Number format of the computation in training."""
 
     fp32 = "fp32"
     bf16 = "bf16"  # autocast on CUDA
 
 
 class SaveDtype(StrEnum):
-    """Number format of the weights that training writes."""
+    """Number format of the weights in a checkpoint."""
 
     fp32 = "fp32"
     fp16 = "fp16"  # half the size
 
 
 class Direction(StrEnum):
-    """Order of a dialogue's turns in training."""
+    """Order of the turns of a dialogue in training."""
 
     forward = "forward"
     backward = "backward"  # reversed, for MMI
 
 
 class Tracker(StrEnum):
-    """Experiment tracker that a finished run is reported to."""
+    """Experiment tracker that receives the figures of a finished run."""
 
     none = "none"
     wandb = "wandb"
@@ -91,17 +91,19 @@ class Tracker(StrEnum):
 
 @dataclass
 class ModelConfig:
-    name: str = MISSING  # as tables show it
-    path: str = MISSING  # hub name, local folder, or an embedded model: "tiny", "smollm2"
-    revision: str | None = None  # hub branch, tag or commit
-    weights: str | None = None  # a state-dict file (.pkl of the DialoGPT release, .bin, .safetensors) over `path`'s
+    """A model, its prompt format, and the models that rerank its candidates."""
+
+    name: str = MISSING  # shown in tables
+    path: str = MISSING  # Hub name, local folder, or one of "tiny", "tiny-backward" and "smollm2"
+    revision: str | None = None  # branch, tag or commit on the Hub
+    weights: str | None = None  # state-dict file (.pkl of the DialoGPT release, .bin, .safetensors), replaces `path`'s
     prompt: Prompt = Prompt.dialogpt
     system_prompt: str | None = None  # chat prompts only
     instruction: str | None = None  # godel prompts only
-    max_turns: int = 0  # keep only the last N turns of the context; 0 keeps all that fit the window
-    backward: str | None = None  # model that scores context given reply, for rerank=mmi
+    max_turns: int = 0  # the last N turns of the context; 0: all that fit the context length
+    backward: str | None = None  # model of the context given the reply, for rerank=mmi
     backward_revision: str | None = None
-    backward_weights: str | None = None  # a state-dict file over `backward`'s, as `weights` is over `path`'s
+    backward_weights: str | None = None  # state-dict file, replaces the weights of `backward`
     classifier: str | None = None  # sequence classifier, for rerank=classifier
     classifier_revision: str | None = None
 
@@ -112,11 +114,13 @@ class ModelConfig:
 
 @dataclass
 class DecodingConfig:
-    name: str = MISSING  # as tables show it
+    """Decoding of replies: search, sampling filters, length limits and reranking."""
+
+    name: str = MISSING  # shown in tables
     strategy: Strategy = MISSING
     num_beams: int = 1
     length_penalty: float = 1.0  # beam: score = sum of log-probabilities / length ** length_penalty
-    # beam: true, false or "never", as in transformers. Any, since OmegaConf 2.3 cannot merge two `bool | str` nodes.
+    # beam: true, false or "never", as in transformers. Any: OmegaConf 2.3 cannot merge two `bool | str` nodes.
     early_stopping: Any = False
     temperature: float = 1.0
     top_k: int = 0  # 0: off
@@ -127,9 +131,9 @@ class DecodingConfig:
     no_repeat_ngram_size: int = 0  # 0: off
     min_new_tokens: int = 0
     max_new_tokens: int = 64  # the end token counts
-    num_candidates: int = 1  # sampled candidates a context, for reranking
+    num_candidates: int = 1  # sampled candidates per context, for reranking
     rerank: Rerank = Rerank.none
-    mmi_lambda: float = 1.0  # weight of the backward log-probability; 1 is the paper's (backward alone)
+    mmi_lambda: float = 1.0  # weight of the backward log-probability; the paper's is 1 (backward alone)
     mmi_length_normalised: bool = True  # the paper's loss is the mean over target tokens
 
     def __post_init__(self) -> None:
@@ -137,10 +141,10 @@ class DecodingConfig:
         self.rerank = _choice("decoding.rerank", self.rerank, Rerank)
         _check_ranges("decoding", self, (
             ("num_beams", self.num_beams >= 1, "at least 1"),
-            ("length_penalty", math.isfinite(self.length_penalty), "a number"),
+            ("length_penalty", math.isfinite(self.length_penalty), "a finite number"),
             ("early_stopping", self.early_stopping == "never" or isinstance(self.early_stopping, bool),
              "true, false or never"),
-            ("temperature", 0 < self.temperature < math.inf, "above 0 (for 0 take decoding.strategy=greedy)"),
+            ("temperature", 0 < self.temperature < math.inf, "above 0 (for 0 use decoding.strategy=greedy)"),
             ("top_k", self.top_k >= 0, "0 (off) or more"),
             ("top_p", 0 < self.top_p <= 1, "above 0 and at most 1"),
             ("typical_p", 0 < self.typical_p <= 1, "above 0 and at most 1"),
@@ -155,22 +159,22 @@ class DecodingConfig:
         self._check_effects()
 
     def _check_effects(self) -> None:
-        draws = {"temperature": 1, "top_k": 0, "top_p": 1, "typical_p": 1, "min_p": 0, "num_candidates": 1}
-        for name, off in draws.items():
+        sampling = {"temperature": 1, "top_k": 0, "top_p": 1, "typical_p": 1, "min_p": 0, "num_candidates": 1}
+        for name, off in sampling.items():
             if self.strategy in (Strategy.greedy, Strategy.beam) and getattr(self, name) != off:
                 raise UserError(
-                    f"decoding.{name}={getattr(self, name)} has no effect: decoding.strategy={self.strategy} draws "
-                    "nothing (decoding.strategy=sample does)"
+                    f"decoding.{name}={getattr(self, name)} has no effect with decoding.strategy={self.strategy}; it "
+                    "needs decoding.strategy=sample"
                 )
         for name, off in {"num_beams": 1, "length_penalty": 1, "early_stopping": False}.items():
             if self.strategy in (Strategy.greedy, Strategy.sample) and getattr(self, name) != off:
                 raise UserError(f"decoding.{name}={getattr(self, name)} has no effect without decoding.strategy=beam")
         if self.num_candidates > 1 and self.rerank == Rerank.none:
-            raise UserError("decoding.num_candidates above 1 needs decoding.rerank=mmi or classifier, to choose one")
+            raise UserError("decoding.num_candidates above 1 needs decoding.rerank=mmi or classifier")
         if self.rerank != Rerank.none and self.num_candidates < 2:
             raise UserError(
-                f"decoding.rerank={self.rerank} chooses among sampled candidates: decoding.strategy=sample and "
-                "decoding.num_candidates of 2 or more"
+                f"decoding.rerank={self.rerank} chooses among sampled candidates: it needs decoding.strategy=sample "
+                "and decoding.num_candidates of 2 or more"
             )
         if self.rerank != Rerank.mmi and (self.mmi_lambda != 1 or not self.mmi_length_normalised):
             raise UserError("decoding.mmi_lambda and mmi_length_normalised have no effect without decoding.rerank=mmi")
@@ -178,28 +182,30 @@ class DecodingConfig:
 
 @dataclass
 class ColumnsConfig:
-    """Column names of a user's file or hub dataset. `context` may be a list column, a string, or several columns."""
+    """Column names of a user's file or Hub dataset. `context` and `references` may name several columns."""
 
-    id: str | None = None  # none: "id" where there is such a column, else the row number
-    context: Any = None  # none: "context"
-    references: Any = None  # none: "references" or "reference" where there is one; []: no references
-    turns: Any = None  # a whole conversation instead of context and references: every reply in it is an example
-    turn_separator: str | None = None  # splits a string context into turns
+    id: str | None = None  # None: "id" if that column exists, else the row number
+    context: Any = None  # None: "context"; a column of lists or of texts
+    references: Any = None  # None: "references" or "reference", if that column exists; []: no references
+    turns: Any = None  # whole conversations, in place of context and references: every reply is an example
+    turn_separator: str | None = None  # splits a text context into turns
 
 
 @dataclass
 class DatasetConfig:
-    name: str = MISSING  # as tables show it
+    """A dataset: its source, its columns, and the part of it to use."""
+
+    name: str = MISSING  # shown in tables
     kind: str = MISSING  # chitchat, file, hub, dstc7, reddit6k, or a plugin's
-    path: str | None = None  # file, folder or hub name
-    subset: str | None = None  # hub configuration name
-    revision: str | None = None
+    path: str | None = None  # file, folder or Hub name
+    subset: str | None = None  # configuration name on the Hub
+    revision: str | None = None  # branch, tag or commit on the Hub
     split: str = "test"
-    context_turns: int = 0  # keep the last N turns of each context; 0 keeps all
+    context_turns: int = 0  # the last N turns of each context; 0: all
     limit: int | None = None  # first N examples
-    skip_bad: bool = False
+    skip_bad: bool = False  # skip rows that cannot be read instead of raising an error
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
-    options: dict[str, Any] = field(default_factory=dict)  # settings of a plugin's kind, which the plugin checks
+    options: dict[str, Any] = field(default_factory=dict)  # settings of a plugin's kind; the plugin checks them
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
@@ -210,11 +216,13 @@ class DatasetConfig:
 
 @dataclass
 class ProtocolConfig:
-    name: str = MISSING  # as signatures show it
+    """Evaluation protocol: cleaning of texts and choice of references."""
+
+    name: str = MISSING  # shown in signatures
     clean: Clean = Clean.none
-    slots: int = 0  # reference slots a context; 0: every reference once
+    slots: int = 0  # reference slots per context; 0: every reference once
     held_out: int | None = None  # index of the human reply, never used as a reference
-    empty_word: str | None = None  # what an empty line becomes in mteval and METEOR
+    empty_word: str | None = None  # replaces an empty line in mteval and METEOR
 
     def __post_init__(self) -> None:
         self.clean = _choice("protocol.clean", self.clean, Clean)
@@ -226,30 +234,32 @@ class ProtocolConfig:
 
 @dataclass
 class EngineConfig:
-    name: str = "auto"  # auto: the first that supports the model and the decoding; or an engine by name
+    """Engine, device, number format and batching of generation."""
+
+    name: str = "auto"  # auto: the first engine that supports the model and the decoding
     device: str = "auto"  # auto, cpu, cuda, cuda:N
     dtype: Dtype = Dtype.fp32
-    precision_sample: int = 64  # bf16, fp16: so many replies are made in fp32 too, to say how many differ; 0: none
-    chunk: int = 0  # contexts a chunk: the unit of work that a killed run finishes or does again; 0 chooses
-    batch_tokens: int = 0  # padded tokens a prefill; 0 chooses from free memory
-    slots: int = 0  # concurrent sequences; 0 chooses
-    workers: int = 0  # CPU processes, one thread each; 0: one a core, where there is enough work
-    base_url: str | None = None  # openai: the server
-    api_key_env: str = "OPENAI_API_KEY"  # openai: the environment variable that holds the key
-    concurrency: int = 8  # openai: requests in flight
-    requests_per_minute: int = 0  # openai: 0 is no limit
-    timeout: float = 60.0  # openai: seconds a request
-    retries: int = 5  # openai
-    options: dict[str, Any] = field(default_factory=dict)  # settings of a plugin's engine, which the plugin checks
+    precision_sample: int = 64  # bf16, fp16: replies generated again in fp32, to count those that differ; 0: none
+    chunk: int = 0  # contexts per chunk, the unit of work that a killed run repeats; 0: automatic
+    batch_tokens: int = 0  # padded tokens per prefill; 0: from free memory
+    slots: int = 0  # concurrent sequences; 0: automatic
+    workers: int = 0  # CPU processes of one thread each; 0: one per core if there is enough work
+    base_url: str | None = None  # openai: address of the server
+    api_key_env: str = "OPENAI_API_KEY"  # openai: environment variable of the key
+    concurrency: int = 8  # openai: concurrent requests
+    requests_per_minute: int = 0  # openai: 0: no limit
+    timeout: float = 60.0  # openai: seconds per request
+    retries: int = 5  # openai: per request
+    options: dict[str, Any] = field(default_factory=dict)  # settings of a plugin's engine; the plugin checks them
 
     def __post_init__(self) -> None:
         self.dtype = _choice("engine.dtype", self.dtype, Dtype)
         _check_ranges("engine", self, (
             ("precision_sample", self.precision_sample >= 0, "0 (none) or more"),
-            ("chunk", self.chunk >= 0, "0 (chosen) or more"),
-            ("batch_tokens", self.batch_tokens >= 0, "0 (chosen) or more"),
-            ("slots", self.slots >= 0, "0 (chosen) or more"),
-            ("workers", self.workers >= 0, "0 (one a core) or more"),
+            ("chunk", self.chunk >= 0, "0 (automatic) or more"),
+            ("batch_tokens", self.batch_tokens >= 0, "0 (automatic) or more"),
+            ("slots", self.slots >= 0, "0 (automatic) or more"),
+            ("workers", self.workers >= 0, "0 (one per core) or more"),
             ("concurrency", self.concurrency >= 1, "at least 1"),
             ("requests_per_minute", self.requests_per_minute >= 0, "0 (no limit) or more"),
             ("timeout", 0 < self.timeout < math.inf, "above 0"),
@@ -259,8 +269,10 @@ class EngineConfig:
 
 @dataclass
 class ScoringConfig:
+    """Metrics and confidence intervals."""
+
     meteor: bool = True
-    extra: list[str] = field(default_factory=list)  # other metrics, by name: see `dialoeval list metrics`
+    extra: list[str] = field(default_factory=list)  # names of further metrics: see `dialoeval list metrics`
     resamples: int = 1000  # bootstrap resamples of the replies; 0: no intervals
     bootstrap_seed: int = 12345
 
@@ -273,6 +285,8 @@ class ScoringConfig:
 
 @dataclass
 class RunConfig:
+    """Settings of `dialoeval run`."""
+
     model: ModelConfig = MISSING
     decoding: DecodingConfig = MISSING
     dataset: DatasetConfig = MISSING
@@ -289,14 +303,14 @@ class RunConfig:
 
 @dataclass
 class ArchitectureConfig:
-    """Shape of a GPT-2 model made from random weights, and of the byte-level BPE vocabulary learned for it."""
+    """Shape of a GPT-2 model trained from scratch, and of its byte-level BPE vocabulary."""
 
     layers: int = 4
     width: int = 256
     heads: int = 4
-    window: int = 256  # positions
+    window: int = 256  # context length in tokens
     vocabulary: int = 4096  # tokens, the end-of-text token included
-    tokenizer: str | None = None  # take this model's tokenizer instead of learning one
+    tokenizer: str | None = None  # model whose tokenizer is used; None: learn one
 
 
 @dataclass
@@ -306,25 +320,25 @@ class TrainingConfig:
     name: str = MISSING
     output_dir: str = MISSING
     direction: Direction = Direction.forward
-    from_scratch: bool = False  # a new model of `architecture` instead of fine-tuning `model`
+    from_scratch: bool = False  # train a new model of `architecture` instead of fine-tuning `model`
     architecture: ArchitectureConfig = field(default_factory=ArchitectureConfig)
     max_steps: int = 1000  # optimiser steps
-    batch_tokens: int = 8192  # tokens an optimiser step, padding left out
-    micro_batch_tokens: int = 8192  # padded tokens a forward pass; gradients add up to batch_tokens
-    block_size: int = 256  # tokens a training sequence at most; longer dialogues are cut at turn boundaries
-    learning_rate: float = 5e-4  # peak; linear warm-up, then a cosine down to a tenth of it
+    batch_tokens: int = 8192  # tokens per optimiser step, without padding
+    micro_batch_tokens: int = 8192  # padded tokens per forward pass; gradients accumulate over batch_tokens
+    block_size: int = 256  # greatest length of a training sequence in tokens; longer dialogues are split between turns
+    learning_rate: float = 5e-4  # peak, after a linear warm-up and before a cosine down to a tenth
     warmup_steps: int = 100
     weight_decay: float = 0.01
     beta2: float = 0.95
     max_grad_norm: float = 1.0
     dropout: float = 0.0
     precision: Precision = Precision.fp32
-    validation_split: str | None = "validation"  # none: no held-out evaluation
+    validation_split: str | None = "validation"  # None: no held-out evaluation
     validation_limit: int | None = None  # dialogues
-    validation_path: str | None = None  # the held-out file of a dataset that has no splits
+    validation_path: str | None = None  # held-out file of a dataset without splits
     log_every: int = 20  # steps
-    eval_every: int = 200
-    save_every: int = 200
+    eval_every: int = 200  # steps
+    save_every: int = 200  # steps
     save_dtype: SaveDtype = SaveDtype.fp32
 
     def __post_init__(self) -> None:
@@ -339,6 +353,8 @@ class TrainingConfig:
 
 @dataclass
 class TrainConfig:
+    """Settings of `dialoeval train`."""
+
     model: ModelConfig = MISSING
     dataset: DatasetConfig = MISSING
     training: TrainingConfig = MISSING
@@ -348,7 +364,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.device not in ("auto", "cpu", "cuda"):
             raise UserError(
-                f"device must be auto, cpu or cuda, not {self.device!r} (CUDA_VISIBLE_DEVICES chooses among several "
+                f"device must be auto, cpu or cuda, not {self.device!r} (CUDA_VISIBLE_DEVICES selects one of several "
                 "GPUs)"
             )
 
@@ -357,13 +373,13 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
 def _choice(name: str, value: _Choice, kind: type[_Choice]) -> _Choice:
-    """Return `value`, for which callers may give plain text, as a member of its enumeration.
+    """Return a value, which may be plain text, as a member of its enumeration. A missing value stays missing.
 
     Raises:
-        UserError: it is not one of the members, naming the nearest.
+        UserError: the value is not a member; the message suggests the nearest.
     """
     if value == MISSING:
-        return value  # to be set later
+        return value
     try:
         return kind(value)
     except ValueError as error:
@@ -371,13 +387,13 @@ def _choice(name: str, value: _Choice, kind: type[_Choice]) -> _Choice:
 
 
 def not_a_choice(name: str, value: object, known: Iterable[str]) -> UserError:
-    """Return the error that says which values the setting `name` may have."""
+    """Return the error that lists the valid values of the setting `name`."""
     *others, last = map(str, known)
     choices = f"{', '.join(others)} or {last}" if others else last
     return UserError(f"{name} must be {choices}, not {value!r}{nearest(str(value), [*others, last])}")
 
 
 def _check_ranges(group: str, config: object, ranges: Iterable[tuple[str, bool, str]]) -> None:
-    for name, good, allowed in ranges:
-        if not good:
+    for name, in_range, allowed in ranges:
+        if not in_range:
             raise UserError(f"{group}.{name}={getattr(config, name)}: must be {allowed}")

@@ -1,1 +1,1 @@
-"""Causal language modelling on dialogues, as DialoGPT was trained (section 3.1 of the paper)."""
+"""Causal language modelling on dialogues, as in DialoGPT (section 3.1 of the paper)."""

@@ -1,4 +1,4 @@
-"""The model to train: random weights of a shape, or a checkpoint to fine-tune."""
+"""The model to train: random weights of a given shape, or a checkpoint to fine-tune."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from dialoeval.training.tokenizer import train_tokenizer
 
 
 def make_model(config: TrainConfig) -> tuple[Any, Any]:
-    """Return (model, tokenizer) on the CPU, in float32 and training mode.
+    """Return (model, tokenizer); the model is on the CPU, in float32 and in training mode.
 
     Raises:
-        UserError: the model or tokenizer cannot be loaded, is no causal language model, or has no end-of-text token.
+        UserError: the model or tokenizer cannot be loaded, is not a causal language model, or has no end-of-text token;
+            or training.block_size exceeds the context length.
     """
     options = config.training
     if options.from_scratch:
@@ -26,14 +27,14 @@ def make_model(config: TrainConfig) -> tuple[Any, Any]:
 
         model, tokenizer = load_for_training(config.model)
         if getattr(model.config, "is_encoder_decoder", False):
-            raise UserError(f"{config.model.path} is an encoder-decoder model; only causal language models are trained")
+            raise UserError(f"{config.model.path} is an encoder-decoder model; only causal models can be trained")
         _set_dropout(model, options.dropout)
     if tokenizer.eos_token_id is None:
-        raise UserError(f"the tokenizer of {config.model.path} has no end-of-text token, which ends every turn")
+        raise UserError(f"the tokenizer of {config.model.path} has no end-of-text token, which must end every turn")
     window = getattr(model.config, "max_position_embeddings", None) or getattr(model.config, "n_positions", None)
     if window and options.block_size > window:
         raise UserError(
-            f"training.block_size={options.block_size} is longer than the model's window of {window} tokens"
+            f"training.block_size={options.block_size} exceeds the model's context length of {window} tokens"
         )
     return model.float().train(), tokenizer
 

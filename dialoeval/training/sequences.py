@@ -1,4 +1,4 @@
-"""From dialogues to training batches of token sequences."""
+"""Training batches of token sequences from dialogues."""
 
 from __future__ import annotations
 
@@ -15,13 +15,18 @@ def encode_dialogues(
     *,
     backward: bool = False,
 ) -> list[list[int]]:
-    """Turn dialogues into sequences of at most `block_size` tokens, each turn followed by the end-of-text token.
+    """Return dialogues as token sequences in which the end-of-text token follows each turn.
 
-    A dialogue that is longer is cut at turn boundaries, so that every sequence begins where a turn begins, as prompts
-    do. A single longer turn keeps its first block_size - 1 tokens and its end. With `backward` the turns of each
-    sequence stand in reverse order (the tokens of a turn in their own), which trains P(source | target) for maximum
-    mutual information reranking (DialoGPT, section 3.2). Sequences of one turn, which hold no reply, are kept: they
-    teach how a dialogue begins.
+    Longer dialogues are split between turns, so that every sequence begins with a turn, as prompts do. A turn that is
+    too long keeps its first block_size - 1 tokens. Sequences of one turn count too: they teach how a dialogue begins.
+
+    Args:
+        dialogues: the turns of each dialogue.
+        encode: returns the token ids of each turn.
+        eos_id: the end-of-text token.
+        block_size: greatest length of a sequence in tokens.
+        backward: reverse the turns of a dialogue, but not the tokens of a turn: the model then learns
+            P(source | target), for reranking by maximum mutual information (DialoGPT, section 3.2).
     """
     sequences: list[list[int]] = []
     for turns in dialogues:
@@ -42,9 +47,13 @@ def encode_dialogues(
 def batches(lengths: Sequence[int], batch_tokens: int, micro_batch_tokens: int, seed: int) -> Iterator[list[list[int]]]:
     """Yield optimiser steps without end: each a list of micro-batches, each a list of sequence indices.
 
-    An epoch is a seeded shuffle; a step takes sequences until they hold `batch_tokens` tokens. Inside a step sequences
-    are sorted by length and cut so that a micro-batch padded to its longest has at most `micro_batch_tokens` tokens
-    (or is a single sequence).
+    Every epoch is a seeded shuffle. The sequences of a step are sorted by length before they are split.
+
+    Args:
+        lengths: tokens of each sequence.
+        batch_tokens: a step takes sequences until they hold this many tokens.
+        micro_batch_tokens: greatest number of tokens in a micro-batch, padding included, unless it is one sequence.
+        seed: the seed of the shuffles.
     """
     epoch = 0
     step: list[int] = []
@@ -61,7 +70,7 @@ def batches(lengths: Sequence[int], batch_tokens: int, micro_batch_tokens: int, 
 
 
 def in_order(lengths: Sequence[int], micro_batch_tokens: int) -> list[list[int]]:
-    """All sequences once, sorted by length, in micro-batches: for evaluation."""
+    """Return every sequence once, sorted by length, as micro-batches of indices for evaluation."""
     return _micro_batches(list(range(len(lengths))), lengths, micro_batch_tokens)
 
 

@@ -1,4 +1,4 @@
-"""A byte-level BPE tokenizer learned from dialogues, saved in the hub's format."""
+"""A byte-level BPE tokenizer learned from dialogues, in the Hub's format."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-END_OF_TEXT = "<|endoftext|>"  # GPT-2's and DialoGPT's end token: ends turns, and pads
+END_OF_TEXT = "<|endoftext|>"  # end token of GPT-2 and DialoGPT; also pads
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int, window: int) -> PreTrainedTokenizerFast:
-    """Learn a vocabulary of `vocabulary` tokens. Id 0 is the end-of-text token, which also pads.
+    """Return a tokenizer whose vocabulary is learned from texts, as GPT-2's was.
 
-    As in GPT-2, words are split by its pattern and written as bytes, so that no text is unknown.
+    GPT-2's pattern splits words, which are written as bytes: every text can be encoded. Id 0 is the end-of-text token.
+
+    Args:
+        texts: turns of dialogues.
+        vocabulary: number of tokens, the end-of-text token included.
+        window: context length in tokens.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast

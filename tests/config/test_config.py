@@ -1,4 +1,4 @@
-"""conf/: every option composes and fits its schema; mistakes are named."""
+"""Configuration: every option composes and fits its schema; errors name the mistake."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import pytest
 from omegaconf import OmegaConf
 
+import dialoeval.config
 from dialoeval.cli.main import main
 from dialoeval.config import DecodingConfig, Direction, Dtype, EngineConfig, RunConfig, Tracker, TrainConfig
 from dialoeval.config.compose import GROUPS, compose, group, is_sweep, known_keys
@@ -30,7 +31,7 @@ def test_every_option_composes(name, option):
     config = compose("config", [f"{name}={option}", *needed])
     assert isinstance(config, RunConfig) and isinstance(getattr(config, name), GROUPS[name])
     first = (conf_dir() / name / f"{option}.yaml").read_text().splitlines()[0]
-    assert first.startswith("# dialoeval ") and option in first, "each file is headed by the command that uses it"
+    assert first.startswith("# dialoeval ") and option in first, "the first line of a file is the command that uses it"
 
 
 @pytest.mark.parametrize("option", group_options("training"))
@@ -45,13 +46,13 @@ def test_the_printed_configuration_has_every_key(option, capsys):
     assert set(printed.decoding) == {field.name for field in dataclasses.fields(GROUPS["decoding"])}
     written = set(printed) | {f"{name}.{key}" for name in printed for key in getattr(printed[name], "keys", list)()}
     written |= {f"dataset.columns.{key}" for key in printed.dataset.columns}
-    assert written == set(known_keys("config")) - {"dataset.options", "engine.options"}  # these only where they are set
+    assert written == set(known_keys("config")) - {"dataset.options", "engine.options"}  # printed only if they are set
     assert group("decoding", option).name == option
 
 
 @pytest.mark.parametrize(("name", "option"), [(name, option) for name in GROUPS for option in group_options(name)])
 def test_a_file_says_only_what_it_is_about(name, option):
-    """No file repeats a default of the schema; its display name is the exception."""
+    """No file repeats a default of the schema, except its display name."""
 
     def repeated(written, default):
         for key, value in written.items():
@@ -94,14 +95,30 @@ def test_values_out_of_range_are_named(overrides, message):
 
 
 def test_a_sweep_is_planned_whatever_its_values():
-    """A job whose values make no sense fails alone, when it is run."""
+    """A job with invalid values fails alone, when it runs."""
     assert len(plan(["decoding=greedy,topk", "decoding.top_k=5,10"])) == 4
 
 
+def imported(code, modules):
+    """Return those of the modules that a piece of code imports, run in its own process."""
+    code = f"import sys; {code}; print(*sorted({set(modules)} & set(sys.modules)), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stderr.split()
+
+
 def test_schemas_import_no_omegaconf():
-    code = "import sys, dialoeval.config; print(sorted({'omegaconf', 'hydra', 'yaml'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.strip() == "[]", done.stderr
+    assert imported("from dialoeval.config import RunConfig", ["omegaconf", "hydra", "yaml"]) == []
+
+
+def test_help_imports_no_schema():
+    code = "from dialoeval.cli.main import main; main(['run', '--help'])"
+    assert imported(code, ["dialoeval.config.schema", "hydra", "importlib.metadata", "yaml"]) == []
+
+
+def test_the_schemas_are_exported():
+    assert dir(dialoeval.config) == dialoeval.config.__all__
+    for name in dialoeval.config.__all__:
+        assert getattr(dialoeval.config, name).__module__ == "dialoeval.config.schema"
 
 
 @pytest.mark.parametrize("name", group_options("experiment"))

@@ -273,7 +273,7 @@ def test_identity_follows_the_weights(folder, tmp_path):
     ("settings", "message"),
     [
         ({"num_beams": 0}, "num_beams"),
-        ({"strategy": "greedy", "top_k": 5}, "draws nothing"),
+        ({"strategy": "greedy", "top_k": 5}, "has no effect with decoding.strategy=greedy"),
         ({"strategy": "greedy", "num_beams": 2}, "strategy=beam"),
         ({"strategy": "sample", "num_candidates": 4}, "rerank"),
         ({"strategy": "sample", "temperature": 0.0}, "temperature"),

@@ -19,7 +19,7 @@ from dialoeval.training.tokenizer import train_tokenizer
 
 @pytest.fixture(scope="module")
 def talks(tmp_path_factory):
-    """A file of 60 short conversations."""
+    """Return the path of a file of 60 short conversations."""
     path = tmp_path_factory.mktemp("talks") / "talks.jsonl"
     turns = [[TEXTS[(i + j) % len(TEXTS)] for j in range(2 + i % 3)] for i in range(60)]
     path.write_text("".join(json.dumps({"turns": t}) + "\n" for t in turns))
@@ -93,7 +93,7 @@ def test_padding_changes_no_loss(tmp_path):
     model = AutoModelForCausalLM.from_pretrained(random_gpt2(tmp_path)).eval()
     corpus = training.Corpus([[5, 6, 0], [7, 0, 8, 9, 10, 11, 0], [12, 13, 14, 0, 0]])
     alone = 0.0
-    for sequence in corpus.sequences:  # transformers' own mean loss over a sequence's predicted tokens
+    for sequence in corpus.sequences:  # the mean loss of transformers over the predicted tokens
         ids = torch.tensor([sequence])
         alone += model(input_ids=ids, labels=ids).loss.item() * (len(sequence) - 1)
     together = training.evaluate(model, corpus, 1000)
@@ -128,18 +128,18 @@ def weights(folder):
 @pytest.fixture(scope="module")
 def trained(talks, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    summary = training.train(settings(talks, folder, f"training.validation_path={talks}"))
-    return folder, summary
+    return folder, training.train(settings(talks, folder, f"training.validation_path={talks}"))
 
 
 def test_loss_goes_down_and_is_recorded(trained):
-    folder, summary = trained
-    curve = summary["curve"]
+    folder, record = trained
+    curve = record.curve
     assert [row["step"] for row in curve] == [5, 10, 12]
     assert curve[-1]["loss"] < curve[0]["loss"] - 0.3
-    assert summary == json.loads((folder / "training.json").read_text())
-    assert summary["validation_perplexity"] == pytest.approx(math.exp(summary["validation_loss"]), rel=1e-3)
-    assert summary["train_sequences"] >= 60 and summary["parameters"] > 10_000
+    assert record.to_json() == json.loads((folder / "training.json").read_text())
+    assert list(record.to_json())[:3] == ["schema", "command", "run"] and list(record.to_json())[-1] == "curve"
+    assert record.validation_perplexity == pytest.approx(math.exp(record.validation_loss), rel=1e-3)
+    assert record.train_sequences >= 60 and record.parameters > 10_000
 
 
 def test_model_folder_is_in_the_hubs_format(trained):
@@ -166,11 +166,11 @@ def test_killed_and_resumed_training_ends_with_the_same_weights(talks, tmp_path,
     monkeypatch.setattr(training, "_step", killed)
     with pytest.raises(KeyboardInterrupt):
         training.train(settings(talks, tmp_path / "cut", more))
-    assert weights(tmp_path / "cut") != weights(tmp_path / "whole")  # that of step 4, loadable all the same
+    assert weights(tmp_path / "cut") != weights(tmp_path / "whole")  # the checkpoint of step 4, which can be loaded
     monkeypatch.setattr(training, "_step", real)
     resumed = training.train(settings(talks, tmp_path / "cut", more))
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
-    assert resumed["curve"] == whole["curve"]
+    assert resumed.curve == whole.curve
 
 
 def test_accumulating_micro_batches_changes_the_weights_by_rounding_only(talks, tmp_path):
@@ -197,11 +197,11 @@ def test_each_direction_is_best_at_its_own(talks, tmp_path):
             "training.max_steps=80",
             "training.learning_rate=1e-2",
         )
-        summary = training.train(config)
+        record = training.train(config)
         models[direction] = AutoModelForCausalLM.from_pretrained(folder).eval()
-        corpora[direction] = training._corpus(config.dataset, config.training, training.make_model(config)[1])
+        corpora[direction] = training.load_corpus(config.dataset, config.training, training.make_model(config)[1])
         loss = training.evaluate(models[direction], corpora[direction], 500)
-        assert loss == pytest.approx(summary["validation_loss"], abs=1e-3)
+        assert loss == pytest.approx(record.validation_loss, abs=1e-3)
     for direction, corpus in corpora.items():
         losses = {name: training.evaluate(model, corpus, 500) for name, model in models.items()}
         assert min(losses, key=losses.get) == direction
@@ -212,8 +212,8 @@ def test_fine_tuning_a_checkpoint(talks, tmp_path):
     config = settings(
         talks, tmp_path / "out", "training.from_scratch=false", f"model.path={start}", "training.save_dtype=fp16"
     )
-    summary = training.train(config)
-    assert summary["curve"][-1]["loss"] < summary["curve"][0]["loss"]
+    curve = training.train(config).curve
+    assert curve[-1]["loss"] < curve[0]["loss"]
     assert weights(tmp_path / "out") != weights(start)
     assert (tmp_path / "out" / "model.safetensors").stat().st_size < 0.6 * (start / "model.safetensors").stat().st_size
 
@@ -241,7 +241,7 @@ def test_another_configuration_does_not_go_on_in_the_same_folder(talks, trained)
         ("training.save_dtype=int8", r"training.save_dtype must be fp32 or fp16"),
         ("training.max_steps=0", r"training.max_steps must be at least 1"),
         ("training.architecture.heads=3", r"width=32 is not a multiple of heads=3"),
-        ("training.block_size=65", r"block_size=65 is longer than the model's window of 64"),
+        ("training.block_size=65", r"block_size=65 exceeds the model's context length of 64"),
         ("device=tpu", r"device must be auto, cpu or cuda"),
         ("dataset.path=/none.jsonl", r"there is no file /none.jsonl"),
         ("training.learning_rate=1e30", r"the loss is not finite at step"),

@@ -1,4 +1,4 @@
-"""The embedded models: their records say what they are, and are true."""
+"""The embedded models agree with their training records and recipes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_shipped_model_has_the_perplexity_that_its_record_says(name):
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     config = compose("train", [f"training={name}"])
-    held_out = training._corpus(training._held_out(config), config.training, tokenizer)
+    held_out = training.load_corpus(training.held_out_dataset(config), config.training, tokenizer)
     assert held_out.tokens == record["validation_tokens"]
     loss = training.evaluate(model, held_out, config.training.micro_batch_tokens)
     assert loss == pytest.approx(record["validation_loss"], abs=0.002)  # the file holds half precision
