@@ -114,7 +114,7 @@ def test_replies_from_recorded_steps_are_those_of_plain_ones(make, how, monkeypa
         expected = replies(engine(model), work, how, seed=9)
     assert not recorded and ended(expected) > 0
     for slots in (1, 3, 7, 24):
-        rows = slots * decode.picker_of(how).width(how)
+        rows = slots * decode.picker_class(how).width(how)
         assert replies(engine(model, slots=rows), work, how, seed=9) == expected
     assert len(recorded) == 4
     assert all(len(stepper.graphs) <= len(set(stepper.calls)) for stepper in recorded)
@@ -186,6 +186,6 @@ def test_replies_on_cuda_are_those_on_the_cpu(make, how):
     work = requests(24, seed=6)
     expected = replies(engine(make(6, end=8.0)), work, how, seed=9)
     for slots in (1, 3, 24):
-        fast = engine(make(6, end=8.0), device="cuda", slots=slots * decode.picker_of(how).width(how))
+        fast = engine(make(6, end=8.0), device="cuda", slots=slots * decode.picker_class(how).width(how))
         for _ in range(2):  # each call records its own graphs
             assert replies(fast, work, how, seed=9) == expected

@@ -143,7 +143,7 @@ def test_what_vllm_refuses_to_load_is_one_sentence(stand_in, model, monkeypatch)
     ("settings", "reason"),
     [
         ({"strategy": "beam", "num_beams": 10}, "divides a beam's score"),
-        ({"strategy": "sample", "typical_p": 0.9}, "no typical_p"),
+        ({"strategy": "sample", "typical_p": 0.9}, "does not support typical_p"),
         ({"strategy": "greedy", "no_repeat_ngram_size": 3}, "no_repeat_ngram_size"),
     ],
 )

@@ -114,7 +114,9 @@ def write(path: Path, fingerprint: str, tables: Tables) -> None:
     """Write the index.
 
     Args:
+        path: the file.
         fingerprint: of the language data that the tables come from, see `source.fingerprint`.
+        tables: the contents.
     """
     blocks = [
         (name, np.ascontiguousarray(array))
