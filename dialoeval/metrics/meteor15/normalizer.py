@@ -52,8 +52,8 @@ def _around(text: str, mark: str, replacement: str, left: Callable[[str], bool],
     As in the jar, from left to right and without overlap: the last character of one match cannot begin another.
     """
     pieces: list[str] = []
-    copied = 0  # up to here the text is in `pieces`
-    begin = 0  # where the next match may begin
+    copied = 0  # number of characters in `pieces`
+    begin = 0  # earliest start of the next match
     at = text.find(mark)
     while at >= 0:
         if at > begin and at + 1 < len(text) and left(text[at - 1]) and right(text[at + 1]):
