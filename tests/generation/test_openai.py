@@ -128,10 +128,8 @@ def test_broken_answers_are_tried_again(server):
     short = {"Retry-After": "0"}
     server.failures = [(200, short, b"\xff\xfe"), (502, short, b"")]
     reply_generator = generator(server, concurrency=1)
-    assert (
-        len(list(reply_generator.reply(EXAMPLES[:1], GREEDY, 0))) == 1
-        and reply_generator.describe().accounting["retried"] == 2
-    )
+    assert len(list(reply_generator.reply(EXAMPLES[:1], GREEDY, 0))) == 1
+    assert reply_generator.describe().accounting["retried"] == 2
 
 
 def test_turns_left_out_are_counted(server):

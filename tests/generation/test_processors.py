@@ -67,13 +67,10 @@ def test_ragged_rows_equal_rows_alone(scores, tokens, size):
     together = processors.no_repeat_ngrams(scores, padded, lengths, size)
     penalised = processors.repetition_penalty(scores, padded, lengths, 1.5)
     for row, length in enumerate(lengths.tolist()):
-        row_tokens, row_scores = tokens[row : row + 1, :length], scores[row : row + 1]
-        assert torch.equal(
-            together[row : row + 1], reference.NoRepeatNGramLogitsProcessor(size)(row_tokens, row_scores)
-        )
-        assert torch.equal(
-            penalised[row : row + 1], reference.RepetitionPenaltyLogitsProcessor(1.5)(row_tokens, row_scores)
-        )
+        one = slice(row, row + 1)
+        inputs = tokens[one, :length], scores[one]
+        assert torch.equal(together[one], reference.NoRepeatNGramLogitsProcessor(size)(*inputs))
+        assert torch.equal(penalised[one], reference.RepetitionPenaltyLogitsProcessor(1.5)(*inputs))
 
 
 def test_min_new_tokens(scores):
