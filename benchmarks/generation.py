@@ -1,13 +1,13 @@
-"""How fast the engines generate and score, and how often they differ from one-by-one `generate`.
+"""Speed of the engines in generation and scoring, and their differences from one-by-one `generate`.
 
     python benchmarks/generation.py --quick --json FILE
     python benchmarks/generation.py --tasks greedy beam10 --contexts 500
 
-Two workloads. `random`: a GPT-2 of 117M random parameters, contexts of 5 to 80 tokens (mean 22.7) and replies of a set
-length (mean 14.3; beam search: 14 each), so that every engine does the same work. `tiny`: a trained model (--model) on
-human conversations, replies end by themselves. Rates are contexts (scoring: pairs) per second of CPU time of one
-thread; all engines of a task run in turn, --rounds times, so that a busy machine slows all alike. Engines that need
-packages which are not installed are left out, and said so.
+Two workloads. `random`: a GPT-2 of 117M random parameters, contexts of 5 to 80 tokens (mean 22.7) and replies of fixed
+lengths (mean 14.3; beam search: 14 each), so that every engine does the same work. `tiny`: a trained model (--model) on
+human conversations, with replies of any length. Rates are contexts (scoring: pairs) per second of CPU time of one
+thread. All engines of a task run in turn, --rounds times, so that other load on the machine slows them equally.
+Engines whose packages are not installed are skipped with a message.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from generation_engines import LONGEST, TASKS, Item, Workload, engines, temporar
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-# Contexts an engine gets: (quick, full). The slow ones get fewer, from the start of the same list.
+# Contexts per engine: (quick, full). Slow engines get fewer, from the start of the same list.
 SIZES = {
     "greedy": {"one_by_one": (24, 500), "pipeline_b16": (32, 128), "generate_sorted": (96, 500), "other": (192, 500)},
     "beam10": {"one_by_one": (8, 500), "generate_sorted": (16, 64), "other": (36, 500)},
@@ -38,14 +38,14 @@ SIZES = {
 
 
 def random_workload(count: int) -> Workload:
-    """The 117M model with a tokenizer whose words are the numbers of its tokens."""
+    """Return the workload of the 117M model, with a tokenizer whose words are the numbers of its tokens."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
     torch.manual_seed(0)
     model = GPT2LMHeadModel(GPT2Config()).eval()
-    with torch.no_grad():  # initial weights repeat one token for ever: larger ones make each context its own reply
+    with torch.no_grad():  # with the initial weights every reply repeats one token
         for block in model.transformer.h:
             for layer in (block.attn.c_attn, block.attn.c_proj, block.mlp.c_fc, block.mlp.c_proj):
                 layer.weight.mul_(2.0)
@@ -70,7 +70,7 @@ def random_workload(count: int) -> Workload:
 
 
 def text_workload(folder: str, count: int) -> Workload:
-    """A trained model on the test split of the chitchat conversations; targets are the human replies."""
+    """Return the workload of a trained model on the chitchat test split; targets are the human replies."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -88,31 +88,34 @@ def text_workload(folder: str, count: int) -> Workload:
     return Workload("tiny", model, folder, items, tokenizer.eos_token_id)
 
 
-def differs(task: str, ours: Any, reference: Any) -> bool:
-    return abs(ours - reference) > 1e-3 if task == "scoring" else ours != reference
+def differs(task: str, result: Any, reference: Any) -> bool:
+    """Return whether two replies differ, or two scores by more than 1e-3."""
+    return abs(result - reference) > 1e-3 if task == "scoring" else result != reference
 
 
-def measure(work: Workload, task: str, made: dict[str, Any], chosen: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """Run a task's engines in turn; rate, and replies (scores: by more than 1e-3) that differ from one-by-one."""
-    seconds = dict.fromkeys(made, 0.0)
+def measure(
+    work: Workload, task: str, runners: dict[str, Any], chosen: argparse.Namespace
+) -> dict[str, dict[str, Any]]:
+    """Run a task's engines in turn, and return their rates and numbers of differences from one-by-one `generate`."""
+    seconds = dict.fromkeys(runners, 0.0)
     results: dict[str, list[Any]] = {}
     sizes = {}
-    for name in made:
+    for name in runners:
         quick, full = SIZES[task].get(name, SIZES[task]["other"])
         sizes[name] = min(len(work.items), chosen.contexts or (quick if chosen.quick else full))
-    for engine in made.values():
-        engine.run(task, work.items[:1])  # first calls set up what later ones find
+    for engine in runners.values():
+        engine.run(task, work.items[:1])  # a warm-up
     for _ in range(chosen.rounds):
-        for name, engine in made.items():
+        for name, engine in runners.items():
             started = time.process_time()
             results[name] = engine.run(task, work.items[: sizes[name]])
             seconds[name] += time.process_time() - started
     table: dict[str, dict[str, Any]] = {}
-    for name, found in results.items():
+    for name, own_results in results.items():
         rate = sizes[name] * chosen.rounds / seconds[name]
-        pairs = list(zip(found, results.get("one_by_one", []), strict=False))
-        drawn = task in ("topk", "mmi16")  # other draws: nothing to compare
-        mismatches = None if drawn or not pairs else sum(differs(task, *pair) for pair in pairs)
+        pairs = list(zip(own_results, results.get("one_by_one", []), strict=False))
+        random_draws = task in ("topk", "mmi16")  # which differ between engines
+        mismatches = None if random_draws or not pairs else sum(differs(task, *pair) for pair in pairs)
         compared_with = sizes[name] if mismatches is None else len(pairs)
         table[name] = {"rate": round(rate, 3), "mismatches": mismatches, "n": compared_with}
         against = rate / (sizes["generate_sorted"] * chosen.rounds / seconds["generate_sorted"])
@@ -123,13 +126,11 @@ def measure(work: Workload, task: str, made: dict[str, Any], chosen: argparse.Na
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer contexts: a quarter of an hour")
+    parser.add_argument("--quick", action="store_true", help="fewer contexts: about 15 minutes")
     parser.add_argument("--json", type=Path, help="write the table to this file")
-    parser.add_argument(
-        "--model", help="folder of the trained model (default: the embedded tiny); 'none' leaves it out"
-    )
+    parser.add_argument("--model", help="folder of the trained model (default: the embedded tiny); 'none' skips it")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
-    parser.add_argument("--engines", nargs="+", help="only these (generate_sorted is always run)")
+    parser.add_argument("--engines", nargs="+", help="run only these (and generate_sorted)")
     parser.add_argument("--workloads", nargs="+", choices=("random", "tiny"), default=["random", "tiny"])
     parser.add_argument("--contexts", type=int, help="give every engine this many contexts")
     parser.add_argument("--rounds", type=int, default=1)
@@ -156,23 +157,23 @@ def main() -> int:
         if Path(folder, "config.json").is_file():
             works.append(lambda: text_workload(folder, count))
         else:
-            print(f"no model in {folder}: replies that end by themselves are not measured")
+            print(f"{folder} has no model: the workload tiny is skipped")
     table: dict[str, dict[str, Any]] = {}
     for make in works:
         work = make()
         available = engines(work)
         if unknown := sorted(set(chosen.engines or ()) - set(available)):
-            parser.error(f"not here: {', '.join(unknown)}; there are {', '.join(available)}")
-        wanted = [name for name in available if not chosen.engines or name in {*chosen.engines, "generate_sorted"}]
-        made: dict[str, Any] = {}
-        for name in wanted:
-            made[name] = available[name][0]()
+            parser.error(f"unknown engines: {', '.join(unknown)}; available: {', '.join(available)}")
+        runners: dict[str, Any] = {}
+        for name, (open_engine, _) in available.items():
+            if not chosen.engines or name in {*chosen.engines, "generate_sorted"}:
+                runners[name] = open_engine()
         for task in chosen.tasks:
             label = task if work.name == "random" else f"{work.name}:{task}"
             print(label, flush=True)
-            table[label] = measure(work, task, {n: e for n, e in made.items() if task in available[n][1]}, chosen)
+            table[label] = measure(work, task, {n: e for n, e in runners.items() if task in available[n][1]}, chosen)
             if chosen.json:
-                write_json(chosen.json, table)  # what is measured stays, whatever happens to the rest
+                write_json(chosen.json, table)  # after each task, in case a later one fails
     if not chosen.json:
         print(json.dumps(table, indent=2))
     return 0

@@ -24,7 +24,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Item:
-    """A context, the reply length it is given (None: the model decides), and a target to score."""
+    """A context, the fixed length of its reply (None: the model decides), and a target to score."""
 
     id: str
     prompt: tuple[int, ...]
@@ -38,11 +38,11 @@ class Workload:
     model: Any
     folder: str
     items: list[Item]
-    eos_id: int | None  # None: nothing ends a reply but its length
+    eos_id: int | None  # None: only the length ends a reply
 
 
 def temporary_folder() -> str:
-    """A folder that is removed when the benchmark ends."""
+    """Return a new folder that is removed when the benchmark ends."""
     folder = tempfile.mkdtemp(prefix="dialoeval-benchmark-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -55,7 +55,7 @@ def reply_length(task: str, item: Item) -> int:
 
 
 def cut(tokens: Sequence[int], length: int, eos_id: int | None) -> tuple[int, ...]:
-    """A reply without what a batch adds to it: tokens after its length or from its end token on."""
+    """Return a reply without the tokens after its length or from its end token on, which a batch adds."""
     tokens = list(tokens[:length])
     return tuple(tokens[: tokens.index(eos_id)] if eos_id in tokens else tokens)
 
@@ -69,12 +69,12 @@ class Generate:
     def run(self, task: str, items: Sequence[Item]) -> list[Any]:
         size = self.batch.get(task, self.batch["default"])
         order = sorted(range(len(items)), key=lambda i: len(items[i].prompt))
-        found: list[Any] = [None] * len(items)
+        results: list[Any] = [None] * len(items)
         for start in range(0, len(items), size):
             batch = [items[i] for i in order[start : start + size]]
             for i, result in zip(order[start : start + size], self.run_batch(task, batch), strict=True):
-                found[i] = result
-        return found
+                results[i] = result
+        return results
 
     def run_batch(self, task: str, batch: Sequence[Item]) -> list[Any]:
         if task == "scoring":
@@ -110,7 +110,7 @@ class Generate:
         ]
 
     def score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
-        """Right-padded forward passes, logits of all positions."""
+        """Return the scores from right-padded forward passes with logits at all positions."""
         import torch
 
         sequences = [[*context, *target] for context, target in pairs]
@@ -139,7 +139,7 @@ class Pipeline:
         self.pipe = pipeline("text-generation", model=work.model, tokenizer=tokenizer)
 
     def run(self, task: str, items: Sequence[Item]) -> list[Any]:
-        found = []
+        replies = []
         for start in range(0, len(items), 16):
             batch = items[start : start + 16]
             texts = [self.tokenizer.decode(item.prompt) for item in batch]
@@ -152,8 +152,8 @@ class Pipeline:
                 prompt = self.tokenizer(text).input_ids
                 tokens = output[0]["generated_token_ids"]
                 skip = len(tokens) - max(lengths)  # left padding and prompt
-                found.append(cut(tokens[max(skip, len(prompt)) :], length, self.work.eos_id))
-        return found
+                replies.append(cut(tokens[max(skip, len(prompt)) :], length, self.work.eos_id))
+        return replies
 
 
 class Fast:
@@ -184,19 +184,18 @@ class Fast:
         }[task]
         decoding = DecodingConfig(name=task, max_new_tokens=max(lengths.values()), **settings)
         requests = [TokenRequest(item.id, item.prompt, lengths[item.id]) for item in items]
-        replies = sorted(self.engine.generate(requests, decoding, 0), key=lambda reply: reply.sample)
-        found: dict[str, list[tuple[int, ...]]] = {}
-        for reply in replies:
-            found.setdefault(reply.example_id, []).append(reply.token_ids)
+        replies: dict[str, list[tuple[int, ...]]] = {}
+        for reply in sorted(self.engine.generate(requests, decoding, 0), key=lambda reply: reply.sample):
+            replies.setdefault(reply.example_id, []).append(reply.token_ids)
         if task != "mmi16":
-            return [found[item.id][0] for item in items]
-        pairs = [(reply or (0,), item.prompt) for item in items for reply in found[item.id]]
+            return [replies[item.id][0] for item in items]
+        pairs = [(reply or (0,), item.prompt) for item in items for reply in replies[item.id]]
         scores = self.engine.score(pairs)
-        return [max(zip(scores[i * CANDIDATES :], found[item.id], strict=False))[1] for i, item in enumerate(items)]
+        return [max(zip(scores[i * CANDIDATES :], replies[item.id], strict=False))[1] for i, item in enumerate(items)]
 
 
 class CTranslate2:
-    """CTranslate2 in sorted batches of 64 (beams: 8); it cannot be given a length a row."""
+    """CTranslate2 in sorted batches of 64 (beams: 8), whose rows share one length."""
 
     def __init__(self, work: Workload, compute_type: str):
         import ctranslate2
@@ -211,12 +210,12 @@ class CTranslate2:
     def run(self, task: str, items: Sequence[Item]) -> list[Any]:
         size = 8 if task == "beam10" else 64
         order = sorted(range(len(items)), key=lambda i: len(items[i].prompt))
-        found: list[Any] = [None] * len(items)
+        results: list[Any] = [None] * len(items)
         for start in range(0, len(items), size):
             part = order[start : start + size]
             for i, result in zip(part, self.run_batch(task, [items[i] for i in part]), strict=True):
-                found[i] = result
-        return found
+                results[i] = result
+        return results
 
     def run_batch(self, task: str, batch: Sequence[Item]) -> list[Any]:
         words = self.tokenizer.convert_ids_to_tokens
@@ -237,11 +236,11 @@ class CTranslate2:
 
 
 class Vllm:
-    """vLLM in this process; greedy and top-k (its beam search divides by another length, so it is left out)."""
+    """vLLM in this process; greedy and top-k only, since its beam search divides by another length."""
 
     def __init__(self, work: Workload, dtype: str):
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # so that its CPU time is this process's
-        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")  # GiB: else it takes most of the memory
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")  # GiB; the default is most of the memory
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         from vllm import LLM
 
@@ -267,8 +266,8 @@ def bfloat16_is_fast() -> bool:
 
 
 def engines(work: Workload) -> dict[str, tuple[Callable[[], Any], tuple[str, ...]]]:
-    """Name -> (how to make it, the tasks it does)."""
-    found: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
+    """Return name -> (function that opens the engine, its tasks)."""
+    available: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
         "one_by_one": (lambda: Generate(work, {"default": 1}), TASKS),
         "pipeline_b16": (lambda: Pipeline(work), ("greedy",)),
         "generate_sorted": (lambda: Generate(work, {"default": 32, "beam10": 8, "mmi16": 4}), TASKS),
@@ -277,15 +276,15 @@ def engines(work: Workload) -> dict[str, tuple[Callable[[], Any], tuple[str, ...
     }
     for package in ("ctranslate2", "vllm"):
         if importlib.util.find_spec(package) is None:
-            print(f"{package} is left out: it is not installed")
+            print(f"{package} is skipped: it is not installed")
     if importlib.util.find_spec("ctranslate2"):
         tasks = ("greedy", "beam10", "topk", "scoring")
-        found["ctranslate2_fp32"] = (lambda: CTranslate2(work, "float32"), tasks)
-        found["ctranslate2_int8"] = (lambda: CTranslate2(work, "int8"), tasks)
+        available["ctranslate2_fp32"] = (lambda: CTranslate2(work, "float32"), tasks)
+        available["ctranslate2_int8"] = (lambda: CTranslate2(work, "int8"), tasks)
     if importlib.util.find_spec("vllm"):
-        found["vllm_fp32"] = (lambda: Vllm(work, "float32"), ("greedy", "topk"))
+        available["vllm_fp32"] = (lambda: Vllm(work, "float32"), ("greedy", "topk"))
         if bfloat16_is_fast():
-            found["vllm_bf16"] = (lambda: Vllm(work, "bfloat16"), ("greedy", "topk"))
+            available["vllm_bf16"] = (lambda: Vllm(work, "bfloat16"), ("greedy", "topk"))
         else:
-            print("vllm_bf16 is left out: this CPU has no bfloat16 arithmetic, and vLLM would run it in software")
-    return found
+            print("vllm_bf16 is skipped: this CPU has no bfloat16 arithmetic, which vLLM would emulate")
+    return available

@@ -1,11 +1,10 @@
-"""How much memory the `fast` engine takes: the 762M shape, beam 10, 6,000 contexts.
+"""Peak memory of the `fast` engine: the 762M shape, beam width 10, 6,000 contexts.
 
     python benchmarks/generation_memory.py --seconds 300
 
-The weights are random and the contexts those of `generation.py`. Prompts are taken longest first and the slots are full
-from the start, so that the highest use is reached early: the run stops after --seconds and says how far it came. Memory
-is the proportional set size of this process and its workers (a page that they share counts once), read every half
-second.
+The weights are random, the contexts those of `generation.py`. The longest prompts come first and the slots are full
+from the start, so memory peaks early: the run stops after --seconds and reports the number of contexts done. Memory is
+the proportional set size of this process and its workers (shared pages count once), read every half second.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ SHAPES = {"117M": (12, 768, 12), "345M": (24, 1024, 16), "762M": (36, 1280, 20)}
 
 
 def used_bytes() -> int:
-    """Proportional set size of this process and its children."""
+    """Return the proportional set size of this process and its children."""
     me = os.getpid()
     family = [me]
     for task in Path(f"/proc/{me}/task").iterdir():
@@ -45,7 +44,7 @@ def used_bytes() -> int:
 
 
 class TimeIsUp(Exception):
-    """Raised in the middle of the work, as Ctrl-C is."""
+    """The time limit, which interrupts the work like Ctrl-C."""
 
 
 def time_is_up(*_: object) -> None:
@@ -53,7 +52,7 @@ def time_is_up(*_: object) -> None:
 
 
 class Watch(threading.Thread):
-    """Keeps the highest memory use seen."""
+    """A thread that records the peak memory."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -71,7 +70,7 @@ def main() -> int:
     parser.add_argument("--contexts", type=int, default=6000)
     parser.add_argument("--beams", type=int, default=10)
     parser.add_argument("--max-new-tokens", type=int, default=64)
-    parser.add_argument("--workers", type=int, default=0, help="0: one a core")
+    parser.add_argument("--workers", type=int, default=0, help="0: one per core")
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     chosen = parser.parse_args()

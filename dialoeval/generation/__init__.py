@@ -1,7 +1,4 @@
-"""Generating single-turn replies: prompts, engines, decoding, reranking.
-
-`open_generator` is the way in; everything else is reached through it.
-"""
+"""Generation of single-turn replies: prompts, engines, decoding, reranking. `open_generator` is the entry point."""
 
 from __future__ import annotations
 
@@ -13,16 +10,17 @@ if TYPE_CHECKING:
 
 __all__ = ["VERSION", "open_generator"]
 
-# Raised when a change of the code changes replies: part of every run's identity.
+# Part of every run's identity: raise it when a change to the code changes replies.
 VERSION = 1
 
 
 def open_generator(model: ModelConfig, engine: EngineConfig, decoding: DecodingConfig) -> Generator:
-    """Load what it takes to reply with `model`, `engine` and `decoding`. The last model stays in memory, so that a
-    sweep loads it once.
+    """Load the models and the engine that generate replies.
+
+    The last model stays in memory, so that a sweep loads it once.
 
     Raises:
-        UserError: the model is not available, or the engine is unknown or cannot do this.
+        UserError: a model is not available, or the engine is unknown or does not support the model or the decoding.
     """
     from dialoeval.generation import generator
 

@@ -1,4 +1,4 @@
-"""From candidates to replies: a source of candidates, and a reranker if the decoding asks for one."""
+"""The generator: a source of candidates, and a reranker if the decoding names one."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class ReplyGenerator:
 
     @property
     def keyed_draws(self) -> bool:
-        """Whether a draw depends on seed and example alone."""
+        """Whether random draws depend only on seed and example."""
         return self.engine.module.KEYED_DRAWS
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides the replies: the identity of source and reranker, and the engine's plugin."""
+        """Return the identity of the source and the reranker, and the engine's plugin."""
         identity = self.source.identity()
         if self.engine.package is not None:
             identity["plugin"] = self.engine.package
@@ -37,26 +37,26 @@ class ReplyGenerator:
         return identity
 
     def describe(self) -> GeneratorDescription:
-        """Return what ran, with its accounting and the reranker's."""
+        """Return the description of the engine, the model and the reranker, with their counters."""
         description = self.source.describe()
         return description if self.reranker is None else replace(description, reranker=self.reranker.describe())
 
     def chunk_size(self) -> int:
-        """Return the contexts a chunk."""
+        """Return the number of contexts per chunk."""
         return self.source.chunk_size()
 
     def prompt_length(self, example: Example, decoding: DecodingConfig) -> int:
-        """Return the size of an example's prompt: chunks are ordered by it."""
+        """Return the size of an example's prompt, by which chunks are sorted."""
         return self.source.prompt_length(example, decoding)
 
     def reply(self, examples: Sequence[Example], decoding: DecodingConfig, seed: int) -> Iterator[Reply]:
-        """Yield one reply an example, in any order; if they are reranked, all at the end."""
-        sets = self.source.candidates(examples, decoding, seed)
+        """Yield one reply per example, in any order. A reranker needs all candidates before the first reply."""
+        candidate_sets = self.source.candidates(examples, decoding, seed)
         if self.reranker is None:
-            for one in sets:
-                yield Reply.of(one.example_id, one.candidates[0], one.dropped_turns)
+            for entry in candidate_sets:
+                yield Reply.of(entry.example_id, entry.candidates[0], entry.dropped_turns)
         else:
-            by_id = {one.example_id: one for one in sets}
+            by_id = {entry.example_id: entry for entry in candidate_sets}
             yield from self.reranker.choose(examples, [by_id[example.id] for example in examples], decoding)
 
     def close(self) -> None:
@@ -70,17 +70,18 @@ def open_generator(model: ModelConfig, engine: EngineConfig, decoding: DecodingC
     """Open the engine with its model, and the reranker; see `dialoeval.generation.open_generator`.
 
     Raises:
-        UserError: the engine is unknown, has no such options, or cannot do this; or a model is not available.
+        UserError: a model is not available, or the engine is unknown or does not support the model, the decoding or
+            its own options.
     """
-    chosen = None if engine.name == "auto" else engines.get(engine.name)
-    if engine.options and (chosen is None or chosen.package is None):
+    entry = None if engine.name == "auto" else engines.get(engine.name)
+    if engine.options and (entry is None or entry.package is None):
         settings = ", ".join(f"engine.options.{name}" for name in engine.options)
         raise UserError(f"engine={engine.name} has no {settings}: only engines of plugins have options of their own")
-    if chosen is None or chosen.module.RUNS_HERE:
+    if entry is None or entry.module.RUNS_HERE:
         local = open_local(model, engine, decoding)
         return ReplyGenerator(local, open_reranker(model, engine, decoding, runs_here=True), local.opened.engine)
-    if reason := chosen.module.supports(model, decoding):
+    if reason := entry.module.supports(model, decoding):
         raise UserError(f"engine={engine.name} cannot run this: {reason}")
-    source = chosen.module.open_source(model, engine, decoding)
-    # After the source, in the memory that it leaves.
-    return ReplyGenerator(source, open_reranker(model, engine, decoding, runs_here=False), chosen)
+    source = entry.module.open_source(model, engine, decoding)
+    # The reranker comes second: it has to fit the memory that the source leaves.
+    return ReplyGenerator(source, open_reranker(model, engine, decoding, runs_here=False), entry)

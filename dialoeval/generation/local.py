@@ -1,4 +1,4 @@
-"""Candidates of a model in this process: contexts to tokens, a token engine, tokens to text."""
+"""The candidate source for models in this process: a prompter, a token engine and a tokenizer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LocalSource:
         self.opened, self.engine = opened, opened.tokens
 
     def identity(self) -> dict[str, Any]:
-        """Return weights, tokenizer, prompt format, precision and engine."""
+        """Return the hashes of weights and tokenizer, the prompt format, the precision and the engine's version."""
         return {
             **self.loaded.identity.without_path(),
             "prompt": self.prompter.identity(),
@@ -34,7 +34,7 @@ class LocalSource:
         }
 
     def describe(self) -> GeneratorDescription:
-        """Return what ran, where and why, with its accounting."""
+        """Return the engine, the reason for it, the device and the model, with the engine's counters."""
         return GeneratorDescription(
             engine=self.engine.name,
             accounting=self.engine.accounting(),
@@ -47,15 +47,15 @@ class LocalSource:
         )
 
     def chunk_size(self) -> int:
-        """Return the contexts a chunk."""
+        """Return the number of contexts per chunk."""
         return self.config.chunk or (4096 if self.loaded.device.startswith("cuda") else 256)
 
     def prompt_length(self, example: Example, decoding: DecodingConfig) -> int:
-        """Return the tokens of an example's prompt."""
+        """Return the number of tokens in an example's prompt."""
         return len(self._prompt(example, decoding).token_ids)
 
     def candidates(self, examples: Sequence[Example], decoding: DecodingConfig, seed: int) -> Iterator[CandidateSet]:
-        """Yield the candidates of each example, as the engine finishes them."""
+        """Yield the candidates of each example as soon as the engine has finished them."""
         prompts = {example.id: self._prompt(example, decoding) for example in examples}
         requests = [TokenRequest(name, prompt.token_ids) for name, prompt in prompts.items()]
         waiting: dict[str, list[TokenReply]] = {}
@@ -72,20 +72,20 @@ class LocalSource:
         self.engine.close()
 
     def _prompt(self, example: Example, decoding: DecodingConfig) -> BuiltPrompt:
-        """Return the prompt in the window less the longest reply (an encoder has its window for itself)."""
+        """Return the prompt, cut to leave room for the longest reply (not for an encoder, whose reply is apart)."""
         limit = self.loaded.window - (0 if self.loaded.encoder_decoder else decoding.max_new_tokens)
         if limit < 1:
             raise UserError(
-                f"decoding.max_new_tokens={decoding.max_new_tokens} leaves no room for a context: the window of "
-                f"{self.loaded.name} is {self.loaded.window} tokens"
+                f"decoding.max_new_tokens={decoding.max_new_tokens} leaves no room for a context: the context "
+                f"length of {self.loaded.name} is {self.loaded.window} tokens"
             )
         return self.prompter.build(example.context, limit)
 
     def _candidate(self, reply: TokenReply) -> Candidate:
         if not math.isfinite(reply.logprob):
             raise UserError(
-                f"{self.loaded.name} gives probabilities that are not numbers (engine.dtype={self.config.dtype}): its "
-                "weights are broken, or too large for this precision (try engine.dtype=fp32)"
+                f"{self.loaded.name} returns log-probabilities that are not finite (engine.dtype={self.config.dtype}): "
+                "its weights are broken, or too large for this precision (try engine.dtype=fp32)"
             )
         text = self.loaded.tokenizer.decode(reply.token_ids, skip_special_tokens=True)
         return Candidate.of(text, len(reply.token_ids), reply.logprob, reply.finish)
@@ -95,7 +95,7 @@ def open_local(model: ModelConfig, engine: EngineConfig, decoding: DecodingConfi
     """Load `model` and open the token engine that runs it.
 
     Raises:
-        UserError: the model is not available, or no engine can run it as asked.
+        UserError: the model is not available, or no engine supports the model and the decoding.
     """
     if engine.dtype == "fp16" and choose_device(engine.device) == "cpu":
         raise UserError("engine.dtype=fp16 needs a GPU: use fp32 (exact) or bf16 on the CPU")

@@ -1,9 +1,8 @@
-"""What decoding settings do to next-token scores: pure functions with the semantics of transformers' processors.
+"""Logits processors: pure functions with the semantics of those of transformers.
 
 They are applied in transformers' order: repetition penalty, no-repeat n-grams, minimum new tokens (`penalise`), then,
-for sampling only, temperature, top-k, top-p, min-p, typical (`warp`). Greedy and sampling apply them to logits, beam
-search to log-probabilities, as `generate` does. All take scores (rows, vocabulary) and return new ones, leaving those
-alone.
+for sampling only, temperature, top-k, top-p, min-p, typical (`warp`). Greedy search and sampling apply them to logits,
+beam search to log-probabilities, as `generate` does. All take scores (rows, vocabulary) and return a new tensor.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _NEVER = float("-inf")
 
 
 def penalises(decoding: DecodingConfig) -> bool:
-    """Return whether `penalise` looks at more than the scores."""
+    """Return whether any processor of `penalise` is active."""
     return decoding.repetition_penalty != 1.0 or decoding.no_repeat_ngram_size > 0 or decoding.min_new_tokens > 0
 
 
@@ -31,13 +30,15 @@ def penalise(
     eos_id: int,
     decoding: DecodingConfig,
 ) -> torch.Tensor:
-    """Apply what depends on the sequence so far.
+    """Apply the processors that depend on the sequence so far.
 
     Args:
         scores: (rows, vocabulary).
-        tokens: (rows, width) prompt and generated tokens, right-padded with anything.
-        lengths: (rows,) tokens that count.
-        new_tokens: (rows,) how many of them were generated.
+        tokens: (rows, width) prompt and generated tokens, right-padded with any value.
+        lengths: (rows,) lengths of the sequences without padding.
+        new_tokens: (rows,) number of generated tokens.
+        eos_id: the end token.
+        decoding: repetition_penalty, no_repeat_ngram_size and min_new_tokens.
     """
     if decoding.repetition_penalty != 1.0:
         scores = repetition_penalty(scores, tokens, lengths, decoding.repetition_penalty)
@@ -49,7 +50,7 @@ def penalise(
 
 
 def warp(scores: torch.Tensor, decoding: DecodingConfig) -> torch.Tensor:
-    """Apply the filters of sampling; what they remove becomes -inf."""
+    """Apply temperature and the filters of sampling, which set the scores of the tokens they remove to -inf."""
     if decoding.temperature != 1.0:
         scores = scores / decoding.temperature
     if decoding.top_k > 0:
@@ -58,7 +59,7 @@ def warp(scores: torch.Tensor, decoding: DecodingConfig) -> torch.Tensor:
 
 
 def narrow(scores: torch.Tensor, decoding: DecodingConfig) -> torch.Tensor:
-    """Apply the filters of `warp` after top-k: they may see the k best columns alone, or all with -inf elsewhere."""
+    """Apply the filters that come after top-k, to the k best columns or to all columns with -inf in the others."""
     if decoding.top_p < 1.0:
         scores = top_p(scores, decoding.top_p)
     if decoding.min_p > 0.0:
@@ -71,7 +72,10 @@ def narrow(scores: torch.Tensor, decoding: DecodingConfig) -> torch.Tensor:
 def repetition_penalty(
     scores: torch.Tensor, tokens: torch.Tensor, lengths: torch.Tensor, penalty: float
 ) -> torch.Tensor:
-    """Divide positive and multiply negative scores of tokens already there, prompt included (CTRL, section 4.1)."""
+    """Divide positive and multiply negative scores of tokens in the sequence, prompt included.
+
+    Source: Keskar et al. (2019), "CTRL", section 4.1.
+    """
     import torch
 
     seen = _mark(scores, tokens, _inside(tokens, lengths))
@@ -79,7 +83,7 @@ def repetition_penalty(
 
 
 def no_repeat_ngrams(scores: torch.Tensor, tokens: torch.Tensor, lengths: torch.Tensor, size: int) -> torch.Tensor:
-    """Forbid tokens that would complete an n-gram the sequence already holds, prompt included."""
+    """Forbid tokens that would complete an n-gram of the sequence, prompt included."""
     import torch
 
     if tokens.shape[1] < size:
@@ -93,7 +97,7 @@ def no_repeat_ngrams(scores: torch.Tensor, tokens: torch.Tensor, lengths: torch.
 
 
 def min_new_tokens(scores: torch.Tensor, new_tokens: torch.Tensor, eos_id: int, minimum: int) -> torch.Tensor:
-    """Forbid the end token where fewer than `minimum` tokens were generated."""
+    """Forbid the end token in rows with fewer than `minimum` generated tokens."""
     import torch
 
     scores = scores.clone()
@@ -102,13 +106,13 @@ def min_new_tokens(scores: torch.Tensor, new_tokens: torch.Tensor, eos_id: int, 
 
 
 def top_k(scores: torch.Tensor, k: int) -> torch.Tensor:
-    """Keep the k best tokens, and all that tie with the k-th."""
+    """Keep the k most probable tokens and all that tie with the k-th."""
     least = scores.topk(min(k, scores.shape[-1]), dim=-1).values[:, -1:]
     return scores.masked_fill(scores < least, _NEVER)
 
 
 def top_p(scores: torch.Tensor, p: float) -> torch.Tensor:
-    """Keep the smallest set of best tokens whose probability reaches p (Holtzman et al. 2020), at least one."""
+    """Keep the smallest set of most probable tokens whose sum reaches p (Holtzman et al. 2020), at least one."""
     ordered, order = scores.sort(dim=-1)  # ascending, as the reference accumulates
     remove = ordered.softmax(dim=-1).cumsum(dim=-1) <= 1 - p
     remove[:, -1] = False
@@ -116,17 +120,17 @@ def top_p(scores: torch.Tensor, p: float) -> torch.Tensor:
 
 
 def min_p(scores: torch.Tensor, p: float) -> torch.Tensor:
-    """Keep tokens at least p times as probable as the best one (Nguyen et al. 2024)."""
+    """Keep tokens at least p times as probable as the most probable one (Nguyen et al. 2024)."""
     probabilities = scores.softmax(dim=-1)
     return scores.masked_fill(probabilities < p * probabilities.amax(dim=-1, keepdim=True), _NEVER)
 
 
 def typical(scores: torch.Tensor, mass: float) -> torch.Tensor:
-    """Keep the tokens whose information is nearest the entropy, up to `mass` (Meister et al. 2023), at least one."""
+    """Keep the tokens whose surprisal is nearest the entropy, up to `mass` (Meister et al. 2023), at least one."""
     import torch
 
     log_probabilities = scores.log_softmax(dim=-1)
-    entropy = -(log_probabilities.exp() * log_probabilities).nansum(dim=-1, keepdim=True)  # 0 * -inf counts nothing
+    entropy = -(log_probabilities.exp() * log_probabilities).nansum(dim=-1, keepdim=True)  # 0 * -inf counts as 0
     distance, order = (-log_probabilities - entropy).abs().sort(dim=-1)
     reached = scores.gather(1, order).softmax(dim=-1).cumsum(dim=-1) < mass
     last = reached.sum(dim=-1, keepdim=True).clamp(max=scores.shape[-1] - 1)
@@ -136,17 +140,18 @@ def typical(scores: torch.Tensor, mass: float) -> torch.Tensor:
 
 
 def _inside(tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """Return the (rows, width) mask of the positions before each row's length."""
+    """Return a mask (rows, width) of the positions before each row's length."""
     import torch
 
     return torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
 
 
 def _mark(scores: torch.Tensor, tokens: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
-    """Return the (rows, vocabulary) mask of the tokens at which `where` is true; others go to a spare column."""
+    """Return a mask (rows, vocabulary) of the tokens at which `where` (the shape of `tokens`) is true."""
     import torch
 
     vocabulary = scores.shape[-1]
+    # The other tokens are written to a spare column.
     marks = torch.zeros(scores.shape[0], vocabulary + 1, dtype=torch.bool, device=scores.device)
     inside = where & (tokens >= 0) & (tokens < vocabulary)
     return marks.scatter_(1, torch.where(inside, tokens, vocabulary), True)[:, :vocabulary]

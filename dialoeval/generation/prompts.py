@@ -1,4 +1,4 @@
-"""From a dialogue to a model's input tokens."""
+"""Prompts: the input tokens of a model for a dialogue context."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from dialoeval.errors import UserError
 
 @dataclass(frozen=True)
 class BuiltPrompt:
-    """Token ids of a context, and how many of its turns did not fit (a turn cut in its middle counts)."""
+    """The token ids of a context, and the number of its turns that were dropped or cut."""
 
     token_ids: tuple[int, ...]
     dropped_turns: int
 
 
 class Prompter:
-    """Builds the prompts of one model, cut from the left at turn boundaries.
+    """Builder of one model's prompts, which are cut from the left at turn boundaries.
 
     Raises:
-        UserError: the tokenizer has no chat template, or one that refuses the system prompt; no instruction for godel.
+        UserError: the tokenizer has no chat template, the template rejects the system prompt, or a GODEL model has no
+            instruction.
     """
 
     def __init__(self, model: ModelConfig, tokenizer: Any) -> None:
@@ -44,12 +45,16 @@ class Prompter:
             raise UserError("model.prompt=godel needs model.instruction (conf/model/godel-base.yaml has its authors')")
 
     def build(self, turns: Sequence[str], limit: int) -> BuiltPrompt:
-        """Return the prompt of a context (oldest turn first; may be empty) in at most `limit` tokens.
+        """Return the prompt of a context in at most `limit` tokens.
 
-        Turns are dropped from the left until the rest fits; where the last turn alone is too long, its first tokens go.
+        The oldest turns are dropped until the rest fits. If the last turn is too long, its first tokens are cut.
+
+        Args:
+            turns: oldest turn first; may be empty.
+            limit: tokens.
 
         Raises:
-            UserError: what a template puts around a turn is longer than `limit`.
+            UserError: the text that a template adds to a turn is longer than `limit`.
         """
         count = min(self.model.max_turns, len(turns)) if self.model.max_turns > 0 else len(turns)
 
@@ -57,7 +62,7 @@ class Prompter:
             return len(self._build(turns[len(turns) - last :]))
 
         if count > 1 and length(count) > limit:
-            # the longest tail that fits: no prompt gets shorter by a further turn
+            # the longest tail that fits: a further turn never makes a prompt shorter
             count = max(1, bisect.bisect_right(range(count), limit, key=length) - 1)
         dropped = len(turns) - count
         ids = self._build(turns[dropped:])
@@ -67,7 +72,7 @@ class Prompter:
         return BuiltPrompt(tuple(ids), dropped)
 
     def identity(self) -> dict[str, Any]:
-        """Return the settings that decide the prompt."""
+        """Return the settings that determine the prompt."""
         model = self.model
         return {
             "format": str(Prompt(model.prompt)),
@@ -80,12 +85,12 @@ class Prompter:
         return tuple(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
     def _dialogpt(self, turns: Sequence[str]) -> list[int]:
-        """Return every turn followed by the end-of-text token; an empty context is that token alone."""
+        """Return every turn followed by the end-of-text token, or only that token for an empty context."""
         end = self.tokenizer.eos_token_id
         return [token for turn in turns for token in (*self._encode(turn), end)] or [end]
 
     def _chat(self, turns: Sequence[str]) -> list[int]:
-        """Apply the tokenizer's chat template: the last turn is the user's, roles alternate backwards from it."""
+        """Return `chat_messages` in the tokenizer's chat template."""
         messages = chat_messages(turns, self.model.system_prompt)
         opening = 1 if self.model.system_prompt else 0
         if self._user_opens and messages[opening]["role"] == "assistant":
@@ -97,10 +102,9 @@ class Prompter:
         return text
 
     def _check_template(self) -> None:
-        """Try the template once.
+        """Check that the template accepts a dialogue.
 
-        Some want the user to speak first: then an empty turn of the user's opens a dialogue that would begin with the
-        assistant.
+        Some templates require the user to speak first: then an empty user turn precedes an assistant turn.
         """
         from jinja2.exceptions import TemplateError
 
@@ -111,7 +115,7 @@ class Prompter:
             self._templated(chat_messages(["a"], self.model.system_prompt))
         except TemplateError as error:
             raise UserError(
-                f"the chat template of {name} refuses the dialogue: {error} (try model.system_prompt=null)"
+                f"the chat template of {name} rejects the dialogue: {error} (try model.system_prompt=null)"
             ) from error
         try:
             self._templated(chat_messages(["a", "b"], self.model.system_prompt))
@@ -121,27 +125,29 @@ class Prompter:
     def _blenderbot(self, turns: Sequence[str]) -> list[int]:
         """Return each turn after a space, joined by two more, then the end token.
 
-        So the hub's BlenderBot tokenizer joins a conversation, which is what ParlAI's delimiter between separately
-        encoded turns comes to.
+        Source: the Hub's BlenderBot tokenizer, which is equivalent to ParlAI's delimiter between encoded turns.
         """
         return [*self._encode("  ".join(f" {turn}" for turn in turns)), self.tokenizer.eos_token_id]
 
     def _godel(self, turns: Sequence[str]) -> list[int]:
-        """Return ``instruction [CONTEXT] turn EOS turn`` (GODEL's model card), then the end token."""
+        """Return ``instruction [CONTEXT] turn EOS turn``, then the end token.
+
+        Source: GODEL's model card.
+        """
         text = f"{self.model.instruction} [CONTEXT] {' EOS '.join(turns)}"
         return [*self._encode(text), self.tokenizer.eos_token_id]
 
     def _cut_turn(self, turn: str, ids: list[int], limit: int) -> list[int]:
-        """Return the prompt of `turn` alone, which is `ids`, with the turn's first tokens left out so that it fits."""
+        """Return `ids`, the prompt of `turn`, without as many of the turn's first tokens as exceed the limit."""
         if self.model.prompt in (Prompt.dialogpt, Prompt.blenderbot):
             return ids[-limit:]
-        words = self._encode(turn)  # there is text on its left that has to stay
-        while len(ids) > limit and words:
-            words = words[len(ids) - limit :]
-            ids = self._build([self.tokenizer.decode(words)])
+        tokens = self._encode(turn)  # the text to its left must stay
+        while len(ids) > limit and tokens:
+            tokens = tokens[len(ids) - limit :]
+            ids = self._build([self.tokenizer.decode(tokens)])
         if len(ids) > limit:
             raise UserError(
-                f"the prompt around a turn of {self.model.path} is longer than the {limit} tokens there are: take a "
+                f"the prompt of {self.model.path} without a turn is longer than the {limit} tokens available: use a "
                 "smaller decoding.max_new_tokens, or a shorter model.system_prompt or model.instruction"
             )
         return ids
@@ -150,7 +156,7 @@ class Prompter:
 def chat_messages(turns: Sequence[str], system_prompt: str | None) -> list[dict[str, str]]:
     """Return a context as chat messages.
 
-    The last turn is the user's, roles alternate backwards from it; an empty context is an empty turn of the user's.
+    The last turn is the user's, and roles alternate backwards from it. An empty context becomes an empty user turn.
     """
     turns = turns or [""]
     roles = ("user", "assistant")

@@ -1,4 +1,4 @@
-"""Choosing one of several sampled candidates: maximum mutual information, or a classifier."""
+"""Rerankers, which choose one of several sampled candidates: maximum mutual information, or a classifier."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ from dialoeval.models.loading import LoadedModel
 def open_reranker(
     model: ModelConfig, engine: EngineConfig, decoding: DecodingConfig, runs_here: bool
 ) -> Reranker | None:
-    """Return the reranker that `decoding.rerank` names; None for ``none``.
+    """Return the reranker that `decoding.rerank` names, or None for ``none``.
 
     Args:
-        runs_here: whether `engine` makes the candidates in this process. It then runs the reranking model as well;
-            else ``auto`` does, in float32.
+        model: backward and classifier, the reranking models.
+        engine: the engine of the candidates.
+        decoding: rerank and the settings of MMI.
+        runs_here: whether `engine` runs in this process. It then runs the reranking model too; otherwise
+            ``engine=auto`` does, in float32.
 
     Raises:
-        UserError: its model is not named or cannot be loaded.
+        UserError: the reranking model is missing from `model` or cannot be loaded.
     """
     if decoding.rerank == Rerank.none:
         return None
@@ -47,46 +50,48 @@ def open_reranker(
 
 
 class Reranker(ABC):
-    """Scores candidates and chooses among them."""
+    """A model that scores candidates, and the choice of the best one."""
 
     loaded: LoadedModel
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
-        """Return what tells this reranker's scores from others'."""
+        """Return the settings that determine the scores."""
 
     def describe(self) -> RerankerDescription:
-        """Return what ran, with its accounting."""
+        """Return the model and its device."""
         return RerankerDescription(self.loaded.name, self.loaded.device)
 
     @abstractmethod
     def score(
         self, examples: Sequence[Example], candidates: Sequence[Sequence[Candidate]], decoding: DecodingConfig
     ) -> list[list[tuple[float, Candidate]]]:
-        """Return the score of each candidate of each example, larger is better, and the candidate with it filled in."""
+        """Return the score of each candidate of each example (larger is better), and the candidate with its scores."""
 
     def choose(
         self, examples: Sequence[Example], sets: Sequence[CandidateSet], decoding: DecodingConfig
     ) -> Iterator[Reply]:
-        """Yield the reply to each example: its candidate of the highest score, the first of equals.
+        """Yield the reply to each example: the candidate with the highest score, or the first of several.
 
-        Scores are compared as they are written to files: what rounding makes equal is equal.
+        Scores are compared after they are rounded for the files.
 
         Args:
-            sets: the candidates of each example, in order.
+            examples: the contexts.
+            sets: the candidates of each example, in the order of `examples`.
+            decoding: the settings of MMI.
 
         Raises:
             UserError: a score is not finite.
         """
-        ranked = self.score(examples, [one.candidates for one in sets], decoding)
-        if not all(math.isfinite(score) for scored in ranked for score, _ in scored):
-            raise UserError(f"{self.loaded.name} gives scores that are not numbers: its weights are broken")
-        for one, scored in zip(sets, ranked, strict=True):
-            _, best = max(scored, key=lambda pair: pair[0])
-            yield Reply.of(one.example_id, best, one.dropped_turns, tuple(candidate for _, candidate in scored))
+        scores = self.score(examples, [entry.candidates for entry in sets], decoding)
+        if not all(math.isfinite(score) for pairs in scores for score, _ in pairs):
+            raise UserError(f"{self.loaded.name} returns scores that are not finite: its weights are broken")
+        for entry, pairs in zip(sets, scores, strict=True):
+            _, best = max(pairs, key=lambda pair: pair[0])
+            yield Reply.of(entry.example_id, best, entry.dropped_turns, tuple(candidate for _, candidate in pairs))
 
     def close(self) -> None:
-        """Stop worker processes, if there are any."""
+        """Stop the worker processes, if any."""
         return
 
     def _identity(self, kind: str) -> dict[str, Any]:
@@ -94,11 +99,13 @@ class Reranker(ABC):
 
 
 class MaximumMutualInformation(Reranker):
-    """P(source | hypothesis) under a backward model (DialoGPT, section 3.2).
+    """Maximum mutual information: P(source | hypothesis) under a backward model.
 
-    The backward model has seen dialogues with their turns in reverse order: it is given the candidate and scores the
-    turns of the context, the last one first, each with its end token. An empty context tells candidates apart by
-    nothing: the first is taken.
+    The backward model was trained on dialogues in reverse order. It gets the candidate and scores the turns of the
+    context, the last one first, each with its end token. With an empty context and lambda 1 all candidates score 0, so
+    the first one is chosen.
+
+    Source: Zhang et al. (2020), "DialoGPT", section 3.2.
     """
 
     def __init__(self, loaded: LoadedModel, engine: TokenEngine) -> None:
@@ -109,7 +116,7 @@ class MaximumMutualInformation(Reranker):
         return self._identity("mmi") | {"engine": self.engine.name}
 
     def describe(self) -> RerankerDescription:
-        """Return what ran, with its accounting."""
+        """Return the model, its device and its engine, with the engine's counters."""
         return replace(super().describe(), engine=self.engine.name, accounting=self.engine.accounting())
 
     def close(self) -> None:
@@ -119,27 +126,26 @@ class MaximumMutualInformation(Reranker):
     def score(
         self, examples: Sequence[Example], candidates: Sequence[Sequence[Candidate]], decoding: DecodingConfig
     ) -> list[list[tuple[float, Candidate]]]:
-        """Fill in backward_logprob (nats) and score of every candidate; equal texts are scored once.
+        """Return candidates with backward_logprob (nats) and score; equal texts are scored once.
 
-        score = lambda * backward + (1 - lambda) * forward log-probability, each a mean over its tokens with
-        ``mmi_length_normalised``; lambda 1 chooses the lowest backward loss, as the paper does.
+        score = lambda * backward + (1 - lambda) * forward log-probability, each a mean over its tokens if
+        ``mmi_length_normalised``. With lambda 1 the lowest backward loss wins, as in the paper.
         """
         pairs: dict[tuple[int, str], tuple[list[int], list[int]]] = {}
-        for i, (example, considered) in enumerate(zip(examples, candidates, strict=True)):
+        for i, (example, own_candidates) in enumerate(zip(examples, candidates, strict=True)):
             source = self._source(example)
-            for candidate in considered:
+            for candidate in own_candidates:
                 pairs.setdefault((i, candidate.text), self._pair(candidate.text, source))
-        values = dict(zip(pairs, self.engine.score(list(pairs.values())), strict=True))
-        ranked = []
-        for i, considered in enumerate(candidates):
-            scored = []
-            for candidate in considered:
-                backward = values[i, candidate.text]
+        logprobs = dict(zip(pairs, self.engine.score(list(pairs.values())), strict=True))
+        scores: list[list[tuple[float, Candidate]]] = []
+        for i, own_candidates in enumerate(candidates):
+            scores.append([])
+            for candidate in own_candidates:
+                backward = logprobs[i, candidate.text]
                 tokens = len(pairs[i, candidate.text][1])
                 score = round(_mix(backward, tokens, candidate, decoding), 4)
-                scored.append((score, replace(candidate, backward_logprob=round(backward, 4), score=score)))
-            ranked.append(scored)
-        return ranked
+                scores[i].append((score, replace(candidate, backward_logprob=round(backward, 4), score=score)))
+        return scores
 
     def _encode(self, text: str) -> list[int]:
         return [*self.loaded.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], self.loaded.eos_id]
@@ -148,13 +154,13 @@ class MaximumMutualInformation(Reranker):
         return [token for turn in reversed(example.context) for token in self._encode(turn)]
 
     def _pair(self, text: str, source: list[int]) -> tuple[list[int], list[int]]:
-        """Return (candidate, source) in the backward model's window: the oldest turns, at the end, are cut."""
+        """Return (candidate, source) cut to the context length, at the end: the oldest turns are cut first."""
         reply = self._encode(text)[-(self.loaded.window // 2) :]
         return reply, source[: self.loaded.window - len(reply)]
 
 
 class Classifier(Reranker):
-    """A sequence classifier over context and reply, such as DialogRPT: the probability that people like the reply."""
+    """A sequence classifier over context and reply, such as DialogRPT, which predicts whether people like a reply."""
 
     _BATCH = 32
 
@@ -163,8 +169,8 @@ class Classifier(Reranker):
         labels = loaded.model.config.num_labels
         if labels != 1 or not hasattr(loaded.model, "score"):
             raise UserError(
-                f"{loaded.name} is not a reranker: it takes a sequence classifier of the GPT-2 kind with one label, "
-                f"such as microsoft/DialogRPT-updown (this one has {labels})"
+                f"{loaded.name} is not a reranker: use a GPT-2 sequence classifier with one label, such as "
+                f"microsoft/DialogRPT-updown (this model has {labels} labels)"
             )
 
     def identity(self) -> dict[str, Any]:
@@ -174,22 +180,22 @@ class Classifier(Reranker):
     def score(
         self, examples: Sequence[Example], candidates: Sequence[Sequence[Candidate]], decoding: DecodingConfig
     ) -> list[list[tuple[float, Candidate]]]:
-        """Fill in score of every candidate: the sigmoid of the classifier's (first) logit."""
+        """Return candidates with score, the sigmoid of the classifier's (first) logit; equal texts are scored once."""
         inputs: dict[tuple[int, str], list[int]] = {}
-        for i, (example, considered) in enumerate(zip(examples, candidates, strict=True)):
-            for candidate in considered:
+        for i, (example, own_candidates) in enumerate(zip(examples, candidates, strict=True)):
+            for candidate in own_candidates:
                 inputs.setdefault((i, candidate.text), self._input(example, candidate.text))
-        values = dict(zip(inputs, self._probabilities(list(inputs.values())), strict=True))
-        ranked = []
-        for i, considered in enumerate(candidates):
-            scores = [round(values[i, candidate.text], 6) for candidate in considered]
-            ranked.append(
-                [(score, replace(candidate, score=score)) for score, candidate in zip(scores, considered, strict=True)]
-            )
-        return ranked
+        probabilities = dict(zip(inputs, self._probabilities(list(inputs.values())), strict=True))
+        scores: list[list[tuple[float, Candidate]]] = []
+        for i, own_candidates in enumerate(candidates):
+            scores.append([])
+            for candidate in own_candidates:
+                score = round(probabilities[i, candidate.text], 6)
+                scores[i].append((score, replace(candidate, score=score)))
+        return scores
 
     def _input(self, example: Example, text: str) -> list[int]:
-        """Return turns and reply joined by the end-of-text token, as DialogRPT was trained; the oldest ones are cut."""
+        """Return turns and reply joined by the end-of-text token, as in DialogRPT's training; old turns are cut."""
         tokenizer = self.loaded.tokenizer
         ids: list[int] = []
         for turn in example.context:
@@ -211,8 +217,8 @@ class Classifier(Reranker):
                 ids[row, : len(inputs[i])] = torch.tensor(inputs[i])
             model, device = self.loaded.model, self.loaded.device
             with torch.inference_mode():
-                # the classifier finds the last token by the pad token's value, which may be the end-of-text token:
-                # take the hidden state of the last real position instead
+                # The classifier's own forward pass locates the last token by the pad token, which may be the
+                # end-of-text token: use the hidden state of the last real position instead.
                 hidden = model.base_model(input_ids=ids.to(device)).last_hidden_state
                 last = hidden[torch.arange(len(part)), (lengths - 1).to(device)]
                 for i, value in zip(part, torch.sigmoid(model.score(last)[:, 0].float()).tolist(), strict=True):
@@ -221,12 +227,22 @@ class Classifier(Reranker):
 
 
 def _mix(backward: float, tokens: int, candidate: Candidate, decoding: DecodingConfig) -> float:
-    """Return the MMI score of a candidate from the log-probability of `tokens` tokens of its context."""
+    """Return the MMI score of a candidate.
+
+    Args:
+        backward: log-probability of the context given the candidate, in nats.
+        tokens: number of tokens in the context.
+        candidate: with its forward log-probability.
+        decoding: mmi_lambda and mmi_length_normalised.
+
+    Raises:
+        UserError: mmi_lambda is below 1 and the candidate has no log-probability.
+    """
     forward, forward_tokens = candidate.logprob, candidate.scored_tokens
     if forward is None:
         if decoding.mmi_lambda != 1:
             raise UserError(
-                "decoding.mmi_lambda below 1 needs log-probabilities of the candidates: this engine gives none"
+                "decoding.mmi_lambda below 1 needs log-probabilities of the candidates, which this engine does not give"
             )
         forward = 0.0
     if forward_tokens is None:

@@ -1,9 +1,9 @@
-"""Random draws that belong to a reply and not to a batch.
+"""Keyed random draws, which do not depend on the batch.
 
-Every draw is a function of (seed, example id, sample index, step) alone, so batch size, order, slots, resuming and the
-number of processes never change a reply. One uniform a step picks a token by the inverse of the cumulative
-distribution in token-id order. That order is the same in every batch, and rounding noise moves each boundary by no more
-than the noise itself (in an order by probability, two near-equal tokens would change places).
+Every draw is a function of (seed, example id, sample index, step), so batch size, order, slots, resuming and the number
+of processes never change a reply. One uniform draw per step picks a token by the inverse of the cumulative distribution
+in token-id order. That order is the same in every batch, and rounding moves each boundary by no more than the rounding
+error itself (in an order by probability, two nearly equal tokens could swap).
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 
 
 def key(seed: int, example_id: str) -> int:
-    """Return the 64-bit key of an example's draws under a seed: the same on every machine."""
+    """Return the 64-bit key of an example's draws, the same on every machine."""
     digest = hashlib.blake2b(f"{seed}\0{example_id}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big")
 
 
 def uniforms(keys: ArrayLike, samples: ArrayLike, steps: ArrayLike) -> np.ndarray:
-    """Return one draw from [0, 1) a row.
+    """Return one draw from [0, 1) per row.
 
     Args:
-        keys: (rows,) keys of the rows' examples, from `key`.
-        samples: (rows,) sample index of each row within its example.
-        steps: (rows,) number of tokens that the row has generated so far.
+        keys: (rows,) from `key`.
+        samples: (rows,) index of the candidate within its example.
+        steps: (rows,) number of tokens generated so far.
 
     Returns:
         (rows,) float64, multiples of 2**-53.
@@ -49,10 +49,10 @@ def uniforms(keys: ArrayLike, samples: ArrayLike, steps: ArrayLike) -> np.ndarra
 
 
 def choose(scores: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
-    """Pick from softmax(scores) by the inverse cumulative distribution.
+    """Return a draw from softmax(scores) by the inverse cumulative distribution.
 
     Args:
-        scores: (rows, choices) filtered scores in token-id order; -inf is never chosen; every row has a finite one.
+        scores: (rows, choices) filtered scores in token-id order, at least one per row finite; -inf is never chosen.
         draws: (rows,) float64 in [0, 1].
 
     Returns:
@@ -62,11 +62,11 @@ def choose(scores: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
 
     weights = torch.exp(scores.double() - scores.amax(dim=-1, keepdim=True).double())  # (rows, choices)
     bounds = weights.cumsum(dim=-1)
-    if bounds.device.type != "cpu":  # sums in parallel may fall in their last bit where a weight is zero
+    if bounds.device.type != "cpu":  # parallel sums may decrease in the last bit where a weight is zero
         bounds = bounds.cummax(dim=-1).values
     target = draws.to(bounds) * bounds[:, -1]
     chosen = torch.searchsorted(bounds, target[:, None], right=True)[:, 0]  # the first bound above the target
-    # draw * total can round up to the total itself: then it is the last choice of any weight.
+    # draw * total can round up to the total: then choose the last column with a weight above zero.
     last = scores.shape[-1] - 1 - (weights > 0).flip(-1).to(torch.int8).argmax(dim=-1)
     return torch.minimum(chosen, last)
 

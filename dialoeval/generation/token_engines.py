@@ -1,4 +1,4 @@
-"""Models of transformers in this process, and the token engine that runs each."""
+"""The models in this process, and the token engine that runs each."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from dialoeval.models.loading import LoadedModel, load_classifier, load_model
 
 
 class ModelCache:
-    """The last model of each role (forward, backward, classifier): a sweep loads each model once, and holds one a role.
+    """The last model of each role (forward, backward, classifier), so that a sweep loads each model once.
 
     Args:
-        load: as `models.loading.load_model`, which a classifier is not loaded with.
+        load: loads forward and backward models; the signature of `models.loading.load_model`.
     """
 
     def __init__(self, load: Callable[..., LoadedModel] = load_model) -> None:
@@ -25,17 +25,17 @@ class ModelCache:
         self._models: dict[str, tuple[tuple[str | None, ...], LoadedModel]] = {}
 
     def get(self, role: str, path: str, revision: str | None, weights: str | None, engine: EngineConfig) -> LoadedModel:
-        """Return the model that the last call for `role` gave if it asked for the same, else load it."""
+        """Return the model of the last call for `role` if the arguments are equal, else load it."""
         key = (path, revision, weights, engine.device)
         if role in self._models and self._models[role][0] != key:
-            del self._models[role]  # freed before the next one is read
+            del self._models[role]  # free it before the next one is loaded
         if role not in self._models:
             load = load_classifier if role == "classifier" else self._load
             self._models[role] = (key, load(path, revision=revision, weights=weights, engine=engine))
         return self._models[role][1]
 
     def forget(self, loaded: LoadedModel) -> None:
-        """Leave a model to its one user, who may change its weights: it is not given out again."""
+        """Remove a model whose user may change its weights."""
         self._models = {role: entry for role, entry in self._models.items() if entry[1] is not loaded}
 
 
@@ -44,7 +44,7 @@ MODELS = ModelCache()
 
 @dataclass(frozen=True)
 class OpenedEngine:
-    """A token engine with its model, what it is, and why it was chosen."""
+    """A token engine with its model, its module, and the reason for its choice."""
 
     tokens: TokenEngine
     engine: Engine
@@ -52,22 +52,22 @@ class OpenedEngine:
 
 
 def open_engine(loaded: LoadedModel, config: EngineConfig, decoding: DecodingConfig) -> OpenedEngine:
-    """Open the engine that the configuration names, or for ``auto`` the first that can run the model.
+    """Open the engine that the configuration names, or for ``auto`` the first that supports the model.
 
     Raises:
-        UserError: no engine has the name, or the one that has it cannot run this.
+        UserError: no engine has the name, or it does not support the model or the decoding.
     """
     named = config.name != "auto"
     refusals: list[str] = []
     for engine in [engines.get(config.name)] if named else engines.automatic():
         module = engine.module
         if not module.RUNS_HERE:
-            refusals.append("it runs no model in this process")
+            refusals.append("it does not run models in this process")
         elif refusal := module.supports(loaded, decoding):
             refusals.append(refusal if named else f"{engine.name} cannot: {refusal}")
         else:
             if module.ROUNDS_IN_PLACE and config.dtype != "fp32":
-                MODELS.forget(loaded)  # no later run may take its weights for float32
+                MODELS.forget(loaded)  # later runs must not use its weights as float32
             reason = "asked for" if named else "; ".join(refusals) or "supports this model and decoding"
             return OpenedEngine(module.open_engine(loaded, config), engine, reason)
     hint = " (engine=auto chooses one that can)" if named else ""

@@ -1,4 +1,4 @@
-"""What flows through generation: token requests in, token replies out; contexts in, candidates and replies out."""
+"""The data of generation (requests, replies, candidates, descriptions) and the protocols of its parts."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from dialoeval.config import DecodingConfig
 from dialoeval.data.example import Example
 from dialoeval.models.fingerprint import ModelIdentity
 
-Accounting = dict[str, int | float | str]  # counters by name: seconds a phase, tokens, padding, slot use, peak memory
+Accounting = dict[str, int | float | str]  # counters by name: seconds per phase, tokens, padding, slot use, peak memory
 
 TORCH_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}  # engine.dtype -> torch's name
 
 
 @dataclass(frozen=True)
 class TokenRequest:
-    """A context to continue.
+    """A prompt to continue.
 
     Attributes:
-        example_id: keys the random draws of this context, whatever batch it is in.
+        example_id: key of the random draws.
         token_ids: the prompt, end-of-text tokens included; never empty.
-        max_new_tokens: limit of this reply's tokens, the end token counted, if it is lower than the decoding's.
+        max_new_tokens: limit of this reply's tokens, end token included, if it is lower than the decoding's.
     """
 
     example_id: str
@@ -30,7 +30,7 @@ class TokenRequest:
     max_new_tokens: int | None = None
 
     def limit(self, decoding: DecodingConfig) -> int:
-        """Return how many tokens the reply may have, the end token counted, whatever the window.
+        """Return the limit of the reply's tokens, end token included, in an unlimited context length.
 
         Raises:
             ValueError: the request's limit is below 1.
@@ -47,12 +47,12 @@ class TokenReply:
     """One continuation.
 
     Attributes:
-        example_id: of its request.
-        sample: 0 .. num_candidates-1.
+        example_id: the request's.
+        sample: index of the candidate, 0 to num_candidates - 1.
         token_ids: the generated tokens without the end token.
-        logprob: sum of the natural-log probabilities of the generated tokens, the end token included, under the
-            model itself (no temperature, no filter, no penalty).
-        finish: ``"stop"`` if the model ended the reply, ``"length"`` if max_new_tokens or the window did.
+        logprob: log-probability of the generated tokens, end token included, in nats, under the model without
+            temperature, filters and penalties.
+        finish: ``"stop"`` if the model ended the reply, ``"length"`` if max_new_tokens or the context length did.
     """
 
     example_id: str
@@ -64,16 +64,17 @@ class TokenReply:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A reply that was considered, with every score that decided.
+    """A possible reply with its scores.
 
     Attributes:
-        text: with white space as single spaces.
-        tokens: generated tokens, without the end token.
-        logprob: as in `TokenReply`, to 4 decimals; None if the engine does not give it.
+        text: with single spaces as white space.
+        tokens: number of generated tokens, without the end token.
+        logprob: see `TokenReply`, rounded to 4 decimals; None if the engine does not return it.
         finish: "stop" or "length".
-        backward_logprob: of the context given this text under the backward model, in nats.
-        score: what the choice was made on; larger is better.
-        scored_tokens: tokens that logprob is the sum over; None: `tokens`, and the end token if there was one.
+        backward_logprob: log-probability of the context given this text under the backward model, in nats.
+        score: the reranker's score; larger is better.
+        scored_tokens: number of tokens that logprob sums over; None: `tokens`, plus the end token if `finish` is
+            "stop".
     """
 
     text: str
@@ -88,19 +89,18 @@ class Candidate:
     def of(
         cls, text: str, tokens: int, logprob: float | None, finish: str, scored_tokens: int | None = None
     ) -> Candidate:
-        """Return a candidate as files hold it: white space as single spaces, the log-probability to 4 decimals."""
+        """Return a candidate with single spaces as white space and its log-probability rounded to 4 decimals."""
         rounded = None if logprob is None else round(logprob, 4)
         return cls(" ".join(text.split()), tokens, rounded, finish, scored_tokens=scored_tokens)
 
 
 @dataclass(frozen=True)
 class CandidateSet:
-    """The candidates of one example, in order of their sample index.
+    """The candidates of one example.
 
     Attributes:
-        example_id: of the example.
-        candidates: at least one.
-        dropped_turns: turns cut from the left of the context so that it fits the window.
+        candidates: at least one, in order of their sample index.
+        dropped_turns: number of turns dropped from the context to fit the context length.
     """
 
     example_id: str
@@ -113,11 +113,11 @@ class Reply:
     """The reply to one example.
 
     Attributes:
-        tokens: generated tokens, without the end token.
-        logprob: as in `TokenReply`; None if the engine does not give it.
+        tokens: number of generated tokens, without the end token.
+        logprob: see `TokenReply`; None if the engine does not return it.
         finish: "stop" or "length".
-        dropped_turns: turns cut from the left of the context so that it fits the window.
-        candidates: all candidates if there was more than one, the chosen one among them.
+        dropped_turns: number of turns dropped from the context to fit the context length.
+        candidates: all candidates if they were reranked, else empty.
     """
 
     id: str
@@ -130,13 +130,13 @@ class Reply:
 
     @classmethod
     def of(cls, name: str, chosen: Candidate, dropped_turns: int, candidates: tuple[Candidate, ...] = ()) -> Reply:
-        """Return the reply to example `name` that a chosen candidate makes."""
+        """Return the chosen candidate as the reply to example `name`."""
         return cls(name, chosen.text, chosen.tokens, chosen.logprob, chosen.finish, dropped_turns, candidates)
 
 
 @dataclass(frozen=True)
 class RerankerDescription:
-    """What chose among the candidates, for environment.json; None is left out of it."""
+    """The reranker's entry in environment.json, which leaves out None."""
 
     model: str
     device: str
@@ -150,18 +150,18 @@ class RerankerDescription:
 
 @dataclass(frozen=True)
 class GeneratorDescription:
-    """What made the replies, for environment.json; None is left out of it.
+    """The generator's entry in environment.json, which leaves out None.
 
     Attributes:
-        engine: its name.
-        accounting: its counters so far.
-        reason: why this engine.
+        engine: the engine's name.
+        accounting: the engine's counters.
+        reason: why this engine was chosen.
         device: "cpu", "cuda" or "cuda:N".
-        dtype: precision of the weights; None if another program alone knows it.
-        model: the loaded model's identity, with its path.
-        parameters: numbers in the weights.
-        window: positions that prompt and reply may fill together.
-        settings: what else tells this generator from others, by name.
+        dtype: precision of the weights; None if it is unknown, as for a server.
+        model: identity and path of a model in this process.
+        parameters: number of the model's parameters.
+        window: context length in tokens, which prompt and reply share.
+        settings: further settings by name.
     """
 
     engine: str
@@ -176,7 +176,7 @@ class GeneratorDescription:
     reranker: RerankerDescription | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the record that environment.json holds."""
+        """Return the entry as JSON."""
         reranker = None if self.reranker is None else self.reranker.to_json()
         fields = {
             "engine": self.engine,
@@ -197,27 +197,31 @@ class TokenEngine(Protocol):
     """A causal or encoder-decoder model that continues and scores token sequences in this process.
 
     Attributes:
-        name: of the engine.
-        version: whatever changes its replies besides model, decoding and seed, as a JSON value: its module's `VERSION`,
-            with the versions of packages and the settings of ``engine.options`` that matter. Part of a run's identity.
+        name: the engine's name.
+        version: a JSON value, part of a run's identity: everything but model, decoding and seed that changes replies,
+            such as its module's `VERSION`, package versions and settings of ``engine.options``.
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The engine's name."""
+        ...
 
     @property
-    def version(self) -> Any: ...
+    def version(self) -> Any:
+        """A JSON value that changes when replies may change."""
+        ...
 
     def generate(self, requests: Sequence[TokenRequest], decoding: DecodingConfig, seed: int) -> Iterator[TokenReply]:
-        """Yield num_candidates replies a request, in any order."""
+        """Yield num_candidates replies per request, in any order."""
         ...
 
     def score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
-        """Return the sum of log P(target | context) in nats of each (context, target) pair of tokens, in order."""
+        """Return log P(target | context) in nats for each (context, target) pair of token ids, in order."""
         ...
 
     def accounting(self) -> Accounting:
-        """Return the counters since the start."""
+        """Return the engine's counters."""
         ...
 
     def close(self) -> None:
@@ -226,27 +230,29 @@ class TokenEngine(Protocol):
 
 
 class CandidateSource(Protocol):
-    """What gives the candidates of replies: an engine with its model, ready for one decoding."""
+    """An engine with its model, which generates the candidates."""
 
     def identity(self) -> dict[str, Any]:
-        """Return exactly what decides the candidates besides decoding, data and seed: weights hash, tokenizer hash,
-        prompt format, dtype, engine name and the version of its numerics."""
+        """Return everything but decoding, data and seed that determines the candidates.
+
+        These are the hashes of weights and tokenizer, the prompt format, the dtype, and the engine's name and version.
+        """
         ...
 
     def describe(self) -> GeneratorDescription:
-        """Return what ran, where and why, with its accounting."""
+        """Return the generator's entry in environment.json, without the reranker."""
         ...
 
     def chunk_size(self) -> int:
-        """Return how many contexts a chunk suit this engine and device."""
+        """Return the number of contexts per chunk that suits this engine and device."""
         ...
 
     def prompt_length(self, example: Example, decoding: DecodingConfig) -> int:
-        """Return the size of an example's prompt, in tokens or what the engine counts: chunks are ordered by it."""
+        """Return the size of an example's prompt in tokens or another unit of the engine; chunks are sorted by it."""
         ...
 
     def candidates(self, examples: Sequence[Example], decoding: DecodingConfig, seed: int) -> Iterator[CandidateSet]:
-        """Yield num_candidates candidates an example, in any order of the examples."""
+        """Yield num_candidates candidates per example, with the examples in any order."""
         ...
 
     def close(self) -> None:
@@ -255,34 +261,35 @@ class CandidateSource(Protocol):
 
 
 class Generator(Protocol):
-    """What a run needs of a model; `dialoeval.generation.open_generator` opens one.
+    """A model that replies, with its engine and reranker; `dialoeval.generation.open_generator` opens one.
 
     Attributes:
-        keyed_draws: True if a random draw depends on seed and example alone, so that another batch, dtype or device
-            draws the same.
+        keyed_draws: True if random draws depend only on seed and example, not on batch, dtype and device.
     """
 
     @property
-    def keyed_draws(self) -> bool: ...
+    def keyed_draws(self) -> bool:
+        """Whether random draws depend only on seed and example."""
+        ...
 
     def identity(self) -> dict[str, Any]:
-        """Return exactly what decides the replies besides decoding, data and seed; see `CandidateSource`."""
+        """Return everything but decoding, data and seed that determines the replies; see `CandidateSource`."""
         ...
 
     def describe(self) -> GeneratorDescription:
-        """Return what ran, where and why, with its accounting and the reranker's."""
+        """Return the generator's entry in environment.json."""
         ...
 
     def chunk_size(self) -> int:
-        """Return how many contexts a chunk suit this engine and device."""
+        """Return the number of contexts per chunk that suits this engine and device."""
         ...
 
     def prompt_length(self, example: Example, decoding: DecodingConfig) -> int:
-        """Return the size of an example's prompt: chunks are ordered by it."""
+        """Return the size of an example's prompt, by which chunks are sorted."""
         ...
 
     def reply(self, examples: Sequence[Example], decoding: DecodingConfig, seed: int) -> Iterator[Reply]:
-        """Yield one reply an example, in any order."""
+        """Yield one reply per example, in any order."""
         ...
 
     def close(self) -> None:

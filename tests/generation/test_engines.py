@@ -1,4 +1,4 @@
-"""Engines are found by name: the built-in ones, and those of plugins."""
+"""Engines by name: the built-in ones and those of plugins."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_an_unknown_engine_is_named_with_the_nearest(name, words):
 
 
 class EchoSource:
-    """Repeats the last turn, `engine.options["times"]` times for candidate 1, once more for each one after it."""
+    """A source that repeats the last turn: candidate i (from 0) `engine.options["times"]` + i times."""
 
     def __init__(self, model, engine) -> None:
         self.model, self.times = model, engine.options.get("times", 1)
@@ -66,7 +66,7 @@ class EchoSource:
 
 @pytest.fixture
 def offer(monkeypatch):
-    """Offer a module as the plugin of mypkg 1.2 that has an engine of this name."""
+    """Install a module as the engine `name` of the plugin mypkg 1.2."""
 
     def offer(name: str, **attributes) -> None:
         module = ModuleType(f"mypkg_{name}")

@@ -1,4 +1,4 @@
-"""The fast engine against one-by-one `generate`, and against itself in other batches, orders, slots and processes."""
+"""The fast engine against one-by-one `generate`, and with different batches, orders, slots and processes."""
 
 from __future__ import annotations
 
@@ -105,9 +105,9 @@ def test_the_edges_of_the_window_are_generates():
 
 def test_a_prompt_that_fills_the_window_gets_an_empty_reply():
     work = [TokenRequest("full", tuple(range(WINDOW))), TokenRequest("short", (3, 4))]
-    got = {reply.example_id: reply for reply in engine(gpt2()).generate(work, decoding(), 0)}
-    assert got["full"] == TokenReply("full", 0, (), 0.0, "length")
-    assert len(got["short"].token_ids) == 12
+    by_id = {reply.example_id: reply for reply in engine(gpt2()).generate(work, decoding(), 0)}
+    assert by_id["full"] == TokenReply("full", 0, (), 0.0, "length")
+    assert len(by_id["short"].token_ids) == 12
     sampled = list(engine(gpt2()).generate(work, decoding("sample", num_candidates=3), 0))
     assert [reply.sample for reply in sampled if reply.example_id == "full"] == [0, 1, 2]
 
@@ -150,22 +150,22 @@ def test_the_seed_and_the_example_change_a_sample():
 
 @pytest.mark.oracle
 def test_draws_follow_the_distribution_of_transformers_processors():
-    """Chi-square of 6,000 first tokens against the filtered distribution that `generate` would draw from."""
+    """Compare 6,000 first tokens with the filtered distribution of `generate` by a chi-square test."""
     from transformers import GenerationConfig
 
     model, prompt = gpt2(7), (3, 1, 4, 1, 5)
     settings = {"temperature": 1.3, "top_k": 12, "top_p": 0.95}
     how = decoding("sample", max_new_tokens=1, num_candidates=100, **settings)
     work = [TokenRequest(str(i), prompt) for i in range(60)]
-    drawn = [tokens[0] if tokens else EOS for tokens, _ in replies(engine(model), work, how).values()]
-    counts = torch.tensor(drawn).bincount(minlength=VOCABULARY).double()
+    draws = [tokens[0] if tokens else EOS for tokens, _ in replies(engine(model), work, how).values()]
+    counts = torch.tensor(draws).bincount(minlength=VOCABULARY).double()
     tokens = torch.tensor([prompt])
     processors = model._get_logits_processor(GenerationConfig(do_sample=True, **settings), input_ids_seq_length=5)
     with torch.no_grad():
-        expected = processors(tokens, model(tokens).logits[:, -1]).softmax(-1)[0].double() * len(drawn)
-    kept = expected > 0
-    assert counts[~kept].sum() == 0 and 3 <= kept.sum() <= 12
-    chi_square = ((counts - expected)[kept] ** 2 / expected[kept]).sum()
+        expected = processors(tokens, model(tokens).logits[:, -1]).softmax(-1)[0].double() * len(draws)
+    possible = expected > 0
+    assert counts[~possible].sum() == 0 and 3 <= possible.sum() <= 12
+    chi_square = ((counts - expected)[possible] ** 2 / expected[possible]).sum()
     assert chi_square < 38  # up to 11 degrees of freedom: beyond the 99.99th percentile
 
 
@@ -218,7 +218,7 @@ def test_no_requests():
 
 
 def refusal(config, how=None, eos_ids=(EOS,)) -> str | None:
-    """What the engine says to a loaded model of this configuration."""
+    """Return the engine's reason not to support a model of this configuration."""
     loaded = SimpleNamespace(model=SimpleNamespace(config=config), eos_ids=eos_ids, name="m")
     return supports(loaded, how or decoding())
 
@@ -234,21 +234,21 @@ def test_supports_says_why_not():
     assert "2 tokens" in refusal(config, eos_ids=(0, 5))
     for setting, value, word in (("num_candidates", 2, "one candidate"), ("early_stopping", "sometimes", "early_stop")):
         beam = decoding("beam", num_beams=2)
-        setattr(beam, setting, value)  # a new configuration would refuse it
+        setattr(beam, setting, value)  # bypasses the check of a new configuration
         assert word in refusal(config, beam)
 
 
 @pytest.mark.parametrize("how", HOW.values(), ids=HOW)
 def test_a_request_may_have_a_lower_limit_of_its_own(how):
-    """A limit ends a reply as the decoding's would; one above the decoding's changes nothing."""
+    """A request's limit works like the decoding's, and has no effect above it."""
     model, work = gpt2(6, end=-1000.0), [TokenRequest(str(i), (3, 1, 4, i)) for i in range(6)]
     free = replies(engine(model), work, how, seed=9)
     limited = [replace(request, max_new_tokens=2 * i + 4) for i, request in enumerate(work)]
-    got = replies(engine(model), limited, how, seed=9)
-    lengths = {name: len(tokens) for (name, _), (tokens, _) in got.items()}
+    limited_replies = replies(engine(model), limited, how, seed=9)
+    lengths = {name: len(tokens) for (name, _), (tokens, _) in limited_replies.items()}
     assert lengths == {str(i): min(2 * i + 4, how.max_new_tokens) for i in range(6)}
     if how.strategy != "beam":  # a beam's choice depends on its limit
-        assert all(tokens == free[key][0][: len(tokens)] for key, (tokens, _) in got.items())
+        assert all(tokens == free[key][0][: len(tokens)] for key, (tokens, _) in limited_replies.items())
     with pytest.raises(ValueError, match="1 or more"):
         replies(engine(model), [replace(work[0], max_new_tokens=0)], how)
 

@@ -1,4 +1,4 @@
-"""The fast engine's worker processes, shared weights and its answer to running out of memory."""
+"""The fast engine's worker processes, shared weights and recovery from out-of-memory errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dialoeval.generation.engines.fast.network import Network, Shape
 
 @pytest.fixture(scope="module")
 def pair():
-    """One engine with two workers and one without, of the same model."""
+    """Return one engine with two workers and one without, for the same model."""
     model = gpt2(10, end=8.0)
     several, one = engine(model, workers=2), engine(model)
     yield several, one
@@ -79,7 +79,7 @@ def test_a_refusal_in_a_worker_arrives_as_one(pair):
 
 SCRIPT = """
 import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background processes ignore it
 sys.path.insert(0, {tests!r})
 from support.fast_engine import decoding, engine, gpt2, requests
 fast = engine(gpt2(), workers=2)
@@ -92,7 +92,7 @@ for _ in stream:
 
 
 def test_interrupt_ends_the_workers(tmp_path):
-    """As Ctrl-C does: the signal reaches the whole process group. Run from standard input: no main module to import."""
+    """Like Ctrl-C, the signal reaches the whole process group. A script from standard input has no main module."""
     script = SCRIPT.format(tests=str(Path(__file__).parents[1]))
     process = subprocess.Popen(
         [sys.executable, "-"],
@@ -110,7 +110,7 @@ def test_interrupt_ends_the_workers(tmp_path):
     with process:  # closes its pipes
         assert process.wait(60) != 0
         errors = process.stderr.read()
-    assert errors.count("Traceback") == 1 and "KeyboardInterrupt" in errors  # the parent's, and no worker's
+    assert errors.count("Traceback") == 1 and "KeyboardInterrupt" in errors  # from the parent, not from a worker
     deadline = time.monotonic() + 30
     while any(map(_alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -153,7 +153,7 @@ def test_out_of_memory_halves_the_work_and_changes_no_reply(name):
     calls = {"steps": 0, "failed steps": 0, "failed heads": 0}
 
     class Tight(Network):
-        """Too little memory for every fifth decode step if it has more than 10 rows, and for logits of more than 25."""
+        """A network that runs out of memory in every fifth step with more than 10 rows, and for more than 25 logits."""
 
         def hidden(self, tokens, positions, *rest):
             if positions.min() > 0:  # not a prompt
@@ -179,7 +179,7 @@ def test_out_of_memory_halves_the_work_and_changes_no_reply(name):
 
 
 def with_hidden(model, hidden):
-    """An engine whose network runs `hidden` in place of the architecture's function."""
+    """Return an engine whose network runs `hidden` instead of the architecture's function."""
     fast = engine(model)
     fast.computing = replace(fast.network, forward=hidden)
     return fast
@@ -220,7 +220,7 @@ def test_other_errors_are_not_taken_for_memory():
 
 
 def test_the_plan_fits_the_memory(monkeypatch):
-    """6,000 contexts by 10 beams of GPT-2 large: what is in flight does not grow with the number of contexts."""
+    """The plan for GPT-2 large with beam width 10 does not grow with the number of contexts."""
     fast = engine(gpt2())
     large = replace(fast.network, shape=Shape("gpt2", 36, 20, 20, 64, 50257, 1e-5, "gelu_new", (0.125,) * 36))
     monkeypatch.setattr(memory, "available", lambda device: 16 << 30)

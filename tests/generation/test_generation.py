@@ -1,4 +1,4 @@
-"""Prompts, models, the reference engine and reranking, with small random models in the hub's format."""
+"""Prompts, models, the reference engine and reranking, with small random models in the Hub's format."""
 
 from __future__ import annotations
 
@@ -192,15 +192,15 @@ def test_encoder_decoder_models(family, tmp_path):
     if family == "t5":
         config = T5Config(vocab_size=size, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4,
                           decoder_start_token_id=0, pad_token_id=0, eos_token_id=0)  # fmt: skip
-        made, prompt = T5ForConditionalGeneration(config), "godel"
+        network, prompt = T5ForConditionalGeneration(config), "godel"
     else:
         config = BlenderbotConfig(
             vocab_size=size, d_model=32, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
             decoder_attention_heads=2, encoder_ffn_dim=64, decoder_ffn_dim=64, max_position_embeddings=64,
             decoder_start_token_id=1, pad_token_id=0, eos_token_id=0, bos_token_id=1, forced_eos_token_id=None,
         )  # fmt: skip
-        made, prompt = BlenderbotForConditionalGeneration(config), "blenderbot"
-    made.eval().save_pretrained(tmp_path)
+        network, prompt = BlenderbotForConditionalGeneration(config), "blenderbot"
+    network.eval().save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     settings = {"prompt": prompt, "instruction": "Reply."}
     generator = open_generator(model(str(tmp_path), **settings), EngineConfig(device="cpu"), GREEDY)
@@ -291,7 +291,7 @@ def test_context_and_window(folder):
     generator = open_generator(model(folder), HF, GREEDY)
     reply = texts(generator, GREEDY, [long, Example("empty", ())])
     assert reply["long"].dropped_turns > 0 and reply["empty"].dropped_turns == 0
-    # one turn of 5,000 words loses its first ones: what is left is what fits
+    # one turn of 5,000 words loses its first words, and the rest fills the limit
     huge = Example("huge", ("you " * 5000 + "me",))
     for engine in (HF, EngineConfig(name="fast", device="cpu", workers=1)):
         generator = open_generator(model(folder), engine, GREEDY)
@@ -328,15 +328,15 @@ def test_a_prompt_that_fills_the_window_gets_an_empty_reply(folder):
     generator = open_generator(model(folder), HF, GREEDY)
     window = generator.source.loaded.window
     work = [TokenRequest("full", tuple(range(1, window + 1))), TokenRequest("short", (3, 4))]
-    got = {reply.example_id: reply for reply in generator.source.engine.generate(work, GREEDY, 0)}
-    assert got["full"] == TokenReply("full", 0, (), 0.0, "length") and got["short"].token_ids
+    by_id = {reply.example_id: reply for reply in generator.source.engine.generate(work, GREEDY, 0)}
+    assert by_id["full"] == TokenReply("full", 0, (), 0.0, "length") and by_id["short"].token_ids
 
 
 def test_a_request_may_have_a_lower_limit_of_its_own(folder):
     generator = open_generator(model(folder), HF, GREEDY)
     free = {r.example_id: r.token_ids for r in generator.source.engine.generate(requests(None), GREEDY, 0)}
-    got = {r.example_id: r.token_ids for r in generator.source.engine.generate(requests(3), GREEDY, 0)}
-    assert got == {name: tokens[:3] for name, tokens in free.items()} and max(map(len, free.values())) > 3
+    by_id = {r.example_id: r.token_ids for r in generator.source.engine.generate(requests(3), GREEDY, 0)}
+    assert by_id == {name: tokens[:3] for name, tokens in free.items()} and max(map(len, free.values())) > 3
 
 
 def requests(limit: int | None) -> list[TokenRequest]:
@@ -344,7 +344,7 @@ def requests(limit: int | None) -> list[TokenRequest]:
 
 
 def test_generation_settings_saved_with_a_model_are_hidden_and_stay(folder):
-    """Other runs get the same model from memory, with the settings that it was saved with."""
+    """Other runs get the same model from memory with its saved settings."""
     generator = open_generator(model(folder), HF, GREEDY)
     saved = generator.source.loaded.model.generation_config
     saved.repetition_penalty, saved.suppress_tokens = 5.0, list(range(1, 300))

@@ -1,4 +1,4 @@
-"""The openai engine against a real HTTP server on this machine."""
+"""The openai engine against a local HTTP server."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ GREEDY = DecodingConfig(name="greedy", strategy="greedy")
 
 
 class Server(ThreadingHTTPServer):
-    """Answers with the last message in capitals, after playing the planned failures."""
+    """A server that replies with the last message in capitals, after the planned failures."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.failures: list[tuple[int, dict[str, str], bytes]] = []
         self.seen: list[dict] = []
         self.lock = threading.Lock()
-        self.choices = 99  # at most so many an answer
-        self.refused: str | None = None  # a last message that is answered with 401
-        self.seconds = 0.0  # that every other answer takes
+        self.choices = 99  # maximum per response
+        self.refused: str | None = None  # last message that gets a 401
+        self.seconds = 0.0  # duration of every other response
         self.logprobs: list[list[float]] | None = None  # of each choice's tokens
 
 
@@ -81,23 +81,23 @@ def generator(server, **engine):
 
 def test_replies_roles_and_key(server, monkeypatch):
     monkeypatch.setenv("MY_KEY", "secret")
-    made = generator(server, api_key_env="MY_KEY")
-    replies = {reply.id: reply for reply in made.reply(EXAMPLES, GREEDY, 0)}
+    reply_generator = generator(server, api_key_env="MY_KEY")
+    replies = {reply.id: reply for reply in reply_generator.reply(EXAMPLES, GREEDY, 0)}
     assert {name: reply.text for name, reply in replies.items()} == {str(i): f"TURN {i}" for i in range(6)}
     assert replies["0"].finish == "stop" and replies["0"].tokens == 2
     request = server.seen[0]
     assert request["path"] == "/v1/chat/completions" and request["key"] == "Bearer secret"
     assert [message["role"] for message in request["messages"]] == ["system", "assistant", "user"]
     assert request["temperature"] == 0.0 and "seed" not in request
-    assert "secret" not in json.dumps([made.identity(), made.describe().to_json()])
+    assert "secret" not in json.dumps([reply_generator.identity(), reply_generator.describe().to_json()])
 
 
 def test_failures_are_tried_again(server):
     now = {"Retry-After": "0"}
     server.failures = [(429, now, b"slow down"), (500, now, b""), (200, {}, b"{not json")]
-    made = generator(server, concurrency=1)
-    assert len(list(made.reply(EXAMPLES[:2], GREEDY, 0))) == 2
-    assert made.describe().accounting == {"requests": 5, "retried": 3}
+    reply_generator = generator(server, concurrency=1)
+    assert len(list(reply_generator.reply(EXAMPLES[:2], GREEDY, 0))) == 2
+    assert reply_generator.describe().accounting == {"requests": 5, "retried": 3}
 
 
 @pytest.mark.parametrize(
@@ -120,29 +120,30 @@ def test_a_redirect_never_carries_the_key_away(server, monkeypatch):
     with pytest.raises(UserError, match="HTTP 302") as raised:
         list(generator(server, concurrency=1).reply(EXAMPLES[:1], GREEDY, 0))
     assert "secret" not in str(raised.value) and [seen["path"] for seen in server.seen] == ["/v1/chat/completions"]
-    with pytest.raises(UserError, match="no password"):
+    with pytest.raises(UserError, match="not contain a password"):
         generator(server, base_url="http://me:secret@127.0.0.1:9/v1")
 
 
 def test_broken_answers_are_tried_again(server):
     short = {"Retry-After": "0"}
     server.failures = [(200, short, b"\xff\xfe"), (502, short, b"")]
-    made = generator(server, concurrency=1)
-    assert len(list(made.reply(EXAMPLES[:1], GREEDY, 0))) == 1 and made.describe().accounting["retried"] == 2
+    reply_generator = generator(server, concurrency=1)
+    assert len(list(reply_generator.reply(EXAMPLES[:1], GREEDY, 0))) == 1
+    assert reply_generator.describe().accounting["retried"] == 2
 
 
 def test_turns_left_out_are_counted(server):
     url = f"http://127.0.0.1:{server.server_port}/v1"
     model = ModelConfig(name="m", path="some-model", max_turns=1)
-    made = open_generator(model, EngineConfig(name="openai", base_url=url), GREEDY)
-    (reply,) = made.reply(EXAMPLES[:1], GREEDY, 0)
+    reply_generator = open_generator(model, EngineConfig(name="openai", base_url=url), GREEDY)
+    (reply,) = reply_generator.reply(EXAMPLES[:1], GREEDY, 0)
     assert reply.dropped_turns == 1 and len(server.seen[0]["messages"]) == 1
 
 
 def test_a_server_that_is_not_there(server):
-    made = generator(server, base_url="http://127.0.0.1:9/v1", retries=0)
+    reply_generator = generator(server, base_url="http://127.0.0.1:9/v1", retries=0)
     with pytest.raises(UserError, match="no answer after 1 tries"):
-        list(made.reply(EXAMPLES[:1], GREEDY, 0))
+        list(reply_generator.reply(EXAMPLES[:1], GREEDY, 0))
 
 
 MMI = DecodingConfig(name="mmi", strategy="sample", num_candidates=5, rerank="mmi")
@@ -151,17 +152,17 @@ MMI = DecodingConfig(name="mmi", strategy="sample", num_candidates=5, rerank="mm
 def reranked(server, decoding, **engine):
     url = f"http://127.0.0.1:{server.server_port}/v1"
     model = ModelConfig(name="m", path="some-model", backward="tiny-backward")
-    made = open_generator(model, EngineConfig(**{"name": "openai", "base_url": url, **engine}), decoding)
-    return made, {reply.id: reply for reply in made.reply(EXAMPLES[:2], decoding, 7)}
+    reply_generator = open_generator(model, EngineConfig(**{"name": "openai", "base_url": url, **engine}), decoding)
+    return reply_generator, {reply.id: reply for reply in reply_generator.reply(EXAMPLES[:2], decoding, 7)}
 
 
 def test_candidates_of_a_server_are_reranked_here(server):
-    made, replies = reranked(server, MMI)
+    reply_generator, replies = reranked(server, MMI)
     for reply in replies.values():
         assert len(reply.candidates) == 5 and all(c.backward_logprob < 0 for c in reply.candidates)
         assert reply.text == max(reply.candidates, key=lambda c: c.score).text
     assert {request["n"] for request in server.seen} == {5} and "logprobs" not in server.seen[0]
-    assert made.identity()["reranker"]["kind"] == "mmi"
+    assert reply_generator.identity()["reranker"]["kind"] == "mmi"
 
 
 def test_a_server_that_gives_one_choice_at_a_time_is_asked_again(server):
@@ -170,7 +171,7 @@ def test_a_server_that_gives_one_choice_at_a_time_is_asked_again(server):
     assert [len(reply.candidates) for reply in replies.values()] == [5, 5]
     assert [request["n"] for request in server.seen] == [5, 3, 1] * 2
     seeds = [request["seed"] for request in server.seen]
-    assert len(set(seeds)) == 6  # else the same candidates would come again
+    assert len(set(seeds)) == 6  # otherwise candidates would repeat
 
 
 def test_forward_log_probabilities_are_asked_for_where_they_count(server):
@@ -184,17 +185,17 @@ def test_forward_log_probabilities_are_asked_for_where_they_count(server):
 def test_a_context_that_is_too_long_loses_its_oldest_turns(server):
     too_long = (400, {}, b'{"error": {"code": "context_length_exceeded", "message": "too many tokens"}}')
     server.failures = [too_long]
-    made = generator(server, concurrency=1)
-    replies = {reply.id: reply for reply in made.reply(EXAMPLES[:2], GREEDY, 0)}
+    reply_generator = generator(server, concurrency=1)
+    replies = {reply.id: reply for reply in reply_generator.reply(EXAMPLES[:2], GREEDY, 0)}
     assert [replies[name].dropped_turns for name in ("0", "1")] == [1, 0]
     assert [message["role"] for message in server.seen[1]["messages"]] == ["system", "user"]
     server.failures = [too_long, too_long]
     with pytest.raises(UserError, match="the last turn of example 0 alone is too long"):
-        list(made.reply(EXAMPLES[:1], GREEDY, 0))
+        list(reply_generator.reply(EXAMPLES[:1], GREEDY, 0))
 
 
 def test_a_mean_log_probability_is_over_the_tokens_that_it_sums(server):
-    """Servers leave the end token out: counting it would favour short replies."""
+    """Servers leave the end token out of the log-probabilities: counting it would favour short replies."""
     server.logprobs = [[-1.0], [-0.8] * 20]
     forward = DecodingConfig(name="mmi", strategy="sample", num_candidates=2, rerank="mmi", mmi_lambda=0.0)
     _, replies = reranked(server, forward)
@@ -229,8 +230,8 @@ def test_the_words_of_servers_for_too_long(server, words):
 @pytest.mark.parametrize("key", ["sk-secret-123", "sk-secret-123\r\n"])
 def test_no_error_shows_the_key(server, monkeypatch, key):
     monkeypatch.setenv("OPENAI_API_KEY", key)
-    told = b'{"error": "' + b"x" * 280 + b' bad key Bearer sk-secret-123"}'
-    for failure in ((401, {}, told), (200, {}, told), (500, {}, told)):
+    body = b'{"error": "' + b"x" * 280 + b' bad key Bearer sk-secret-123"}'
+    for failure in ((401, {}, body), (200, {}, body), (500, {}, body)):
         server.failures = [failure]
         with pytest.raises(UserError) as raised:
             list(generator(server, concurrency=1, retries=0).reply(EXAMPLES[:1], GREEDY, 0))
@@ -240,7 +241,7 @@ def test_no_error_shows_the_key(server, monkeypatch, key):
 
 @pytest.mark.parametrize("refused", ["turn 0", "turn 1"])
 def test_after_an_error_nothing_new_is_sent(server, refused):
-    """Whichever request fails first: the one whose answer is read next, or a later one."""
+    """The first failure stops all requests, whether its result is read next or later."""
     server.choices, server.refused, server.seconds = 1, refused, 0.01
     with pytest.raises(UserError, match="HTTP 401"):
         reranked(server, dataclasses.replace(MMI, num_candidates=200), concurrency=2)
@@ -257,11 +258,11 @@ def test_an_error_stops_requests_that_wait_for_another_try(server):
 
 
 def test_a_generator_can_be_used_again_after_an_error(server):
-    made = generator(server, concurrency=2)
+    reply_generator = generator(server, concurrency=2)
     server.failures = [(401, {}, b"no")]
     with pytest.raises(UserError, match="HTTP 401"):
-        list(made.reply(EXAMPLES, GREEDY, 0))
-    assert len(list(made.reply(EXAMPLES, GREEDY, 0))) == len(EXAMPLES)
+        list(reply_generator.reply(EXAMPLES, GREEDY, 0))
+    assert len(list(reply_generator.reply(EXAMPLES, GREEDY, 0))) == len(EXAMPLES)
 
 
 def test_no_request_waits_for_its_turn_after_an_error(server):
@@ -270,7 +271,7 @@ def test_no_request_waits_for_its_turn_after_an_error(server):
     started = time.monotonic()
     with pytest.raises(UserError, match="HTTP 401"):
         list(slow.reply(EXAMPLES, GREEDY, 0))
-    assert time.monotonic() - started < 30  # not the minute that the second request would have waited
+    assert time.monotonic() - started < 30  # less than the 60 s wait of the second request
 
 
 def test_a_refusal_that_breaks_off_is_tried_again(server):

@@ -1,4 +1,4 @@
-"""Our processors against transformers' own classes, on the same scores."""
+"""The logits processors against those of transformers, on the same scores."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def test_typical(scores, mass):
 
 @pytest.mark.parametrize("penalty", [0.7, 1.3])
 def test_repetition_penalty(scores, tokens, penalty):
-    ours = processors.repetition_penalty(scores, tokens, torch.full((ROWS,), 17), penalty)
-    assert torch.equal(ours, reference.RepetitionPenaltyLogitsProcessor(penalty)(tokens, scores))
+    result = processors.repetition_penalty(scores, tokens, torch.full((ROWS,), 17), penalty)
+    assert torch.equal(result, reference.RepetitionPenaltyLogitsProcessor(penalty)(tokens, scores))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 17, 18])
 def test_no_repeat_ngrams(scores, tokens, size):
-    ours = processors.no_repeat_ngrams(scores, tokens, torch.full((ROWS,), 17), size)
-    assert torch.equal(ours, reference.NoRepeatNGramLogitsProcessor(size)(tokens, scores))
+    result = processors.no_repeat_ngrams(scores, tokens, torch.full((ROWS,), 17), size)
+    assert torch.equal(result, reference.NoRepeatNGramLogitsProcessor(size)(tokens, scores))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
@@ -67,17 +67,18 @@ def test_ragged_rows_equal_rows_alone(scores, tokens, size):
     together = processors.no_repeat_ngrams(scores, padded, lengths, size)
     penalised = processors.repetition_penalty(scores, padded, lengths, 1.5)
     for row, length in enumerate(lengths.tolist()):
-        alone, of = tokens[row : row + 1, :length], scores[row : row + 1]
-        assert torch.equal(together[row : row + 1], reference.NoRepeatNGramLogitsProcessor(size)(alone, of))
-        assert torch.equal(penalised[row : row + 1], reference.RepetitionPenaltyLogitsProcessor(1.5)(alone, of))
+        one = slice(row, row + 1)
+        inputs = tokens[one, :length], scores[one]
+        assert torch.equal(together[one], reference.NoRepeatNGramLogitsProcessor(size)(*inputs))
+        assert torch.equal(penalised[one], reference.RepetitionPenaltyLogitsProcessor(1.5)(*inputs))
 
 
 def test_min_new_tokens(scores):
     new_tokens = torch.arange(ROWS)
-    ours = processors.min_new_tokens(scores, new_tokens, 7, 4)
+    result = processors.min_new_tokens(scores, new_tokens, 7, 4)
     for row in range(ROWS):
-        theirs = reference.MinNewTokensLengthLogitsProcessor(3, 4, 7)
-        assert torch.equal(ours[row : row + 1], theirs(torch.zeros(1, 3 + row), scores[row : row + 1]))
+        processor = reference.MinNewTokensLengthLogitsProcessor(3, 4, 7)
+        assert torch.equal(result[row : row + 1], processor(torch.zeros(1, 3 + row), scores[row : row + 1]))
 
 
 SETTINGS = [
@@ -95,7 +96,7 @@ SETTINGS = [
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: ",".join(s))
 def test_the_whole_chain_is_generates(scores, tokens, settings, tmp_path):
-    """`generate` builds its own list of processors from the settings: ours gives the same scores, so the same order."""
+    """The order is that of `generate`, which builds its list of processors from the settings: the scores are equal."""
     from support.random_models import random_gpt2
     from transformers import GPT2LMHeadModel
 
@@ -105,9 +106,9 @@ def test_the_whole_chain_is_generates(scores, tokens, settings, tmp_path):
     given = {name: value for name, value in settings.items() if name != "min_p" or value}
     config = GenerationConfig(do_sample=True, **{"top_k": 0, **given})
     config._eos_token_tensor = torch.tensor([7])
-    theirs = model._get_logits_processor(
+    expected = model._get_logits_processor(
         config, input_ids_seq_length=prompt, model_kwargs={"attention_mask": torch.ones(ROWS, prompt)}
     )(tokens, scores)
     lengths = torch.full((ROWS,), 17)
-    ours = processors.penalise(scores, tokens, lengths, lengths - prompt, 7, decoding)
-    assert torch.equal(processors.warp(ours, decoding), theirs)
+    result = processors.penalise(scores, tokens, lengths, lengths - prompt, 7, decoding)
+    assert torch.equal(processors.warp(result, decoding), expected)

@@ -1,4 +1,4 @@
-"""Keyed draws: functions of their key alone, uniform, and choosing by the inverse cumulative distribution."""
+"""Keyed draws: they depend only on their key, are uniform, and choose by the inverse cumulative distribution."""
 
 from __future__ import annotations
 

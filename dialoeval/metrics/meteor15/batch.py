@@ -1,4 +1,4 @@
-"""From texts to numbers: each different text is tokenized once, each different word described once."""
+"""Batches of texts as numbers: each different text is tokenized once, each different word described once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dialoeval.metrics.meteor15.options import Options
 
 @dataclass(frozen=True)
 class Batch:
-    """Replies and references as numbers, the tokens of each different text, and room for the statistics.
+    """Replies and references as numbers, the tokens of each different text, and the array for the statistics.
 
     Attributes:
         rows: (replies, COLUMNS) zeros, which `scorer.Scorer` fills in.
@@ -63,12 +63,12 @@ def prepare(hypotheses: Sequence[str], references: Sequence[Sequence[str]], opti
 
 
 def _describe(vocabulary: list[str], index: Index) -> Words:
-    """Return what the matchers need to know of each word."""
+    """Return the properties of each word that the matchers use."""
     count = len(vocabulary)
     encoded = [word.encode("utf-16-le", "surrogatepass") for word in vocabulary]
     offsets = _offsets((len(word) // 2 for word in encoded), count)
     if offsets[-1] > np.iinfo(np.int32).max:
-        raise UserError("METEOR cannot take more than 2,000 million characters of different words at once")
+        raise UserError("METEOR cannot score more than 2,000 million characters of different words at once")
     spelling = Spelling(np.frombuffer(b"".join(encoded), np.uint16), offsets.astype(np.int32))
     words = Words(
         functions=np.array([word.lower() in index.function_words for word in vocabulary], np.uint8),
@@ -85,7 +85,7 @@ def _describe(vocabulary: list[str], index: Index) -> Words:
 
 
 def _offsets(lengths: Iterable[int], count: int) -> NDArray[np.int64]:
-    """Return (count + 1,): where each of `count` stretches begins, and where the last one ends."""
+    """Return (count + 1,): the start of each of `count` ranges, and the end of the last one."""
     offsets = np.zeros(count + 1, np.int64)
     np.cumsum(np.fromiter(lengths, np.int64, count), out=offsets[1:])
     return offsets

@@ -29,7 +29,7 @@ def statistics(
         references: for each reply the list of its references, of any length.
         options: see `Options`.
         progress: show progress bars on stderr.
-        workers: number of threads; 0 for one a core.
+        workers: number of threads; 0 for one per core.
 
     Returns:
         (n, len(STATISTICS)) float64, whole numbers; rows add up. The best reference is the one with the highest score,
@@ -48,13 +48,13 @@ def statistics(
 
 
 def check_texts(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:
-    """Refuse anything but n texts and n lists of texts.
+    """Check that the arguments are n texts and n lists of texts.
 
     Raises:
-        UserError: names the first entry that is not one.
+        UserError: the lengths differ, or an entry is not text.
     """
     if isinstance(hypotheses, str) or isinstance(references, str):
-        raise UserError("METEOR takes a list of replies and for each a list of references, not one text")
+        raise UserError("METEOR needs a list of replies and for each a list of references, not one text")
     if len(hypotheses) != len(references):
         raise UserError(f"{len(hypotheses)} replies but {len(references)} lists of references")
     for number, (reply, texts) in enumerate(zip(hypotheses, references, strict=True), 1):

@@ -41,6 +41,7 @@ def figures(totals: NDArray[Any], options: Options = PAPER) -> NDArray[np.float6
 
     Args:
         totals: (..., len(STATISTICS)).
+        options: the parameters of the formula.
 
     Returns:
         (...) float64 from 0 to 1; 0 if nothing matches or there are no words.

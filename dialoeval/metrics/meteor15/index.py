@@ -36,9 +36,7 @@ def folder() -> Path:
 
 
 def load(*, progress: bool = False) -> Index:
-    """Return the index; build it first unless the cache has a sound one of this version.
-
-    The first call in the life of a cache takes the better part of a minute.
+    """Return the index; build it first unless the cache has an intact one of this version, which takes up to a minute.
 
     Args:
         progress: show a progress bar on stderr while it is built.

@@ -27,7 +27,7 @@ _ENTRIES = 5_300_000  # of the English paraphrase table, for the progress bar
 
 
 class _Numbers(dict[str, int]):
-    """Numbers words in the order they are first asked for."""
+    """Numbers of words, in the order of their first look-up."""
 
     def __missing__(self, key: str) -> int:
         self[key] = number = len(self)
@@ -35,7 +35,7 @@ class _Numbers(dict[str, int]):
 
 
 class _BytesNumbers(dict[bytes, int]):
-    """`_Numbers` asked for by a word's UTF-8 bytes, each decoded only once."""
+    """`_Numbers` by a word's UTF-8 bytes, each decoded only once."""
 
     def __init__(self, numbers: _Numbers) -> None:
         self._numbers = numbers
@@ -89,7 +89,7 @@ def _phrases(path: Path, numbers: _Numbers, progress: bool) -> Phrases:
                     key = node << 16 | word_numbers[word]
                     node = nodes.setdefault(key, len(nodes) + 1)
                 if node in starts or node == 0:
-                    raise UserError(f"{path} has phrase {phrase!r} in two places or empty: not METEOR 1.5's table")
+                    raise UserError(f"{path} has phrase {phrase!r} twice or an empty phrase: not METEOR 1.5's table")
                 starts[node] = len(stream)
                 previous = phrase
             words = paraphrase.split()

@@ -24,7 +24,7 @@ Group = TypeVar("Group", Vocabulary, Synonyms, Phrases)
 
 @dataclass(frozen=True)
 class Tables:
-    """METEOR's language data, as the index holds it.
+    """METEOR's language data in the form of the index.
 
     Attributes:
         function_words: in the order of the jar's list.
@@ -40,7 +40,7 @@ class Tables:
 
 @dataclass(frozen=True)
 class Header:
-    """What the file is, a checksum of what follows the header, and (dtype, shape, offset) of each array."""
+    """The file's version, the checksum of its contents, and (dtype, shape, offset) of each array."""
 
     format: int
     fingerprint: str
@@ -75,10 +75,10 @@ def read(path: Path, fingerprint: str) -> Tables | None:
 
 
 def _read_header(path: Path, fingerprint: str) -> Header | None:
-    """Return the header of a sound index of this version, or None.
+    """Return the header of an intact index of this version, or None.
 
-    The file's checksum is verified once for each state of the file (size and modification time), and remembered in a
-    small file beside it.
+    The checksum is verified once for each state of the file (size and modification time); a small file beside it
+    records the verified state.
     """
     try:
         with open(path, "rb") as stream:
@@ -114,7 +114,9 @@ def write(path: Path, fingerprint: str, tables: Tables) -> None:
     """Write the index.
 
     Args:
+        path: the file.
         fingerprint: of the language data that the tables come from, see `source.fingerprint`.
+        tables: the contents.
     """
     blocks = [
         (name, np.ascontiguousarray(array))

@@ -1,9 +1,9 @@
 """Compile METEOR's inner loops once with numba, keep the machine code, and load it without numba.
 
-Importing numba and loading its cached functions takes some 0.55 s a process, more than scoring a thousand replies. So
-the entry points are compiled in a process of their own, their LLVM code is turned into an object file for the plain
-x86-64 or ARM64 (any machine that shares the cache can run it), and later processes load that file with llvmlite alone
-in some 0.05 s. Calls release the interpreter's lock, so threads share one copy of all tables.
+Importing numba and loading its cached functions takes about 0.55 s per process, longer than scoring a thousand replies.
+So the entry points are compiled in a separate process, into an object file for baseline x86-64 or ARM64 (any machine
+that shares the cache can run it), which later processes load with llvmlite in about 0.05 s. Calls release the
+interpreter's lock, so threads share one copy of all tables.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def is_ready(folder: Path) -> bool:
 
 
 def load(folder: Path) -> Kernels:
-    """Return the compiled entry points; compile them first unless the cache folder has a sound copy.
+    """Return the compiled entry points; compile them first unless the cache folder has an intact copy.
 
     Raises:
         UserError: the compiler fails, or the folder cannot be written.
@@ -158,7 +158,7 @@ def load(folder: Path) -> Kernels:
     if path not in _loaded:
         machine_code = read(path)
         if machine_code is None:
-            # A process of its own: the compiler's 300 MB go back when it ends.
+            # A separate process: the compiler's 300 MB are freed when it ends.
             command = [sys.executable, "-m", __name__, str(path)]
             process = subprocess.run(command, capture_output=True, text=True, check=False)
             machine_code = read(path)

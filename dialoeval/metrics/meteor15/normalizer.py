@@ -49,11 +49,11 @@ def _is_alphanumeric(character: str) -> bool:
 def _around(text: str, mark: str, replacement: str, left: Callable[[str], bool], right: Callable[[str], bool]) -> str:
     """Replace each `mark` between fitting characters, as the regular expression ``(left)mark(right)`` would.
 
-    As there, from left to right and without overlap: the last character of one match cannot begin another.
+    As in the jar, from left to right and without overlap: the last character of one match cannot begin another.
     """
     pieces: list[str] = []
-    copied = 0  # up to here the text is in `pieces`
-    begin = 0  # where the next match may begin
+    copied = 0  # number of characters in `pieces`
+    begin = 0  # earliest start of the next match
     at = text.find(mark)
     while at >= 0:
         if at > begin and at + 1 < len(text) and left(text[at - 1]) and right(text[at + 1]):
@@ -78,7 +78,7 @@ def _unmark_dots(text: str) -> str:
 
 
 def _jar_mark_dots(text: str) -> str:
-    """The jar's own way to keep runs of dots, for a text that holds the word it uses for them."""
+    """Mark runs of dots in the jar's way, for a text that contains the jar's own mark."""
     text = _DOTS.sub(lambda match: f" {_JAR_MARK}{match[0][1:]}", text)
     while f"{_JAR_MARK}." in text:
         text = re.sub(r"DOTMULTI\.([^.])", r"DOTDOTMULTI \1", text)
@@ -93,7 +93,7 @@ def _jar_unmark_dots(text: str) -> str:
 
 
 def _separate(text: str, mark_dots: Callable[[str], str]) -> str:
-    """The rules that set off or join punctuation, in the jar's order, over lines wrapped in spaces."""
+    """Apply the jar's punctuation rules, in its order, to lines wrapped in spaces."""
     text = mark_dots(_OTHER.sub(r" \1 ", text))
     for left, right in ((_not(_is_digit), _not(_is_digit)), (_is_digit, _not(_is_digit)), (_not(_is_digit), _is_digit)):
         text = _around(text, ",", " , ", left, right)
@@ -113,6 +113,7 @@ def _split_final_dots(line: str, prefixes: dict[str, bool]) -> str:
     """Split sentence-final dots from words, but not those of abbreviations.
 
     Args:
+        line: words separated by spaces.
         prefixes: abbreviation -> whether it only counts before a number.
     """
     tokens = [token for token in SPACES.split(line) if token]
@@ -147,11 +148,12 @@ def join_surrogates(text: str) -> str:
 
 
 def normalize(texts: Sequence[str], prefixes: dict[str, bool], *, punctuation: bool = True) -> list[str]:
-    """Return what the jar's English tokenizer returns for each text. It keeps case: lower-casing comes after it.
+    """Return the output of the jar's English tokenizer for each text, in its original case.
 
     Args:
+        texts: replies or references.
         prefixes: abbreviation -> whether it only counts before a number.
-        punctuation: keep punctuation.
+        punctuation: whether to keep punctuation.
     """
     lines = [text.replace("\n", "\t") for text in texts]
     with_jar_mark = {

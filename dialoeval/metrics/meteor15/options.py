@@ -29,11 +29,11 @@ class Options:
     Attributes:
         normalize: tokenize, and lower-case (the jar's ``-norm``).
         punctuation: keep punctuation when normalizing (False: the jar's ``-noPunct`` beside ``-norm``).
-        lowercase: lower-case where `normalize` is off (the jar's ``-lower``); with `normalize` it is always done.
+        lowercase: lower-case if `normalize` is off (the jar's ``-lower``); `normalize` always lower-cases.
         task: the parameters' name, the jar's ``-t``: rank, adq, hter, util, li or tune.
         modules: the matchers, in the order they run (the jar's ``-m``).
         parameters: alpha, beta, gamma, delta in place of the task's (the jar's ``-p``).
-        weights: one a module, in the modules' order, in place of the task's (the jar's ``-w``). By default, and as in
+        weights: one per module, in the modules' order, in place of the task's (the jar's ``-w``). By default, and as in
             the jar, the k-th module gets the task's k-th weight, whichever module it is.
 
     Raises:
@@ -59,7 +59,7 @@ class Options:
         if self.parameters is not None and len(self.parameters) != 4:
             raise UserError("METEOR's parameters are four: alpha, beta, gamma, delta")
         if self.weights is not None and len(self.weights) != len(self.modules):
-            raise UserError(f"METEOR needs {len(self.modules)} weights, one a module; {len(self.weights)} were given")
+            raise UserError(f"METEOR needs {len(self.modules)} weights, one per module; {len(self.weights)} were given")
 
     @property
     def all_parameters(self) -> tuple[float, ...]:
@@ -73,7 +73,7 @@ class Options:
 
     @property
     def eval_id(self) -> str:
-        """Return what the jar prints as "Eval ID" for these options."""
+        """Return the jar's "Eval ID" for these options."""
         if self.normalize:
             norm = "norm" if self.punctuation else "norm_nopunct"
         else:
@@ -88,7 +88,7 @@ PAPER = Options()
 
 
 def signature(options: Options = PAPER) -> str:
-    """Return what identifies a figure: the jar's Eval ID, this code's version, the data's version."""
+    """Return the signature: the jar's Eval ID, this code's version and the data's version."""
     from dialoeval.metrics.meteor15 import source
 
     return f"{options.eval_id}|code:{VERSION}|data:pycocoevalcap-{source.version()}"

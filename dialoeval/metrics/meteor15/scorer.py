@@ -1,4 +1,4 @@
-"""From batches to rows of statistics, in threads."""
+"""The statistics of a batch, computed in threads."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from dialoeval.metrics.meteor15.layout import (
 )
 from dialoeval.metrics.meteor15.options import MODULES, Options
 
-_BATCH = 4096  # replies whose texts are in memory in tokenized form at a time
-_STRETCH = 64  # replies a thread takes at a time
+_BATCH = 4096  # replies per batch: the tokens of one batch are in memory
+_RANGE = 64  # replies per call of the loop
 _FIRST_CAPACITY = 4096  # candidate matches of a pair; grows when needed
 _MOST_CANDIDATES = 40_000_000  # 1 GB
 
 
 class Scorer:
-    """One thread's scratch memory, and the loop that scores a stretch of a batch."""
+    """One thread's scratch memory, and the loop that scores a range of a batch."""
 
     def __init__(self, batch: Batch, options: Options, index: Index) -> None:
         self._batch, self._index = batch, index
@@ -67,7 +67,7 @@ class Scorer:
         """Fill in rows `begin` to `end` of the batch.
 
         Raises:
-            UserError: a pair has more candidate matches than memory should hold.
+            UserError: a pair has too many candidate matches.
         """
         batch, cursor = self._batch, self._output.cursor
         cursor[:] = begin, end
@@ -138,12 +138,12 @@ def _cores() -> int:
 
 def _score_in_threads(pool: ThreadPoolExecutor, threads: int, batch: Batch, options: Options, index: Index) -> None:
     n = len(batch.rows)
-    starts = iter(range(0, n, _STRETCH))
+    starts = iter(range(0, n, _RANGE))
 
     def work() -> None:
         scorer = Scorer(batch, options, index)
-        for begin in starts:  # shared: each stretch goes to the thread that asks first
-            scorer.score(begin, min(n, begin + _STRETCH))
+        for begin in starts:  # shared: each range goes to the next free thread
+            scorer.score(begin, min(n, begin + _RANGE))
 
-    for future in [pool.submit(work) for _ in range(min(threads, -(-n // _STRETCH)))]:
+    for future in [pool.submit(work) for _ in range(min(threads, -(-n // _RANGE)))]:
         future.result()

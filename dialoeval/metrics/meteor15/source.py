@@ -40,7 +40,7 @@ def files() -> tuple[Path, Path]:
 
 
 def fingerprint() -> str:
-    """Return what identifies a release of the data without reading it: package version and file sizes."""
+    """Return package version and file sizes, which identify a release of the data without reading it."""
     return " ".join([version(), *(str(path.stat().st_size) for path in files())])
 
 

@@ -1,4 +1,4 @@
-"""The non-linearities of feed-forward layers, by transformers' names."""
+"""The activation functions of feed-forward layers, by transformers' names."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def _gelu_tanh(x: torch.Tensor) -> torch.Tensor:
 
     if x.device.type != "cpu":
         return F.gelu(x, approximate="tanh")
-    # On CPU tanh is slow: (1 + tanh(u)) / 2 is sigmoid(2u), and five passes over what lies in the cache take half the
-    # time of that one. transformers' gelu_new is the same formula in eight passes.
+    # On CPU tanh is slow. (1 + tanh(u)) / 2 equals sigmoid(2u), and these five passes over cached data take half the
+    # time. transformers' gelu_new is the same formula in eight passes.
     twice = math.sqrt(8 / math.pi)
     return (x * x).mul_(0.044715 * twice).add_(twice).mul_(x).sigmoid_().mul_(x)
 

@@ -1,4 +1,4 @@
-"""The architectures that the engine implements, by the `model_type` of transformers' configurations."""
+"""The supported architectures, by the `model_type` of transformers' configurations."""
 
 from __future__ import annotations
 
@@ -14,16 +14,22 @@ if TYPE_CHECKING:
 
 
 class Architecture(Protocol):
-    """What a module of an architecture has."""
+    """The module of an architecture."""
 
     hidden: Forward
 
     def unsupported(self, config: Any) -> str | None:
-        """Return one sentence on what `hidden` does not implement of a transformers configuration, or None."""
+        """Return None if `hidden` implements a transformers configuration, else the reason in one sentence."""
         ...
 
     def read(self, model: Any, prepare: Callable[[torch.Tensor], torch.Tensor], window: int) -> Network:
-        """Return the network of a transformers model for `window` positions; `prepare` gives a matrix its dtype."""
+        """Return the network of a transformers model.
+
+        Args:
+            model: a causal language model of this architecture.
+            prepare: converts a matrix to the compute dtype.
+            window: context length in tokens.
+        """
         ...
 
 
@@ -31,7 +37,7 @@ ARCHITECTURES: dict[str, Architecture] = {"gpt2": gpt2, "llama": llama}
 
 
 def unsupported(config: Any) -> str | None:
-    """Return one sentence on why the engine cannot run a model of this transformers configuration, or None."""
+    """Return None if the engine supports a transformers configuration, else the reason in one sentence."""
     if config.model_type not in ARCHITECTURES:
-        return f"the fast engine knows the GPT-2 and Llama architectures, not {config.model_type!r}"
+        return f"the fast engine supports the GPT-2 and Llama architectures, not {config.model_type!r}"
     return ARCHITECTURES[config.model_type].unsupported(config)

@@ -1,9 +1,9 @@
-"""Keys and values of the sequences being continued, in static slots.
+"""The key-value cache, in static slots.
 
-A slot is one context with its rows: the beams, or the sampled candidates, or the one greedy reply. All rows share the
-slot's keys and values. The prompt stands first; the token that row w generated at step t follows at
-prompt_length + t * rows + w. Which of them a row may look at is a bias, 0 or -inf: the prompt, and the row's own
-ancestors. So one prefill serves all rows, and reordering beams moves rows of the bias and never a key or a value.
+A slot is one context with its rows: the beams, the sampled candidates, or the one greedy reply. All rows share the
+slot's keys and values. The prompt comes first; the token that row w generates at step t is at position
+prompt_length + t * rows + w. A bias of 0 or -inf selects what a row attends to: the prompt and the row's own
+ancestors. So one prefill serves all rows, and reordering beams moves rows of the bias, never keys or values.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
     from dialoeval.generation.engines.fast.network import Attend, Network
 
-ALIGNMENT = 64  # positions: CUDA's attention kernels want aligned rows of the bias, and so a whole number of these
+ALIGNMENT = 64  # positions: the capacity is a multiple of it, since CUDA's attention kernels need aligned bias rows
 
 
 class Cache:
-    """Slots of `rows` rows with room for `capacity` positions each."""
+    """Keys and values of `slots` contexts with `rows` rows and `capacity` positions each."""
 
     def __init__(self, network: Network, slots: int, rows: int, capacity: int):
         import torch
 
         shape, dtype, device = network.shape, network.dtype, network.device
         self.rows = rows
-        self.shared = shape.heads // shape.kv_heads  # query heads that look at one key head
+        self.shared = shape.heads // shape.kv_heads  # query heads per key head
         capacity = -(-capacity // ALIGNMENT) * ALIGNMENT
         size = (slots, shape.kv_heads, capacity, shape.head_dim)
         self.keys = [_zeros(size, dtype, device) for _ in range(shape.layers)]
@@ -34,13 +34,15 @@ class Cache:
         self.bias = torch.full((slots, rows, capacity), float("-inf"), dtype=dtype, device=device)
 
     def prefill(self, first: int, lengths: torch.Tensor, width: int) -> Attend:
-        """Return the attention of prompts right-padded to `width`, kept in the slots from `first` on.
+        """Return the attention function for prompts, which stores their keys and values from slot `first` on.
 
-        Padding comes after every real token, so causal attention never sees it; what it leaves in the slot is
-        overwritten or masked by the bias.
+        Right padding follows every real token, so causal attention ignores it. Its keys and values are overwritten
+        later or masked by the bias.
 
         Args:
-            lengths: (prompts,) real lengths, on the device.
+            first: slot of the first prompt.
+            lengths: (prompts,) lengths without padding, on the device.
+            width: length with padding.
         """
         import torch
 
@@ -57,29 +59,29 @@ class Cache:
         return attend
 
     def step(self, positions: torch.Tensor, extent: int, rows: torch.Tensor | None = None) -> Attend:
-        """Return the attention of one new token a row, which is kept at its position.
+        """Return the attention function for one new token per row, which stores its key and value.
 
         Args:
-            positions: (slots, rows) where the new keys and values go; slots are the first ones.
-            extent: positions any of these slots uses, the new ones included.
-            rows: numbers (slot * rows + row) of the rows that are computed; None: all.
+            positions: (slots, rows) cache positions of the new tokens in the first slots.
+            extent: number of positions in use by any of these slots, new tokens included.
+            rows: numbers (slot * rows + row) of the rows to compute; None: all.
         """
         import torch
 
         count, width = positions.shape
         slot = torch.arange(count, device=positions.device)[:, None].expand(count, width).reshape(-1)
-        at = positions.reshape(-1)
+        position = positions.reshape(-1)
         if rows is not None:
-            slot, at = slot[rows], at[rows]
-        shared = self.shared  # they stand beside each other as rows
+            slot, position = slot[rows], position[rows]
+        shared = self.shared
         bias = self.bias[:count, None, :, :extent]  # (slots, 1, rows, extent)
         if shared > 1:
-            bias = bias.repeat(1, 1, shared, 1)  # for all layers
+            bias = bias.repeat(1, 1, shared, 1)  # (slots, 1, shared * rows, extent)
 
         def attend(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
             keys, values, dtype = self.keys[layer], self.values[layer], self.bias.dtype
-            keys[slot, :, at] = k.to(dtype)
-            values[slot, :, at] = v.to(dtype)
+            keys[slot, :, position] = k.to(dtype)
+            values[slot, :, position] = v.to(dtype)
             heads, kv_heads, head_dim = q.shape[1], k.shape[1], q.shape[2]
             if rows is not None:
                 q = q.new_zeros(count * width, heads, head_dim).index_copy_(0, rows, q)
@@ -99,11 +101,11 @@ class Cache:
         return attend
 
     def open(self, positions: torch.Tensor) -> None:
-        """Let each row of the first slots look at its own new token, at positions (slots, rows)."""
+        """Let each row of the first slots attend to its new token, at positions (slots, rows)."""
         self.bias[: len(positions)].scatter_(2, positions[:, :, None], 0.0)
 
     def reorder(self, parents: torch.Tensor) -> None:
-        """Let each row of the first slots continue its parent (slots, rows)."""
+        """Let each row of the first slots continue the row `parents` (slots, rows)."""
         count = len(parents)
         index = parents[:, :, None].expand(-1, -1, self.bias.shape[2])
         self.bias[:count] = self.bias[:count].gather(1, index)
@@ -116,11 +118,13 @@ class Cache:
 
 
 def causal(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
-    """Return causal attention: (batch * width, heads * head_dim).
+    """Return causal attention (batch * width, heads * head_dim).
 
     Args:
         q: (batch * width, heads, head_dim).
-        k, v: (batch, kv_heads, width, head_dim).
+        k: (batch, kv_heads, width, head_dim).
+        v: (batch, kv_heads, width, head_dim).
+        scale: factor of the attention scores.
     """
     import torch
 
@@ -134,7 +138,7 @@ def causal(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> t
 
 
 def _zeros(size: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """Return zeros: what the bias masks must still be finite. On CPU, pages that are never written take no memory."""
+    """Return zeros, since masked values must be finite too. On CPU, pages take memory only once they are written."""
     import math
 
     import numpy as np

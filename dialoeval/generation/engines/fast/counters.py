@@ -1,4 +1,4 @@
-"""Counters of what an engine did, that add up over processes."""
+"""The engine's counters, which add up over processes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Counters:
-    """Sums by name: seconds a phase, tokens, padding, rows; and the highest memory use."""
+    """Sums by name (seconds per phase, tokens, padding, rows) and the peak memory in bytes."""
 
     def __init__(self) -> None:
         self.sums: Counter[str] = Counter()

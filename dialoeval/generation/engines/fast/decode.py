@@ -1,7 +1,7 @@
-"""The decoding loop: prompts enter free slots, every step adds a token to each row, ended slots are replaced.
+"""The decoding loop: prompts enter free slots, every step adds a token to each row, ended slots are refilled.
 
-The slots in use are always the first ones: when one ends, the last one moves into its place. So a step never computes
-an empty slot, and there is no mask over slots.
+The slots in use are always the first ones: when one ends, the last one replaces it. So a step never computes empty
+slots and needs no mask over slots.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dialoeval.generation.engines.fast.network import Network
     from dialoeval.generation.engines.fast.strategy import Picker
 
-Feed = Callable[[int], Sequence[TokenRequest]]  # gives up to n more requests, or an empty sequence at the end
+Feed = Callable[[int], Sequence[TokenRequest]]  # returns up to n more requests, or an empty sequence at the end
 
 PICKERS: dict[Strategy, type[Picker]] = {
     Strategy.greedy: GreedySearch,
@@ -37,20 +37,20 @@ PICKERS: dict[Strategy, type[Picker]] = {
 }
 
 
-def picker_of(decoding: DecodingConfig) -> type[Picker]:
-    """Return the class that picks the tokens of a decoding."""
+def picker_class(decoding: DecodingConfig) -> type[Picker]:
+    """Return the search strategy of a decoding."""
     return PICKERS[Strategy(decoding.strategy)]
 
 
 class Decoder:
-    """Continues the requests of one job with one network, as much at once as the plan says."""
+    """The decoding loop of one job with one network, within the limits of a plan."""
 
     def __init__(self, network: Network, settings: Settings, job: Job, plan: Plan, counters: Counters):
         import torch
 
         self.network, self.window, self.plan, self.counters = network, settings.window, plan, counters
         self.decoding = job.decoding
-        picker = picker_of(job.decoding)
+        picker = picker_class(job.decoding)
         rows = picker.width(job.decoding)
         self.slots = max(1, plan.rows // rows) * picker.spread(job.decoding)
         self.picker = picker(self.slots, job.longest_prompt, job.decoding, settings.eos_id, job.seed)
@@ -61,7 +61,7 @@ class Decoder:
         self.row_numbers = torch.arange(rows)
 
     def run(self, feed: Feed) -> Iterator[TokenReply]:
-        """Yield the replies to everything `feed` gives."""
+        """Yield the replies to all requests of `feed`."""
         more = True
         while more or self.used:
             if more and (room := self._room()):
@@ -75,7 +75,7 @@ class Decoder:
                 yield from self._retire()
 
     def _room(self) -> int:
-        """Return how many requests to take: none until a quarter of the rows is free, to make a prefill worth while."""
+        """Return the number of requests to start: 0 until a quarter of the rows is free, so that prefills are large."""
         rows = self.cache.rows
         active = self.picker.active(self.used)
         busy = self.used * rows if active is None else len(active)
@@ -83,7 +83,7 @@ class Decoder:
         return free if not self.used or free * rows * 4 >= self.plan.rows else 0
 
     def _chunks(self, requests: Sequence[TokenRequest]) -> Iterator[list[TokenRequest]]:
-        """Yield requests of similar length whose padded tokens keep to the plan, at least one."""
+        """Yield chunks of requests of similar length whose padded tokens fit the plan, at least one per chunk."""
         chunk: list[TokenRequest] = []
         for request in sorted(requests, key=lambda request: len(request.token_ids)):
             if chunk and (len(chunk) + 1) * len(request.token_ids) > self.plan.tokens:
@@ -94,7 +94,7 @@ class Decoder:
             yield chunk
 
     def _prefill(self, requests: list[TokenRequest]) -> None:
-        """Run prompts (right-padded) into the next free slots and choose their first tokens."""
+        """Compute right-padded prompts in the next free slots, and choose their first tokens."""
         started = time.perf_counter()
         device = self.network.device
         tokens, lengths = pad([request.token_ids for request in requests])
@@ -115,7 +115,7 @@ class Decoder:
         """Add a token to every active row."""
         started = time.perf_counter()
         count, picker, device = self.used, self.picker, self.network.device
-        age = picker.steps[:count, None] - 1  # of the last token, whose key and value are still to come
+        age = picker.steps[:count, None] - 1  # of the last token, whose key and value are not yet in the cache
         positions = (picker.lengths[:count, None] + age).expand(-1, self.cache.rows)
         offsets = picker.lengths[:count, None] + age * self.cache.rows + self.row_numbers
         rows = picker.active(count)
@@ -129,7 +129,7 @@ class Decoder:
         self.counters.add(decode_seconds=time.perf_counter() - started)
 
     def _retire(self) -> Iterator[TokenReply]:
-        """Yield the replies of ended slots and close the gaps they leave."""
+        """Yield the replies of ended slots, and move the last slots into the gaps."""
         for slot in reversed(self.picker.ended(self.used)):
             replies = self.picker.replies(slot)
             self.used -= 1

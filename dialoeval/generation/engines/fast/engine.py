@@ -1,4 +1,4 @@
-"""The engine: which work is done in which process, with which network."""
+"""The engine's interface, and the division of its work between processes."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ if TYPE_CHECKING:
     from dialoeval.config import DecodingConfig, EngineConfig
     from dialoeval.generation.engines.fast.network import Network
 
-VERSION = 2  # of the numerics: raised when a change to the code can change a reply or a score
+VERSION = 2  # of the numerics: raise it when a change to the code can change a reply or a score
 
-_CORE_FLOPS = 5e10  # of a CPU core in float32, to guess how long work takes
-_WORTH_WORKERS = 20.0  # seconds of work that pay for starting processes
-_TYPICAL_REPLY = 16  # tokens, for the same guess
+_CORE_FLOPS = 5e10  # operations per second of a CPU core in float32, to estimate the seconds of work
+_WORTH_WORKERS = 20.0  # seconds of work above which worker processes pay off
+_TYPICAL_REPLY = 16  # tokens per reply, for the same estimate
 
 
 class FastEngine:
-    """Continues and scores token sequences with a GPT-2 or Llama model.
+    """A `TokenEngine` for GPT-2 and Llama models.
 
-    In float32 greedy and beam replies are those of one-by-one `generate`. Sampling draws are keyed (see
-    `generation.rng`). Example ids must be unique within a call.
+    In float32, greedy and beam replies equal those of one-by-one `generate`. Random draws are keyed (see
+    `generation.rng`).
 
     Args:
-        model: a transformers GPT2LMHeadModel or LlamaForCausalLM in float32 and eval mode; its weights are shared
-            where possible, so it must not change.
+        model: a transformers GPT2LMHeadModel or LlamaForCausalLM in float32 and eval mode. It must not change, since
+            its weights are shared if possible.
         engine: device ("cpu", "cuda", "cuda:N"), dtype, batch_tokens, slots, workers.
-        eos_id: the token that ends a reply.
-        window: positions that prompt and reply may fill together.
+        eos_id: the end token.
+        window: context length in tokens, which prompt and reply share.
 
     Raises:
         UserError: the device or dtype is not available.
@@ -65,18 +65,18 @@ class FastEngine:
         self.arithmetic = engine.dtype if native else f"{engine.dtype} weights, fp32 arithmetic (no fast bf16 here)"
         self.counters = Counters()
         self.load_seconds = time.perf_counter() - started
-        self.workers = 1  # of the last call
+        self.workers = 1  # processes of the last call
         self.pool: Pool | None = None
-        self.computing: Network | None = None  # the network as this process computes with it, once it does
+        self.computing: Network | None = None  # the network, packed for this process; set at first use
 
     def generate(self, requests: Sequence[TokenRequest], decoding: DecodingConfig, seed: int) -> Iterator[TokenReply]:
-        """Yield num_candidates replies a request, in any order. A prompt that fills the window gets empty replies.
+        """Yield num_candidates replies per request, in any order. A prompt that fills the window gets empty replies.
 
         Raises:
-            ValueError: a prompt is empty or exceeds the window, ids repeat, or `supports` refuses.
-            UserError: a worker died, or not even one context fits the memory.
+            ValueError: a prompt is empty or exceeds the window, or an example id is not unique within the call.
+            UserError: a worker died, or a single context does not fit the memory.
         """
-        picker, window = decode.picker_of(decoding), self.settings.window
+        picker, window = decode.picker_class(decoding), self.settings.window
         if len({request.example_id for request in requests}) != len(requests):
             raise ValueError("example ids must be unique within a call")
         limits = [reply_limit(request, decoding, window) for request in requests]
@@ -105,7 +105,7 @@ class FastEngine:
             yield from recovery.generate(self._own(), self.settings, job, feed, self.counters)
 
     def score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
-        """Return the sum of log P(target | context) in nats of each (context, target) pair of tokens, in order.
+        """Return log P(target | context) in nats for each (context, target) pair of token ids, in order.
 
         Raises:
             ValueError: a context is empty, or a pair exceeds the window.
@@ -116,7 +116,7 @@ class FastEngine:
         lengths = [len(pairs[number][0]) + len(pairs[number][1]) for number in real]
         self.workers = self._processes(len(real), sum(lengths))
         budget = memory.plan(self.network, self.settings.engine, 1, 1, self.workers).tokens
-        batches = [[real[at] for at in batch] for batch in scoring.batches(lengths, budget)]
+        batches = [[real[index] for index in batch] for batch in scoring.batches(lengths, budget)]
         if self.workers > 1:
             numbered = [[(number, pairs[number]) for number in batch] for batch in batches]
             for number, value in self._pool().score(numbered, self.counters):
@@ -130,7 +130,7 @@ class FastEngine:
         return scores
 
     def accounting(self) -> Accounting:
-        """Return what was counted: replies, tokens, seconds a phase, padding, slot use, peak memory, arithmetic."""
+        """Return replies, tokens, seconds per phase, padding, slot use, peak memory and arithmetic."""
         self.counters.peak_bytes = max(self.counters.peak_bytes, memory.peak_bytes(self.device))
         summary = self.counters.summary()
         return {
@@ -141,23 +141,23 @@ class FastEngine:
         }
 
     def close(self) -> None:
-        """End worker processes."""
+        """Stop the worker processes."""
         if self.pool is not None:
             self.pool.close()
             self.pool = None
 
     def _processes(self, items: int, tokens: int) -> int:
-        """Return how many processes to use for so many independent items of so many tokens in all."""
-        asked = self.settings.engine.workers
+        """Return the number of processes for `items` independent items with `tokens` tokens in total."""
+        workers = self.settings.engine.workers
         if self.device.type == "cuda" or items == 0 or os.name != "posix":
             return 1
-        if asked:
-            return min(asked, items)
+        if workers:
+            return min(workers, items)
         seconds = 2 * self.network.parameters() * tokens / _CORE_FLOPS
         return min(_cores(), items) if seconds > _WORTH_WORKERS else 1
 
     def _own(self) -> Network:
-        """Return the network for computing in this process."""
+        """Return the network for this process, with packed matrices if possible."""
         if self.computing is None:
             self.computing = packing.pack(self.network, 1)
         return self.computing
@@ -187,7 +187,7 @@ def _has_arithmetic(dtype: str, device: torch.device) -> bool:
         return True
     if dtype == "fp16":
         raise UserError("engine.dtype=fp16 needs CUDA; use fp32 or bf16 on the CPU")
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # AVX-512 at least; else bf16 products are very slow
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # needs AVX-512; without it bf16 products are very slow
 
 
 def _read(model: Any, dtype: str, device: torch.device, window: int, native: bool) -> Network:
@@ -203,7 +203,7 @@ def _read(model: Any, dtype: str, device: torch.device, window: int, native: boo
 
 @contextlib.contextmanager
 def _one_thread(device: torch.device) -> Iterator[None]:
-    """Let torch use one CPU thread: more of them lose time waiting for each other on such small products."""
+    """Limit torch to one CPU thread: these products are so small that more threads would mostly wait."""
     import torch
 
     threads = torch.get_num_threads()

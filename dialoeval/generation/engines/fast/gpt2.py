@@ -1,4 +1,4 @@
-"""GPT-2 (Radford et al. 2019, section 2.3) as a function of its weights: pre-normalised transformer decoder blocks."""
+"""GPT-2 as a function of its weights: pre-normalised transformer decoder blocks (Radford et al. 2019, section 2.3)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def unsupported(config: Any) -> str | None:
-    """Return one sentence on what `hidden` does not implement of a GPT2Config, or None."""
+    """Return None if `hidden` implements a GPT2Config, else the reason in one sentence."""
     if config.add_cross_attention:
         return "GPT-2 with cross-attention is not implemented"
     if config.activation_function not in ACTIVATIONS:
@@ -22,7 +22,7 @@ def unsupported(config: Any) -> str | None:
 
 
 def read(model: Any, prepare: Callable[[torch.Tensor], torch.Tensor], window: int) -> Network:
-    """Return the network of a transformers GPT2LMHeadModel; `prepare` gives a matrix its compute dtype.
+    """Return the network of a transformers GPT2LMHeadModel; see `Architecture.read`.
 
     In float32 on the model's own device the weights are the model's own tensors, not copies.
     """
@@ -58,7 +58,7 @@ def hidden(
     attend: Attend,
     rows: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return final hidden states (rows, width) of tokens (n,) at positions (n,), or of some `rows`; see `Forward`."""
+    """Return final hidden states (rows, width) of tokens (n,) at positions (n,); see `Forward`."""
     import torch.nn.functional as F
 
     w, shape, project = network.weights, network.shape, network.linear

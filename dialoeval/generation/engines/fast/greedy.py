@@ -1,4 +1,4 @@
-"""Greedy search: the most probable token at every step. Each row of a slot is a reply of its own and ends by itself."""
+"""Greedy search: the most probable token at every step. Each row of a slot is one reply and ends on its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class GreedySearch(Picker):
-    """One row a slot, which a subclass may change with how a token is chosen."""
+    """Greedy search with one row per slot. A subclass may change the rows and the choice of a token."""
 
     def __init__(self, slots: int, longest_prompt: int, decoding: DecodingConfig, eos_id: int, seed: int):
         import torch
@@ -33,7 +33,7 @@ class GreedySearch(Picker):
         self.steps[low:high] += 1
 
     def active(self, count: int) -> torch.Tensor | None:
-        """Return the numbers of the rows that have not ended; None: all."""
+        """Return the numbers of the rows that have not ended, or None for all."""
         done = self.done[:count]
         return (~done).view(-1).nonzero()[:, 0] if bool(done.any()) else None
 
@@ -50,14 +50,14 @@ class GreedySearch(Picker):
         return slots
 
     def replies(self, slot: int) -> list[TokenReply]:
-        """Return a reply a row."""
+        """Return one reply per row."""
         return [
             self.reply(slot, row, self.tokens[slot, row, : self.counts[slot, row]], self.logprobs[slot, row])
             for row in range(self.rows)
         ]
 
     def choose(self, scores: torch.Tensor, slots: torch.Tensor, rows: torch.Tensor, repeats: int) -> torch.Tensor:
-        """Return (n,) the tokens that continue rows (n,) of slots (n,); row i reads scores[i // repeats]."""
+        """Return the next tokens (n,) of rows (n,) in slots (n,); row i reads scores[i // repeats]."""
         return scores.argmax(dim=-1)
 
     def _step(self, low: int, rows: torch.Tensor, logits: torch.Tensor, repeats: int = 1) -> None:
@@ -65,14 +65,14 @@ class GreedySearch(Picker):
         import torch
 
         slots, within = rows // self.rows + low, rows % self.rows
-        chosen = self.choose(self.penalised(logits, low, rows[::repeats]), slots, within, repeats)
+        tokens = self.choose(self.penalised(logits, low, rows[::repeats]), slots, within, repeats)
         source = torch.arange(len(rows), device=logits.device) // repeats
-        logprobs = logits.log_softmax(dim=-1)[source, chosen].cpu()
-        chosen = chosen.cpu()
-        live = ~self.done[slots, within]  # without compaction of rows, ended ones are computed for nothing
-        slots, within, chosen, logprobs = slots[live], within[live], chosen[live], logprobs[live]
+        logprobs = logits.log_softmax(dim=-1)[source, tokens].cpu()
+        tokens = tokens.cpu()
+        live = ~self.done[slots, within]  # `rows` may contain ended rows
+        slots, within, tokens, logprobs = slots[live], within[live], tokens[live], logprobs[live]
         step = self.steps[slots]
-        self.tokens[slots, within, step] = chosen
+        self.tokens[slots, within, step] = tokens
         self.counts[slots, within] += 1
         self.logprobs[slots, within] += logprobs.double()
-        self.done[slots, within] = (chosen == self.eos_id) | (step + 1 == self.limits[slots])
+        self.done[slots, within] = (tokens == self.eos_id) | (step + 1 == self.limits[slots])

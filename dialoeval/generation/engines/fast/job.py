@@ -1,4 +1,4 @@
-"""What the parts of one `generate` share."""
+"""The settings that the processes of the engine share."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dialoeval.generation.types import TokenRequest
 
 @dataclass(frozen=True)
 class Settings:
-    """What every process of an engine knows.
+    """Settings of an engine.
 
     Attributes:
-        eos_id: the token that ends a reply.
-        window: positions of prompt and reply together.
+        eos_id: the end token.
+        window: context length in tokens, which prompt and reply share.
     """
 
     engine: EngineConfig
@@ -24,12 +24,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class Job:
-    """What the processes of one `generate` share.
+    """Settings of one call of `generate`.
 
     Attributes:
-        longest_prompt: of all its requests, in tokens.
-        share: requests a process, rounded up.
-        processes: that share the memory.
+        longest_prompt: length of the longest prompt in tokens.
+        share: requests per process, rounded up.
+        processes: number of processes that share the memory.
     """
 
     decoding: DecodingConfig
@@ -40,7 +40,7 @@ class Job:
 
 
 def reply_limit(request: TokenRequest, decoding: DecodingConfig, window: int) -> int:
-    """Return how many tokens a reply may have, the end token counted; 0 if the prompt fills the window.
+    """Return the limit of a reply's tokens, end token included; 0 if the prompt fills the window.
 
     Raises:
         ValueError: the prompt is empty or longer than the window, or the request's own limit is below 1.

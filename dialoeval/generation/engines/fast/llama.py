@@ -1,4 +1,4 @@
-"""Llama (Touvron et al. 2023, section 2.2) as a function of its weights: RMSNorm, rotary positions, SwiGLU."""
+"""Llama as a function of its weights: RMSNorm, rotary positions, SwiGLU (Touvron et al. 2023, section 2.2)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STATIC_ROPE = ("default", "linear", "llama3", "yarn")  # frequencies that do no
 
 
 def unsupported(config: Any) -> str | None:
-    """Return one sentence on what `hidden` does not implement of a LlamaConfig, or None."""
+    """Return None if `hidden` implements a LlamaConfig, else the reason in one sentence."""
     rope = (config.rope_parameters or {}).get("rope_type", "default")
     if rope not in _STATIC_ROPE:
         return f"rotary positions of type {rope!r} are not implemented"
@@ -25,10 +25,7 @@ def unsupported(config: Any) -> str | None:
 
 
 def read(model: Any, prepare: Callable[[torch.Tensor], torch.Tensor], window: int) -> Network:
-    """Return the network of a transformers LlamaForCausalLM for `window` positions.
-
-    `prepare` gives a matrix its compute dtype.
-    """
+    """Return the network of a transformers LlamaForCausalLM; see `Architecture.read`."""
     import torch
 
     config = model.config
@@ -66,7 +63,7 @@ def hidden(
     attend: Attend,
     rows: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return final hidden states (rows, width) of tokens (n,) at positions (n,), or of some `rows`; see `Forward`."""
+    """Return final hidden states (rows, width) of tokens (n,) at positions (n,); see `Forward`."""
     import torch
 
     w, shape, project = network.weights, network.shape, network.linear

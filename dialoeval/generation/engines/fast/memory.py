@@ -1,4 +1,4 @@
-"""How much to do at once: concurrent rows and padded prompt tokens that fit the free memory."""
+"""The limits of concurrent work that fit the free memory."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from dialoeval.config import EngineConfig
     from dialoeval.generation.engines.fast.network import Network
 
-# Rows of a decode step beyond which a matrix product gains nothing more; tokens of a prefill that stay in cache.
+# Rows of a decoding step above which matrix products get no faster per row; tokens of a prefill that fit the CPU cache.
 _CPU_ROWS, _CPU_TOKENS = 128, 512
 _CUDA_ROWS, _CUDA_TOKENS = 1024, 32768
-_SHARE = 0.5  # of the free memory: the rest is for other processes and what allocators keep
+_SHARE = 0.5  # of the free memory; the rest is for other processes and the allocator's reserve
 
 
 @dataclass(frozen=True)
@@ -26,26 +26,26 @@ class Plan:
     """Limits of the work in flight.
 
     Attributes:
-        rows: sequences that are continued at once.
-        tokens: padded tokens of one prefill or scoring batch.
+        rows: number of concurrent sequences.
+        tokens: padded tokens per prefill or scoring batch.
     """
 
     rows: int
     tokens: int
 
     def halved(self, width: int) -> Plan:
-        """Return half of both, for after an out-of-memory error.
+        """Return half of both limits, after an out-of-memory error.
 
         Raises:
-            UserError: there is nothing left to halve: one context of `width` rows does not fit.
+            UserError: a single context of `width` rows does not fit.
         """
         if self.rows <= width and self.tokens <= 1:
-            raise UserError("out of memory with a single context in flight: take a smaller model, fewer beams or bf16")
+            raise UserError("out of memory with a single context in flight: use a smaller model, fewer beams or bf16")
         return replace(self, rows=max(width, self.rows // 2), tokens=max(1, self.tokens // 2))
 
 
 def plan(network: Network, engine: EngineConfig, width: int, capacity: int, processes: int = 1) -> Plan:
-    """Return what fits the free memory in slots of `width` rows that use up to `capacity` positions each."""
+    """Return the limits that fit the free memory, for slots of `width` rows and `capacity` positions each."""
     shape = network.shape
     cuda = network.device.type == "cuda"
     room = available(network.device) * _SHARE / processes
@@ -56,12 +56,12 @@ def plan(network: Network, engine: EngineConfig, width: int, capacity: int, proc
     slots = max(1, int(room / slot))
     rows = engine.slots or (_CUDA_ROWS if cuda else _CPU_ROWS)
     tokens = engine.batch_tokens or (_CUDA_TOKENS if cuda else _CPU_TOKENS)
-    activations = 16 * shape.heads * shape.head_dim * 4  # bytes a token of a prefill, generously
+    activations = 16 * shape.heads * shape.head_dim * 4  # bytes per token of a prefill, an upper bound
     return Plan(max(width, min(rows, slots * width)), max(1, min(tokens, int(room / activations))))
 
 
 def available(device: torch.device) -> int:
-    """Return the free bytes; on CPU, what the kernel calls available, or the control group's limit if lower."""
+    """Return the free memory in bytes; on CPU, MemAvailable or the rest of the control group's limit if lower."""
     import torch
 
     if device.type == "cuda":
@@ -81,7 +81,7 @@ def _meminfo() -> int:
                 return int(line.split()[1]) * 1024
     except OSError:
         pass
-    return 4 << 30  # not Linux: a size that any machine able to load a model has
+    return 4 << 30  # not Linux: assume 4 GiB
 
 
 def _number(path: str) -> int | None:
@@ -93,7 +93,7 @@ def _number(path: str) -> int | None:
 
 
 def peak_bytes(device: torch.device) -> int:
-    """Return the most memory this process has held so far: resident on CPU, allocated by torch on CUDA."""
+    """Return this process's peak memory in bytes: resident on CPU, allocated by torch on CUDA."""
     import resource
     import sys
 

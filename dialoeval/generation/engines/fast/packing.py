@@ -1,7 +1,8 @@
-"""bfloat16 matrices laid out beforehand for oneDNN's kernels, on CPUs with arithmetic in it (AVX-512, AMX).
+"""Packed bfloat16 matrices: the layout of oneDNN's kernels, on CPUs with bfloat16 arithmetic (AVX-512, AMX).
 
-torch lays a matrix out anew in every product, which costs about a fifth of it. The operations are torch's own for
-compiled models and not public, so they are tried first, on every matrix: what fails stays as it is.
+Without packing, torch converts the layout in every product, which costs about a fifth of its time. The operations are
+those of torch for compiled models and not public, so every packed matrix is tested first, and any failure leaves the
+network unpacked.
 """
 
 from __future__ import annotations
@@ -16,16 +17,19 @@ if TYPE_CHECKING:
     import torch
 
 _SHARE = 0.25  # of the free memory
-_ROWS = 64  # of the products the layout is chosen for; others work too
+_ROWS = 64  # rows of x for which oneDNN optimises the layout; other numbers work too
 
 
 def pack(network: Network, processes: int, dtype: torch.dtype | None = None) -> Network:
-    """Return the network with its matrices packed, for this process alone; or itself on CUDA and in another dtype.
+    """Return the network with packed copies of its matrices, for this process only.
 
-    The plain matrices stay, so it is itself too if the copies of all `processes` would take a quarter of the memory.
+    The network is returned unchanged on CUDA, in another dtype, or if the copies of all processes would take more than
+    a quarter of the free memory.
 
     Args:
-        dtype: bfloat16 if None. In float32 the BLAS is as fast without.
+        network: the network to pack.
+        processes: number of processes that pack it.
+        dtype: the dtype to pack; None: bfloat16. In float32 packing is not faster.
     """
     import torch
 
@@ -49,7 +53,7 @@ def pack(network: Network, processes: int, dtype: torch.dtype | None = None) -> 
 
 
 def _packed(weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor | None:
-    """Return a matrix (in, out) packed; None if these operations are missing, refuse it, or give another product."""
+    """Return the packed matrix (in, out), or None if the operations are missing, fail, or give a wrong product."""
     import torch
 
     try:

@@ -1,7 +1,7 @@
-"""The pool of worker processes on CPU: several processes of one thread each beat one process of several threads.
+"""The pool of worker processes on CPU, where several single-threaded processes are faster than several threads.
 
-A worker is a fresh interpreter (nothing is forked, and the caller's main module is not imported again) that maps the
-shared weights and asks over a pipe for work whenever it has room. Which worker answers a request changes no reply.
+A worker is a new interpreter (not a fork, and it does not import the caller's main module) that maps the shared
+weights and asks over a pipe for work whenever it has free slots. A reply does not depend on the worker.
 """
 
 from __future__ import annotations
@@ -28,11 +28,15 @@ if TYPE_CHECKING:
     from dialoeval.generation.engines.fast.scoring import Pair
 
 PipeEnd: TypeAlias = "Connection[Any, Any]"
-_STOP_SECONDS = 5.0  # a worker that does not end by itself in this time is killed
+_STOP_SECONDS = 5.0  # after this time a worker is killed
 
 
 class Pool:
-    """Workers that share one network."""
+    """Worker processes that share one network.
+
+    Raises:
+        UserError: the weights do not fit a temporary folder, or a worker ended.
+    """
 
     def __init__(self, network: Network, settings: Settings, count: int):
         blueprint = weights_file.save(network)
@@ -44,7 +48,7 @@ class Pool:
             for connection in self.connections:
                 self._send(connection, (blueprint, settings, count))
             for connection in self.connections:
-                self._receive(connection)  # it has mapped the weights
+                self._receive(connection)  # "ready": the weights are mapped
         except BaseException:
             self.close()
             raise
@@ -52,7 +56,7 @@ class Pool:
             os.unlink(blueprint.path)
 
     def generate(self, job: Job, requests: Sequence[TokenRequest], counters: Counters) -> Iterator[TokenReply]:
-        """Yield the replies to `requests`, which workers take in order."""
+        """Yield the replies to `requests`, which the workers start in order."""
         queue = deque(requests)
 
         def give(count: int) -> list[TokenRequest]:
@@ -68,9 +72,9 @@ class Pool:
             yield from scores
 
     def close(self) -> None:
-        """End all workers."""
+        """Stop all workers."""
         for connection in self.connections:
-            connection.close()  # a worker that waits for work sees the end of the pipe
+            connection.close()  # ends a worker that waits for work
         for process in self.processes:
             process.terminate()
         for process in self.processes:
@@ -82,7 +86,7 @@ class Pool:
         self.connections, self.processes = [], []
 
     def _run(self, task: tuple[str, Any], give: Callable[[int], list[Any]], counters: Counters) -> Iterator[Any]:
-        """Serve the workers until each is done; if anything goes wrong or the caller stops early, end them all."""
+        """Yield the results of a task until every worker is done; on an error or an early stop, stop all workers."""
         finished = False
         try:
             for connection in self.connections:

@@ -1,4 +1,4 @@
-"""Generating and scoring with one network in one process, with less at once when memory runs out."""
+"""Generation and scoring in one process, with recovery from out-of-memory errors by smaller batches."""
 
 from __future__ import annotations
 
@@ -21,26 +21,27 @@ if TYPE_CHECKING:
 def generate(
     network: Network, settings: Settings, job: Job, feed: decode.Feed, counters: Counters
 ) -> Iterator[TokenReply]:
-    """Yield the replies to all that `feed` gives; out of memory halves the work in flight and starts that again.
+    """Yield the replies to all requests of `feed`.
 
-    A reply depends on its own request alone, so starting again changes none.
+    An out-of-memory error halves the plan and restarts the requests in flight. A reply depends only on its own request,
+    so a restart does not change it.
     """
-    picker = decode.picker_of(job.decoding)
+    picker = decode.picker_class(job.decoding)
     rows = picker.width(job.decoding)
     capacity = job.longest_prompt + rows * job.decoding.max_new_tokens
     plan = memory.plan(network, settings.engine, rows, capacity * picker.spread(job.decoding), job.processes)
     plan = replace(plan, rows=max(rows, min(plan.rows, job.share * rows)))
     unanswered: dict[str, TokenRequest] = {}
-    again: deque[TokenRequest] = deque()
+    restarts: deque[TokenRequest] = deque()
 
-    def tracked(count: int) -> Sequence[TokenRequest]:
-        taken = [again.popleft() for _ in range(min(count, len(again)))] or feed(count)
-        unanswered.update((request.example_id, request) for request in taken)
-        return taken
+    def tracked_feed(count: int) -> Sequence[TokenRequest]:
+        requests = [restarts.popleft() for _ in range(min(count, len(restarts)))] or feed(count)
+        unanswered.update((request.example_id, request) for request in requests)
+        return requests
 
     def attempt() -> Iterator[TokenReply]:
         decoder = decode.Decoder(network, settings, job, plan, counters)
-        for reply in decoder.run(tracked):
+        for reply in decoder.run(tracked_feed):
             unanswered.pop(reply.example_id, None)
             yield reply
 
@@ -52,20 +53,20 @@ def generate(
             if not is_out_of_memory(error):
                 raise
         plan = plan.halved(rows)
-        again.extend(unanswered.values())
+        restarts.extend(unanswered.values())
         unanswered.clear()
         _recover(network, counters)
 
 
 def score(network: Network, pairs: Sequence[scoring.Pair], counters: Counters) -> list[float]:
-    """Return the scores of one batch of pairs, halved as long as it does not fit the memory."""
+    """Return the scores of one batch of pairs, which is halved until it fits the memory."""
     try:
         return scoring.score(network, pairs, counters)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
         if len(pairs) == 1:
-            raise UserError("out of memory while scoring a single pair: take a smaller model or bf16") from error
+            raise UserError("out of memory while scoring a single pair: use a smaller model or bf16") from error
     _recover(network, counters)
     middle = len(pairs) // 2
     return score(network, pairs[:middle], counters) + score(network, pairs[middle:], counters)

@@ -1,4 +1,4 @@
-"""log P(target | context): token-budget batches, right-padded, the output head on target positions only."""
+"""Scoring, log P(target | context): right-padded batches, with the output head at target positions only."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from dialoeval.generation.engines.fast.network import Network
 
 Pair = tuple[Sequence[int], Sequence[int]]
-_HEAD_ROWS = 512  # rows of logits alive at once
+_HEAD_ROWS = 512  # rows of logits in memory at once
 
 
 def check(pairs: Iterable[Pair], window: int) -> None:
-    """Refuse an empty context, and context and target that exceed the window.
+    """Check that contexts are not empty and that pairs fit the window.
 
     Raises:
-        ValueError: naming the pair.
+        ValueError: a context is empty, or a pair exceeds the window.
     """
     for number, (context, target) in enumerate(pairs):
         if not context:
@@ -33,7 +33,7 @@ def check(pairs: Iterable[Pair], window: int) -> None:
 
 
 def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Yield batches of indices, shortest sequences first, whose padded tokens keep to `budget` (at least one each)."""
+    """Yield batches of indices, shortest sequences first, with at most `budget` padded tokens (or one sequence)."""
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda index: (lengths[index], index)):
         if batch and (len(batch) + 1) * lengths[index] > budget:
@@ -45,12 +45,12 @@ def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
 
 
 def score(network: Network, pairs: Sequence[Pair], counters: Counters) -> list[float]:
-    """Return the sums of natural-log probabilities of one batch of pairs with targets that are not empty."""
+    """Return log P(target | context) in nats for one batch of pairs; targets must not be empty."""
     import torch
 
     started = time.perf_counter()
     device = network.device
-    # The last token is only predicted, never read.
+    # The last token is predicted only: the model never reads it.
     sequences = [[*context, *target] for context, target in pairs]
     tokens, lengths = pad([sequence[:-1] for sequence in sequences])
     count, longest = tokens.shape
@@ -60,8 +60,8 @@ def score(network: Network, pairs: Sequence[Pair], counters: Counters) -> list[f
         return causal(q, k, v, scale)
 
     positions = torch.arange(longest, device=device).repeat(count)
-    numbers: list[int] = []  # of the hidden states that predict a target token
-    owners: list[int] = []  # the pair of each target token
+    numbers: list[int] = []  # indices of the hidden states that predict a target token
+    owners: list[int] = []  # index of each target token's pair
     for row, (context, target) in enumerate(pairs):
         first = row * longest + len(context) - 1  # predicts the first target token
         numbers += range(first, first + len(target))

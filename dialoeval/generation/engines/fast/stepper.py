@@ -1,4 +1,4 @@
-"""One decode step of all rows; on CUDA replayed from graphs, since a small model's step is mostly kernel launches."""
+"""One decoding step of all rows. On CUDA it is replayed from graphs, since kernel launches dominate small models."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SLOT_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 640, 768, 
 
 
 class Stepper:
-    """Runs the network on one new token a row."""
+    """A decoding step: the network on one new token per row."""
 
     def __init__(self, network: Network, cache: Cache):
         self.network, self.cache = network, cache
@@ -30,13 +30,14 @@ class Stepper:
         extent: int,
         rows: torch.Tensor | None,
     ) -> torch.Tensor:
-        """Return logits (rows, vocabulary).
+        """Return the logits (rows, vocabulary).
 
         Args:
-            tokens: (slots, rows) new tokens, positions: (slots, rows) theirs in the sequence, offsets: (slots, rows)
-                theirs in the cache; all on the host.
-            extent: cache positions in use, the new ones included.
-            rows: numbers of the rows to compute; None: all.
+            tokens: (slots, rows) new tokens, on the host.
+            positions: (slots, rows) their positions in the sequences, on the host.
+            offsets: (slots, rows) their positions in the cache, on the host.
+            extent: number of cache positions in use, new tokens included.
+            rows: numbers (slot * rows + row) of the rows to compute; None: all.
         """
         return self.network.logits(self._hidden(tokens, positions, offsets, extent, rows))
 
@@ -48,7 +49,7 @@ class Stepper:
         extent: int,
         rows: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Return final hidden states (rows, width) of the new tokens, and keep their keys and values."""
+        """Return the final hidden states (rows, width) of the new tokens, and store their keys and values."""
         self.cache.open(offsets)
         tokens, positions = tokens.reshape(-1), positions.reshape(-1)
         if rows is not None:
@@ -57,10 +58,10 @@ class Stepper:
 
 
 class GraphStepper(Stepper):
-    """The same from CUDA graphs, one for each bucket of slots and of cache extent.
+    """A decoding step from CUDA graphs, one per bucket of slots and of cache extents.
 
-    Ended rows go through the layers too. The output head stays outside of the graphs: it is one launch, it is needed
-    for the rows still running alone, and logits held by every graph would fill the memory.
+    The layers compute ended rows too. The output head is not part of the graphs: it is a single launch, only running
+    rows need it, and the logits of every graph would fill the memory.
     """
 
     def __init__(self, network: Network, cache: Cache):
@@ -69,10 +70,10 @@ class GraphStepper(Stepper):
         super().__init__(network, cache)
         self.slots, self.rows, _ = cache.bias.shape
         head = network.weights["head"]
-        # A graph reads and writes the addresses it was recorded with, so these two are never replaced.
+        # Graphs read and write fixed addresses, so these two tensors are never replaced.
         self.inputs = torch.zeros(3 * self.slots * self.rows, dtype=torch.long, device=network.device)
         self.hidden = head.new_zeros(self.slots * self.rows, head.shape[1])
-        self.graphs: dict[tuple[int, int], Callable[[], object]] = {}  # by slots and extent: what replays the step
+        self.graphs: dict[tuple[int, int], Callable[[], object]] = {}  # replay functions by slots and extent
         self.pool: Any = None  # torch has no public type for it
         self.stream: torch.cuda.Stream | None = None
 
@@ -84,16 +85,17 @@ class GraphStepper(Stepper):
         extent: int,
         rows: torch.Tensor | None,
     ) -> torch.Tensor:
+        """Return the logits (rows, vocabulary); see `Stepper.__call__`."""
         import torch
 
         count = len(tokens)
         slots = min(self.slots, next((size for size in _SLOT_BUCKETS if size >= count), self.slots))
-        extent = -(-extent // ALIGNMENT) * ALIGNMENT  # no more than the capacity, which is such a multiple too
-        # Slots that only fill up the bucket run token 0 at place 0. They are not in use: the next prompt overwrites
-        # that place. Their rows open it, as all rows do theirs: one that looks at nothing may be not-a-number.
+        extent = -(-extent // ALIGNMENT) * ALIGNMENT  # at most the capacity, which is a multiple too
+        # Unused slots of the bucket run token 0 at position 0, which the next prompt overwrites. Their rows attend to
+        # it: attention over nothing may be NaN.
         inputs = torch.zeros(3, slots, self.rows, dtype=torch.long)
         inputs[:, :count] = torch.stack((tokens, positions, offsets))
-        self._inputs(slots).copy_(inputs)  # and waits for it, since the host's tensor is gone after this call
+        self._inputs(slots).copy_(inputs)  # a blocking copy: the host's tensor is freed after this call
         if (slots, extent) not in self.graphs:
             self.graphs[slots, extent] = self._record(self._step(slots, extent))
         self.graphs[slots, extent]()
@@ -101,11 +103,11 @@ class GraphStepper(Stepper):
         return self.network.logits(hidden if rows is None else hidden[rows.to(hidden.device)])
 
     def _inputs(self, slots: int) -> torch.Tensor:
-        """Return (3, slots, rows) tokens, positions and offsets; contiguous, so that one copy fills it."""
+        """Return tokens, positions and offsets (3, slots, rows), contiguous, so that one copy fills them."""
         return self.inputs[: 3 * slots * self.rows].view(3, slots, self.rows)
 
     def _step(self, slots: int, extent: int) -> Callable[[], None]:
-        """Return a step from `inputs` to `hidden` that allocates nothing that outlives it and never waits."""
+        """Return a step from `inputs` to `hidden` that leaves no new tensors and never waits for the device."""
         tokens, positions, offsets = self._inputs(slots)
         target = self.hidden[: slots * self.rows]
 
@@ -115,24 +117,24 @@ class GraphStepper(Stepper):
         return step
 
     def _record(self, step: Callable[[], None]) -> Callable[[], object]:
-        """Record a step, which may run meanwhile, and return what replays it."""
+        """Record a step, which also runs, and return its replay function."""
         import torch
 
-        with torch.cuda.device(self.network.device):  # capture is of the current device, which may be another one
+        with torch.cuda.device(self.network.device):  # captures use the current device
             if self.stream is None:
-                # Its own: cuBLAS keeps a workspace for each stream, and torch frees it with any graph recorded there.
+                # A separate stream: cuBLAS has a workspace per stream, which torch frees with any graph of the stream.
                 self.stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             current = torch.cuda.current_stream()
             self.stream.wait_stream(current)
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.stream(self.stream):
-                # Once outside of the graph: libraries choose kernels and allocate workspaces on first use. And memory
-                # that does not suffice shows here, where running out does not spoil a capture.
+                # First run the step outside of the graph: libraries choose kernels and allocate workspaces on first
+                # use, and an out-of-memory error here does not break a capture.
                 try:
                     step()
                 finally:
-                    current.wait_stream(self.stream)  # even then: what the step uses may be freed next
+                    current.wait_stream(self.stream)  # after an error too: the step's tensors may be freed next
                 with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
                     step()
-        self.pool = graph.pool()  # shared, since graphs never run at the same time and leave nothing in it
+        self.pool = graph.pool()  # shared: graphs run one at a time, and their results are elsewhere
         return graph.replay

@@ -1,6 +1,6 @@
-"""What the search strategies share: the state of the slots' sequences, kept on the host, and the penalties on it.
+"""The base class of the search strategies: the state of the slots' sequences, on the host, and the penalties.
 
-A strategy is one `Picker` in a module of its own; `decode.PICKERS` names it.
+A strategy is a `Picker` in its own module, listed in `decode.PICKERS`.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ if TYPE_CHECKING:
 
 
 class Picker(ABC):
-    """Chooses the next tokens of the sequences in the slots, `rows` a slot, and tells which slots have ended.
+    """A search strategy, which chooses the next tokens of the sequences in the slots.
 
     Attributes:
-        rows: sequences a slot: `width` of the decoding.
-        requests: of the slots in use, by slot.
+        rows: sequences per slot: `width` of the decoding.
+        requests: the requests by slot.
+        prompts: (slots, longest_prompt) right-padded prompts.
         tokens: (slots, rows, longest) generated tokens.
-        steps: (slots,) tokens that each row of a slot has generated.
+        steps: (slots,) number of tokens that each row has generated.
         lengths: (slots,) prompt lengths.
-        limits: (slots,) tokens a row may generate, at least 1.
+        limits: (slots,) number of tokens that a row may generate, at least 1.
     """
 
     def __init__(self, slots: int, longest_prompt: int, decoding: DecodingConfig, eos_id: int, seed: int):
@@ -43,23 +44,30 @@ class Picker(ABC):
 
     @classmethod
     def width(cls, decoding: DecodingConfig) -> int:
-        """Return the rows a context takes."""
+        """Return the number of rows per slot."""
         return 1
 
     @classmethod
     def spread(cls, decoding: DecodingConfig) -> int:
-        """Return the slots for each one that the planned rows fill: above 1 if a slot's rows end one by one."""
+        """Return the number of slots to open per slot of the plan: above 1 if a slot's rows end one by one."""
         return 1
 
     @classmethod
     def supports(cls, decoding: DecodingConfig, vocabulary: int) -> str | None:
-        """Return None if the strategy can do this with a vocabulary of so many tokens, else one sentence why not."""
+        """Return None if the strategy supports the decoding and vocabulary size, else the reason in one sentence."""
         if decoding.num_candidates > 1:
-            return f"{decoding.strategy} decoding gives one candidate, not {decoding.num_candidates}"
+            return f"{decoding.strategy} decoding returns one candidate, not {decoding.num_candidates}"
         return None
 
     def admit(self, first: int, requests: Sequence[TokenRequest], limits: Sequence[int], logits: torch.Tensor) -> None:
-        """Put requests into the slots from `first` on; choose their first tokens from logits (requests, vocabulary)."""
+        """Put requests into the slots from `first` on, and choose their first tokens.
+
+        Args:
+            first: slot of the first request.
+            requests: one per slot.
+            limits: number of tokens that each reply may have.
+            logits: (requests, vocabulary) after the prompts.
+        """
         import torch
 
         for slot, (request, limit) in enumerate(zip(requests, limits, strict=True), first):
@@ -69,12 +77,12 @@ class Picker(ABC):
         self.begin(first, first + len(requests), logits)
 
     def inputs(self, count: int) -> torch.Tensor:
-        """Return (count, rows) the last token of every row of the first slots."""
+        """Return the last tokens (count, rows) of the first `count` slots."""
         index = (self.steps[:count] - 1)[:, None, None].expand(-1, self.rows, 1)
         return self.tokens[:count].gather(2, index)[..., 0]
 
     def move(self, source: int, target: int) -> None:
-        """Copy all of slot `source` over slot `target`."""
+        """Copy slot `source` over slot `target`."""
         import torch
 
         self.requests[target] = self.requests[source]
@@ -83,7 +91,7 @@ class Picker(ABC):
                 state[target] = state[source]
 
     def penalised(self, scores: torch.Tensor, low: int, rows: torch.Tensor) -> torch.Tensor:
-        """Return scores (n, vocabulary) after the penalties; rows (n,) are slot * self.rows + row from slot `low`."""
+        """Return scores (n, vocabulary) after the penalties, for rows (n,) numbered from slot `low`."""
         if not processors.penalises(self.decoding):
             return scores
         slots = rows // self.rows + low
@@ -93,41 +101,42 @@ class Picker(ABC):
         return processors.penalise(scores, tokens, lengths, new.to(scores.device), self.eos_id, self.decoding)
 
     def reply(self, slot: int, sample: int, tokens: torch.Tensor, logprob: torch.Tensor) -> TokenReply:
-        """Return the reply of tokens (n,), of which the last one may be the end token."""
+        """Return a reply from its tokens (n,), of which the last one may be the end token."""
         ids = tuple(tokens.tolist())
         stopped = ids[-1] == self.eos_id
         name = self.requests[slot].example_id
         return TokenReply(name, sample, ids[:-1] if stopped else ids, float(logprob), "stop" if stopped else "length")
 
     def _sequences(self, slots: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        """Return (n, width) prompt and generated tokens of the rows, right-padded."""
+        """Return the prompts and generated tokens (n, width) of the rows, right-padded."""
         import torch
 
-        room = self.prompts.shape[1]
+        width = self.prompts.shape[1]
         both = torch.cat((self.prompts[slots], self.tokens[slots, rows]), dim=1)
-        at = torch.arange(int((self.lengths[slots] + self.steps[slots]).max())).expand(len(slots), -1)
+        column = torch.arange(int((self.lengths[slots] + self.steps[slots]).max())).expand(len(slots), -1)
         length = self.lengths[slots, None]
-        return both.gather(1, torch.where(at < length, at, at - length + room).clamp(max=both.shape[1] - 1))
+        source = torch.where(column < length, column, column - length + width)
+        return both.gather(1, source.clamp(max=both.shape[1] - 1))
 
     @abstractmethod
     def begin(self, low: int, high: int, logits: torch.Tensor) -> None:
-        """Choose the first tokens of slots low..high-1 from their prompts' logits (high - low, vocabulary)."""
+        """Choose the first tokens of slots low..high-1 from the logits (high - low, vocabulary) of their prompts."""
 
     @abstractmethod
     def active(self, count: int) -> torch.Tensor | None:
-        """Return the numbers (slot * rows + row) of the first slots' rows still to be continued; None: all."""
+        """Return the numbers (slot * rows + row) of the first slots' running rows, or None for all."""
 
     @abstractmethod
     def advance(self, count: int, rows: torch.Tensor | None, logits: torch.Tensor) -> torch.Tensor | None:
         """Choose the next tokens of the first slots from the logits of `rows`.
 
         Returns:
-            The parents (count, rows) if rows continue others than themselves, else None.
+            The parents (count, rows) if rows may continue other rows, else None.
         """
 
     @abstractmethod
     def ended(self, count: int) -> list[int]:
-        """Return those of the first slots that have ended, ascending."""
+        """Return the ended slots among the first `count`, ascending."""
 
     @abstractmethod
     def replies(self, slot: int) -> list[TokenReply]:

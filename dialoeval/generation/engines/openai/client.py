@@ -1,4 +1,4 @@
-"""A client of the OpenAI chat-completions protocol: retries, a rate limit, the key, what refusals mean."""
+"""A client of the OpenAI chat-completions protocol: the key, retries, a rate limit and errors."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from typing import Any
 from dialoeval.config import EngineConfig
 from dialoeval.errors import UserError
 
-_LONGEST_WAIT = 60.0  # seconds between two tries
-# What servers say of a context that exceeds the window: OpenAI's code; the words of vLLM, older and newer; llama.cpp's.
+_LONGEST_WAIT = 60.0  # seconds between two attempts
+# Error texts for a context that exceeds the context length: OpenAI's code; vLLM, older and newer; llama.cpp.
 _TOO_LONG = (
     "context_length_exceeded",
     "maximum context length",
@@ -27,33 +27,33 @@ _TOO_LONG = (
     "exceed_context_size",
     "exceeds the available context",
 )
-# What servers that make one choice a request say of another number.
+# Error texts of servers that return only one choice per request.
 _ONE_CHOICE = re.compile(r"one completion choice|\bn\b\W+(must be|should be|only supports) 1\b", re.IGNORECASE)
 
 
 class ContextTooLong(Exception):
-    """The server says that the conversation does not fit its model's window."""
+    """The conversation exceeds the context length of the server's model."""
 
 
 class OneChoice(Exception):
-    """The server makes one choice a request, and was asked for more."""
+    """The server returns only one choice per request, and the request was for more."""
 
 
 class Stopped(Exception):
-    """The client was stopped before this request was sent, or while it waited for another try."""
+    """The client was stopped before this request was sent, or during the wait for a retry."""
 
 
 class Client:
-    """Sends ``POST {base_url}/chat/completions``, from several threads at once.
+    """A client for ``POST {base_url}/chat/completions``, for several threads at once.
 
-    The key is read from the environment (``engine.api_key_env``) for each request and written nowhere: it is taken out
-    of whatever the server says.
+    The key is read from the environment (``engine.api_key_env``) for each request. It is never written, and it is
+    removed from the server's error texts.
 
     Args:
         engine: base_url, api_key_env, requests_per_minute, timeout, retries.
 
     Raises:
-        UserError: ``engine.base_url`` is missing, is not an address, or holds a password.
+        UserError: ``engine.base_url`` is missing, is not a URL, or contains a password.
     """
 
     def __init__(self, engine: EngineConfig) -> None:
@@ -61,30 +61,33 @@ class Client:
         self.base_url = check_address(engine.base_url)
         self.url = f"{self.base_url}/chat/completions"
         self.requests = self.retried = 0
-        self.stopped = threading.Event()  # set: no request is sent, no thread waits
-        self.failure: BaseException | None = None  # the first error of any request, which stopped all others
+        self.stopped = threading.Event()  # once set, no request is sent and no thread waits
+        self.failure: BaseException | None = None  # the first error of any request, which stops all others
         self._pace = _Pace(engine.requests_per_minute)
-        self._counting = threading.Lock()
+        self._lock = threading.Lock()
 
     def stop(self, failure: BaseException | None = None) -> None:
-        """Send nothing more, from any thread. Of several failures the first is kept."""
-        with self._counting:
+        """Stop all requests of all threads, and store the first failure."""
+        with self._lock:
             self.failure = self.failure or failure
         self.stopped.set()
 
     def restart(self) -> None:
-        """Send requests again."""
+        """Allow requests again."""
         self.failure = None
         self.stopped.clear()
 
     def post(self, body: dict[str, Any]) -> Any:
-        """Return the answer's JSON. The request is sent again after 408, 409, 429, 5xx, broken connections and what is
-        not JSON, ever later, as the server asks.
+        """Return the JSON of the response.
+
+        The request is retried after 408, 409, 429, 5xx, broken connections and invalid JSON, after growing waits or
+        those that the server asks for.
 
         Raises:
-            UserError: refused, or no answer after all tries.
-            ContextTooLong, OneChoice: refused for that reason.
-            Stopped: see `stopped`.
+            UserError: the server rejects the request, or all attempts failed.
+            ContextTooLong: the server rejects the length of the conversation.
+            OneChoice: the server rejects more than one choice.
+            Stopped: the client was stopped.
         """
         data = json.dumps(body).encode("utf-8")
         reason = ""
@@ -92,7 +95,7 @@ class Client:
             self._pace.wait(self.stopped)
             if self.stopped.is_set():
                 raise Stopped
-            with self._counting:
+            with self._lock:
                 self.requests += 1
                 self.retried += attempt > 0
             wait = min(_LONGEST_WAIT, 0.5 * 2 ** (attempt + 1) * (1 + random.random() / 4))
@@ -101,11 +104,11 @@ class Client:
                 with _OPENER.open(request, timeout=self.engine.timeout) as response:
                     return json.loads(response.read())
             except urllib.error.HTTPError as error:
-                told = self.without_key(_text(error))
-                reason = f"HTTP {error.code}: {told[:300]}"
-                self._refusal(error.code, told, reason, body)
+                text = self.without_key(_text(error))
+                reason = f"HTTP {error.code}: {text[:300]}"
+                self._check_refusal(error.code, text, reason, body)
                 wait = _retry_after(error.headers.get("Retry-After"), wait)
-            except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: what came is not JSON
+            except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: invalid JSON
                 reason = self.without_key(f"{type(error).__name__}: {error}")[:300]
             if attempt < self.engine.retries:
                 self.stopped.wait(wait)
@@ -114,37 +117,37 @@ class Client:
         raise UserError(f"{self.url} gave no answer after {attempt + 1} tries: {reason}")
 
     def without_key(self, text: str) -> str:
-        """Return text without the key: servers repeat it in their complaints, and errors are written to files."""
+        """Return text without the key, which servers repeat in error texts that are written to files."""
         key = self._key()
         return text.replace(key, "***") if key else text
 
-    def _refusal(self, status: int, told: str, reason: str, body: dict[str, Any]) -> None:
-        """Raise what a refusal means; return where the request is worth another try."""
-        if status in (400, 413, 422) and any(sign in told for sign in _TOO_LONG):
+    def _check_refusal(self, status: int, text: str, reason: str, body: dict[str, Any]) -> None:
+        """Raise the exception for an error response, or return if the request can be retried."""
+        if status in (400, 413, 422) and any(sign in text for sign in _TOO_LONG):
             raise ContextTooLong(reason) from None
-        if body["n"] > 1 and _ONE_CHOICE.search(told):
+        if body["n"] > 1 and _ONE_CHOICE.search(text):
             raise OneChoice(reason) from None
         if status not in (408, 409, 429) and status < 500:
             hint = f" (is {self.engine.api_key_env} set?)" if status in (401, 403) else ""
-            raise UserError(f"{self.url} refuses the request: {reason}{hint}") from None
+            raise UserError(f"{self.url} rejects the request: {reason}{hint}") from None
 
     def _key(self) -> str:
-        return os.environ.get(self.engine.api_key_env, "").strip()  # a line of a file may have brought its end along
+        return os.environ.get(self.engine.api_key_env, "").strip()  # a key from a file may end with a line break
 
     def _headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/json"}
         if key := self._key():
             if not key.isascii() or not key.isprintable():
-                raise UserError(f"{self.engine.api_key_env} holds characters that cannot stand in a key")
+                raise UserError(f"{self.engine.api_key_env} contains characters that a key cannot have")
             headers["Authorization"] = f"Bearer {key}"
         return headers
 
 
 def check_address(url: str | None) -> str:
-    """Return the address of a server without a slash at its end.
+    """Return the URL of a server without a slash at its end.
 
     Raises:
-        UserError: it is missing, is not an address, or holds a password.
+        UserError: the URL is missing, is not an http:// or https:// URL, or contains a password.
     """
     if not url:
         raise UserError("engine=openai needs engine.base_url=URL (such as http://localhost:8000/v1)")
@@ -154,14 +157,14 @@ def check_address(url: str | None) -> str:
     except ValueError:
         valid = False
     if valid and "@" in parts.netloc:
-        raise UserError("engine.base_url must hold no password: it is written to files (see engine.api_key_env)")
+        raise UserError("engine.base_url must not contain a password: it is written to files (see engine.api_key_env)")
     if not valid:
-        raise UserError(f"engine.base_url={url} is not an http:// or https:// address")
+        raise UserError(f"engine.base_url={url} is not an http:// or https:// URL")
     return url.rstrip("/")
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry the key to another server: it is an error instead."""
+    """A handler that rejects redirects, which would send the key to another server."""
 
     def redirect_request(self, *arguments: Any) -> None:
         return None
@@ -171,7 +174,7 @@ _OPENER = urllib.request.build_opener(_NoRedirect)
 
 
 class _Pace:
-    """At most so many requests a minute, spread evenly over all threads."""
+    """A rate limit in requests per minute, over all threads and with equal gaps."""
 
     def __init__(self, per_minute: int) -> None:
         self.gap = 60.0 / per_minute if per_minute > 0 else 0.0
@@ -179,7 +182,7 @@ class _Pace:
         self.lock = threading.Lock()
 
     def wait(self, stopped: threading.Event) -> None:
-        """Wait until it is this thread's turn, or `stopped` is set."""
+        """Wait for this thread's turn, or until `stopped` is set."""
         if not self.gap:
             return
         with self.lock:
@@ -190,7 +193,7 @@ class _Pace:
 
 
 def _text(error: urllib.error.HTTPError) -> str:
-    """Return what a refusal says, as far as it arrives."""
+    """Return the body of an error response, or "" if the connection breaks."""
     try:
         return error.read().decode("utf-8", "replace")
     except (OSError, http.client.HTTPException):
@@ -198,7 +201,7 @@ def _text(error: urllib.error.HTTPError) -> str:
 
 
 def _retry_after(header: str | None, otherwise: float) -> float:
-    """Return the seconds that a Retry-After header, a number or a date, asks for."""
+    """Return the wait in seconds from a Retry-After header, which is a number or a date."""
     if not header:
         return otherwise
     try:

@@ -1,4 +1,4 @@
-"""Candidates from a server of the OpenAI chat-completions protocol."""
+"""The candidate source for servers with the OpenAI chat-completions protocol."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class OpenAiSource:
 
     def __init__(self, model: ModelConfig, engine: EngineConfig, client: Client) -> None:
         self.model, self.engine, self.client = model, engine, client
-        self.one_choice = False  # the server refuses to make several choices a request
+        self.one_choice = False  # whether the server returns only one choice per request
 
     def identity(self) -> dict[str, Any]:
-        """Return the server and model by name: what weights they stand for, only the server knows."""
+        """Return the server's URL and the model's name, since the weights are unknown."""
         return {
             "engine": "openai",
             "engine_version": VERSION,
@@ -37,24 +37,24 @@ class OpenAiSource:
         }
 
     def describe(self) -> GeneratorDescription:
-        """Return the server and model, and how many requests were sent."""
+        """Return the server, the model and the number of requests."""
         settings = self.identity()
         counts = {"requests": self.client.requests, "retried": self.client.retried}
         return GeneratorDescription(engine=settings.pop("engine"), settings=settings, accounting={**counts})
 
     def chunk_size(self) -> int:
-        """Return the contexts a chunk."""
+        """Return the number of contexts per chunk."""
         return self.engine.chunk or self.engine.concurrency * 4
 
     def prompt_length(self, example: Example, decoding: DecodingConfig) -> int:
-        """Return the characters of a context."""
+        """Return the number of characters in a context."""
         return sum(map(len, example.context))
 
     def candidates(self, examples: Sequence[Example], decoding: DecodingConfig, seed: int) -> Iterator[CandidateSet]:
         """Yield the candidates of each example, in order.
 
         Raises:
-            UserError: the server refuses, cannot be reached after all retries, or answers what is not a completion.
+            UserError: the server rejects a request, cannot be reached, or its response is not a chat completion.
         """
 
         def answer(example: Example) -> CandidateSet:
@@ -62,7 +62,7 @@ class OpenAiSource:
                 return self._example(example, decoding, rng.key(seed, example.id))
             except BaseException as error:
                 if not isinstance(error, Stopped):
-                    self.client.stop(error)  # the requests of all threads, now, not when this result is read
+                    self.client.stop(error)  # stop all threads now, not when this result is read
                 raise
 
         self.client.restart()
@@ -70,20 +70,20 @@ class OpenAiSource:
         try:
             yield from pool.map(answer, examples)
         except Stopped:
-            # Another thread's request failed: its error is what the caller must see.
+            # Another thread's request failed: raise its error.
             raise self.client.failure or UserError("the requests were stopped") from None
         finally:
-            self.client.stop()  # after an error or Ctrl-C no thread waits for a retry, and nothing new is sent
+            self.client.stop()  # after an error or Ctrl-C, stop the retries and new requests of all threads
             pool.shutdown(cancel_futures=True)
 
     def close(self) -> None:
-        """Do nothing: no connection is held open."""
+        """Do nothing: every request has its own connection."""
 
     def _example(self, example: Example, decoding: DecodingConfig, key: int) -> CandidateSet:
         """Return one example's candidates.
 
-        A server that gives fewer choices than it is asked for is asked again for the rest. A context that is too long
-        loses its oldest turns.
+        If the server returns fewer choices than requested, the rest is requested again. If the context is too long, its
+        oldest turn is dropped.
         """
         last, turns = self.model.max_turns, example.context
         turns = turns[-last:] if last > 0 else turns
@@ -103,7 +103,7 @@ class OpenAiSource:
         return CandidateSet(example.id, tuple(candidates[: decoding.num_candidates]), dropped_turns)
 
     def _request(self, turns: Sequence[str], decoding: DecodingConfig, key: int, count: int) -> dict[str, Any]:
-        """Return the request for the candidates that are still lacking after `count` of them."""
+        """Return the request for the candidates that are missing after `count` of them."""
         sampling = decoding.strategy == "sample"
         body = {
             "model": self.model.path,
@@ -123,24 +123,24 @@ class OpenAiSource:
         """Return the choices of a chat completion, at least one.
 
         Raises:
-            UserError: the answer is not a chat completion.
+            UserError: the response is not a chat completion.
         """
         try:
             candidates = [_candidate(choice) for choice in answer["choices"]]
-            counted = (answer.get("usage") or {}).get("completion_tokens")
-            if counted and len(candidates) == 1 and candidates[0].logprob is None:
-                candidates[0] = replace(candidates[0], tokens=int(counted))  # of several choices it is the sum
+            count = (answer.get("usage") or {}).get("completion_tokens")  # the sum over all choices
+            if count and len(candidates) == 1 and candidates[0].logprob is None:
+                candidates[0] = replace(candidates[0], tokens=int(count))
             if candidates:
                 return candidates
             problem = "no choices"
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             problem = f"{type(error).__name__}: {error}"
-        told = self.client.without_key(f"({problem}): {answer}")[:300]
-        raise UserError(f"{self.engine.base_url} answered what is not a chat completion {told}")
+        detail = self.client.without_key(f"({problem}): {answer}")[:300]
+        raise UserError(f"the response of {self.engine.base_url} is not a chat completion {detail}")
 
 
 def _candidate(choice: dict[str, Any]) -> Candidate:
-    """Return a choice of a chat completion; its tokens are counted in its log-probabilities, else as words."""
+    """Return the candidate of one choice; without log-probabilities its number of tokens is its number of words."""
     text = choice["message"]["content"] or ""
     steps = (choice.get("logprobs") or {}).get("content")
     finish = "length" if choice.get("finish_reason") == "length" else "stop"

@@ -121,7 +121,11 @@ def _match_phrases(
 
     Args:
         from_reference: whether `source` is the reference and `target` the reply, or the other way round.
+        source: words of the phrases.
+        target: words of the paraphrases.
         known: numbers in the vocabulary, which begins with the words of the paraphrase table.
+        phrases: the paraphrase table.
+        candidates: the list to extend.
     """
     target_bits = _word_bits(target, known)
     stream = phrases.stream
