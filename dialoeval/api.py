@@ -107,8 +107,10 @@ def compare(
         figures: flat names to test; empty: the paper's nine, and the extra metrics of all runs.
         resamples: of the paired bootstrap.
         trials: of approximate randomization.
+        seed: of both tests.
         correction: of p-values over all tests made together: ``"holm"``, ``"bh"`` or ``"none"``.
         all_pairs: compare every pair.
+        reports_dir: the folder that holds the run folders.
 
     Raises:
         UserError: fewer than two runs, runs on different data, an unknown figure.
@@ -126,6 +128,7 @@ def load_run(name: str | os.PathLike[str] | LoadedRun, reports_dir: str | os.Pat
 
     Args:
         name: its folder, or a part of its name in `reports_dir` that only one run has; a run is returned as it is.
+        reports_dir: the folder that holds the run folders.
 
     Raises:
         UserError: there is no such run, or several; it is not complete; a file of it is damaged.
@@ -177,7 +180,7 @@ def open_generator(
     """Load a model; return its generator and the settings it was opened with, for `Generator.reply`.
 
     Raises:
-        UserError: the model cannot be had, or the engine cannot do this.
+        UserError: the model cannot be loaded, or the engine cannot do this.
     """
     from dialoeval.generation import open_generator as open_configured
 

@@ -39,7 +39,9 @@ def progress(what: str, total: int, done: int = 0) -> Iterator[Callable[[], None
         if now - last >= LINE_SECONDS:
             rate = count / (now - started)
             left = (total - done - count) / rate / 60
-            print(f"{what}: {done + count} of {total}, {rate:.2f}/s, {left:.1f} min left", file=sys.stderr, flush=True)
+            line = f"{what}: {done + count} of {total}, {rate:.2f}/s, {left:.1f} min left\n"
+            sys.stderr.write(line)
+            sys.stderr.flush()
             last = now
 
     yield step

@@ -169,8 +169,11 @@ def markdown_text(text: str) -> str:
 
 
 def _markdown(text: str) -> str:
-    """Return text on one line for a table's cell, which is also read as plain text: what a cell leaves alone, such as
-    ``#`` or the underscore of snake_case, is not escaped."""
+    """Return text on one line for a table's cell.
+
+    Tables are also read as plain text: what a cell leaves alone, such as ``#`` or the underscore of snake_case, is not
+    escaped.
+    """
     text = re.sub(r"[\\|*`]|(?<![^\W_])_|_(?![^\W_])|\](?=\()", r"\\\g<0>", text)
     return _markdown_entities(" ".join(text.split()))
 

@@ -195,8 +195,9 @@ def to_user_error(error: Exception, config_name: str) -> UserError:
     """Return an exception of Hydra or OmegaConf as one sentence that says what to write instead."""
     text = "\n".join(str(e) for e in chain(error))
     if override := getattr(error, "override", None):
+        written = override.removeprefix("++")
         return UserError(
-            f"cannot read {override!r} as key=value: {first_line(error)} (quote values with special characters)"
+            f"cannot read {written!r} as key=value: {first_line(error)} (quote values with special characters)"
         )
     # An unknown option of a group: "In 'config': Could not find 'decoding/beem'"
     if match := re.search(r"Could not find '(\w+)/([^']+)'", text):

@@ -190,7 +190,7 @@ def test_lists_that_do_not_fit_are_refused():
         metrics.bleu(["a"], ["a"])
     with pytest.raises(UserError, match=r"hypotheses\[0\] is int"):
         metrics.nist([1], [["a"]])
-    with pytest.raises(UserError, match="lists"):
+    with pytest.raises(UserError, match="hypotheses is one string, not a list"):
         metrics.nist("a", [["a"]])
     with pytest.raises(UserError, match="reference"):
         metrics.nist(["a"], [[]])
