@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from dialoeval.reports.analysis import Explanation, explain
 from dialoeval.runs.reader import LoadedRun, check_comparable, short_names
 from dialoeval.stats import PairedResult, adjust, approximate_randomization, paired_bootstrap
 
+_LOG = logging.getLogger(__name__)
 COMPARED = tuple(figure.name for figure in PAPER_TABLE)
 
 
@@ -99,7 +101,14 @@ def compare(
         raise UserError(f"{twice[0]} is given twice")
     check_comparable(runs)
     tested = settings.metrics or (*COMPARED, *_common_extra(runs))
-    stats = _statistics(runs, tested, progress)
+    try:
+        stats = _statistics(runs, tested, progress)
+    except UserError as error:
+        if settings.metrics or tested == COMPARED:
+            raise
+        # The runs may have been scored on another machine, with models or plugins that are not here.
+        _LOG.warning("compared without %s: %s", ", ".join(tested[len(COMPARED) :]), error)
+        stats = _statistics(runs, COMPARED, progress)
     names = short_names(runs)
     pairs = [(i, j) for i, j in itertools.combinations(range(len(runs)), 2) if settings.all_pairs or i == 0]
     bootstraps = {(i, j): paired_bootstrap(stats[i], stats[j], settings.resamples, settings.seed) for i, j in pairs}

@@ -145,6 +145,22 @@ def test_extra_metrics_are_tested_and_shown_by_compare_and_report(tmp_path, caps
     assert "rouge_l" in capsys.readouterr().err
 
 
+def test_runs_whose_extra_metric_is_not_here_are_compared_without_it(tmp_path, capsys):
+    data = examples(20)
+    pair = [
+        write_run(tmp_path, data, replies(data, seed), name=name, decoding={"name": name}, extra=("rouge_l",))
+        for name, seed in (("one", 1), ("two", 2))
+    ]
+    for folder in pair:
+        text = (folder / "scores.json").read_text("utf-8")
+        (folder / "scores.json").write_text(text.replace('"rouge_l"', '"perplexity:/nowhere/at/all"'), "utf-8")
+    few = ["--trials", "20", "--resamples", "20"]
+    assert main(["compare", *map(str, pair), *few]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.startswith("compared without perplexity:/nowhere/at/all: ") and "NIST-4" in printed.out
+    assert main(["compare", *map(str, pair), *few, "--metric", "perplexity:/nowhere/at/all"]) == 2
+
+
 def _inputs():
     pandas = pytest.importorskip("pandas")
     yield ["a b", "c"], [["a b"], ["c", "d"]]
