@@ -17,6 +17,7 @@ from dialoeval.config import DatasetConfig, ProtocolConfig, RunConfig, ScoringCo
 from dialoeval.config.compose import compose
 from dialoeval.config.groups import group_options
 from dialoeval.data import Dataset
+from dialoeval.errors import UserError
 from dialoeval.metrics.scores import Scores
 from dialoeval.metrics.scores import score as _score
 
@@ -85,7 +86,7 @@ def score(
     >>> round(s["bleu1"], 4), s.interval("bleu1")
     (0.6065, None)
     """
-    scoring = ScoringConfig(meteor=meteor, extra=list(extra), resamples=resamples)
+    scoring = ScoringConfig(meteor=meteor, extra=_listed(extra), resamples=resamples)
     return _score(hypotheses, references, protocol, scoring, contexts=contexts)
 
 
@@ -118,7 +119,9 @@ def compare(
     from dialoeval.reports.compare import ComparisonSettings
     from dialoeval.reports.compare import compare as compare_runs
 
-    settings = ComparisonSettings(tuple(figures), resamples, trials, seed, correction, all_pairs)
+    settings = ComparisonSettings(tuple(_listed(figures)), resamples, trials, seed, correction, all_pairs)
+    if isinstance(runs, str | os.PathLike):
+        raise UserError(f"runs is one name, {os.fspath(runs)!r}, not a list: give at least two runs to compare")
     loaded = [load_run(item, reports_dir) for item in runs]
     return Comparisons(tuple(compare_runs(loaded, settings)), settings)
 
@@ -166,7 +169,7 @@ def load_dataset(name: str | os.PathLike[str] = "chitchat", *, overrides: Sequen
     """
     from dialoeval import data
 
-    config: DatasetConfig = compose("config", [*_choice("dataset", name), *overrides]).dataset
+    config: DatasetConfig = compose("config", [*_choice("dataset", name), *_listed(overrides)]).dataset
     return data.load(config)
 
 
@@ -257,12 +260,19 @@ def _compose(
     overrides: Sequence[str],
 ) -> RunConfig:
     chosen = [*_choice("model", model), f"decoding={decoding}", *_choice("dataset", dataset)]
-    config: RunConfig = compose("config", [*chosen, f"protocol={protocol}", f"engine={engine}", *overrides])
+    config: RunConfig = compose("config", [*chosen, f"protocol={protocol}", f"engine={engine}", *_listed(overrides)])
     return config
+
+
+def _listed(values: Sequence[str] | str) -> list[str]:
+    """One name or setting may stand for a list of one."""
+    return [values] if isinstance(values, str) else list(values)
 
 
 def _choice(group: str, name: str | os.PathLike[str]) -> list[str]:
     """The overrides that choose an option of a group, or the option that takes a path and the path."""
+    if not isinstance(name, str | os.PathLike):
+        raise UserError(f"{group} must be a name or a path, not {type(name).__name__}")
     text = os.fspath(name)
     by_path = {"model": "custom", "dataset": "file"}[group]
     is_path = isinstance(name, os.PathLike) or "/" in text or os.sep in text or Path(text).exists()

@@ -97,6 +97,10 @@ def test_a_models_folder_and_a_file_of_dialogues_are_taken_as_they_are(tmp_path)
         (lambda: de.score(["a"], [["b"]], "dstc8"), "unknown protocol 'dstc8'"),
         (lambda: de.score(["a"], [["b"]], extra=["rogue_l"]), "did you mean 'rouge_l'"),
         (lambda: de.compare([]), "at least two runs"),
+        (lambda: de.compare("tiny"), "runs is one name"),
+        (lambda: de.run(None), "model must be a name or a path, not NoneType"),
+        (lambda: de.score(["a"], [["b"]], extra="rogue_l"), "did you mean 'rouge_l'"),
+        (lambda: de.load_dataset(overrides="dataset.limt=3"), "unknown setting 'dataset.limt'"),
     ],
 )
 def test_mistakes_are_one_sentence(call, message):
