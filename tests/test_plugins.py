@@ -238,6 +238,30 @@ def test_a_metric_of_a_plugin_is_a_metric_like_any(site, tmp_path):
     assert "unknown dataset kind" in error or "unknown metric" in error
 
 
+def test_a_metric_of_a_plugin_must_be_what_it_says(tmp_path):
+    files = {
+        "odd/__init__.py": "",
+        "odd/questions.py": PACKAGE_FILES["mypkg/questions.py"],
+        "odd/words.py": "def compute(h, r, c=None):\n    return {'score': 'many'}\n",
+        "odd/constant.py": "ANSWER = {'score': 1.0}\n\n\ndef compute(h, r, c=None):\n    return ANSWER\n",
+    }
+    points = {name: f"odd.{name}" for name in ("words", "constant")}
+    points |= {"other": "odd.questions", "nist": "odd.questions"}
+    install(tmp_path / "site", "odd", "1", files, {"metrics": points})
+    (tmp_path / "h.txt").write_text("a b\nc\n")
+    score = ["score", "--hypotheses", "h.txt", "h.txt", "--references", "h.txt", "--no-meteor", "--extra"]
+    for name, message in (
+        ("other", "the plugin 'other' of odd==1 is the metric 'questions': the two names must be equal"),
+        ("nist", "nist is one of the paper's metrics"),
+        ("words", "the metric words returned what is not a number"),
+    ):
+        error = dialoeval(*score[:3], *score[4:], name, sites=[tmp_path / "site"], folder=tmp_path, code=2)
+        assert message in error
+    (tmp_path / "g.txt").write_text("a\nc\n")
+    two = ["score", "--hypotheses", "h.txt", "g.txt", "--references", "h.txt", "--no-meteor", "--extra", "constant"]
+    assert dialoeval(*two, sites=[tmp_path / "site"], folder=tmp_path).count("constant = 1.0") == 2
+
+
 def test_an_engine_of_a_plugin_makes_replies_and_is_in_the_identity(site, tmp_path):
     run = [*RUN, "engine.name=echo", "dataset.options.x=3"]
     dialoeval(*run, "engine.options.suffix=_X", sites=[site], folder=tmp_path)

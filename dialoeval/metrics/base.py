@@ -118,20 +118,23 @@ class Rows(MetricStatistics):
         metric: the metric that computes figures from summed rows.
         rows: (n, k) statistics.
         judged: (n,) whether the reply is scored; the rows of the others are zeros.
-        more: further JSON values for `details`.
     """
 
     metric: RowMetric
     rows: Array
     judged: npt.NDArray[np.bool_]
-    more: Mapping[str, Any] = field(default_factory=dict)
 
     def figures(self, weights: Array | None = None) -> dict[str, Array]:
-        """Return the figures of the weighted sums of the rows; none if no reply is scored."""
+        """Return the figures of the weighted sums of the rows; none if no reply is scored.
+
+        A choice without any scored reply has no figure (NaN), unless the metric says that it is 0.
+        """
         if not self.judged.any():
             return {}
         weights = np.ones((1, len(self.rows))) if weights is None else weights.astype(float)
         values = self.metric.values(weights @ self.rows)
+        if not self.metric.zero_if_unscored:
+            values = np.where((weights @ self.judged > 0)[:, None], values, np.nan)
         return {figure.name: values[:, i] for i, figure in enumerate(self.metric.figures)}
 
     def pooled(self, other: MetricStatistics) -> Rows:
@@ -147,13 +150,19 @@ class Rows(MetricStatistics):
         return None if values is None else np.where(self.judged, values, np.nan)
 
     def details(self) -> dict[str, Any]:
-        """Return the numbers of replies scored and left out, and `more`."""
+        """Return the numbers of replies scored and left out, and the metric's own details."""
         n = int(self.judged.sum())
-        return {"n": n, "left_out": len(self.judged) - n, **self.more}
+        return {"n": n, "left_out": len(self.judged) - n, **self.metric.details(self.rows)}
 
 
 class RowMetric(Metric):
-    """A metric whose statistics are rows of numbers that add up over replies."""
+    """A metric whose statistics are rows of numbers that add up over replies.
+
+    Attributes:
+        zero_if_unscored: the figure of a choice of replies none of which is scored is 0, as in the paper's tools.
+    """
+
+    zero_if_unscored: ClassVar[bool] = False
 
     @abstractmethod
     def rows(self, corpus: Corpus) -> Array:
@@ -166,6 +175,10 @@ class RowMetric(Metric):
     def reply_scores(self, rows: Array) -> Array | None:
         """Return (n,) reply scores: by default, the main figure of each row."""
         return self.values(rows)[:, 0]
+
+    def details(self, rows: Array) -> dict[str, Any]:
+        """Return further JSON values that follow from the rows (n, k)."""
+        return {}
 
     def judged(self, corpus: Corpus) -> npt.NDArray[np.bool_]:
         """Return (n,) whether each reply is scored: by default all, or those with references if needed."""
@@ -199,7 +212,9 @@ class MeanMetric(RowMetric):
 
     def rows(self, corpus: Corpus) -> Array:
         """Return (n, 2 len(figures)): scores, with 0 for NaN, then whether each is defined."""
-        scores = self.per_reply(corpus).astype(float).reshape(len(corpus), len(self.figures))
+        scores = np.asarray(self.per_reply(corpus), dtype=float).reshape(len(corpus), len(self.figures))
+        if np.isinf(scores).any():
+            raise UserError(f"{self.name} gives reply {int(np.isinf(scores).any(axis=1).argmax())} an infinite score")
         return np.hstack([np.nan_to_num(scores), ~np.isnan(scores)])
 
     def values(self, totals: Array) -> Array:

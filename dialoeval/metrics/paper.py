@@ -18,6 +18,8 @@ from dialoeval.version import __version__
 class _Overlap(RowMetric):
     """A metric of mteval-v14, computed from the n-gram matches that NIST and BLEU share."""
 
+    zero_if_unscored = True
+
     def statistics(self, corpus: Corpus, *, progress: bool = False) -> Rows:
         """Compute the rows of a corpus, which may have no references."""
         return Rows(self, self.rows(corpus), corpus.judged)
@@ -88,6 +90,7 @@ class Bleu(_Overlap):
 class Meteor(RowMetric):
     """METEOR 1.5 (Denkowski and Lavie 2014)."""
 
+    zero_if_unscored = True
     name = "meteor"
     description = "METEOR 1.5, as meteor-1.5.jar -l en -norm prints it (0..1)"
     figures = (METEOR,)

@@ -8,6 +8,7 @@ interval and no test.
 from __future__ import annotations
 
 import importlib
+import math
 import pkgutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from typing import Any
 
 from dialoeval import plugins
 from dialoeval.errors import UserError, nearest
+from dialoeval.files import dumps
 from dialoeval.metrics import extra, paper
 from dialoeval.metrics.base import Metric, MetricStatistics, Value
 from dialoeval.metrics.corpus import Corpus, corpus
@@ -63,7 +65,7 @@ def figure(name: str) -> Figure:
     """
     if name in FIGURES:
         return FIGURES[name]
-    for metric_name in (name, name.rpartition(".")[0]):
+    for metric_name in _metric_names(name):
         try:
             metric = get(metric_name)
         except UserError:
@@ -80,14 +82,31 @@ def metric_of(figure_name: str) -> str:
     Raises:
         UserError: no metric has the figure.
     """
-    first_error: UserError | None = None
-    for name in (figure_name, figure_name.rpartition(".")[0]):
+    problem = UserError(f"no metric has the figure {figure_name!r}")
+    for name in _metric_names(figure_name):
         try:
             if any(candidate.name == figure_name for candidate in get(name).figures):
                 return name
         except UserError as error:
-            first_error = first_error or error
-    raise first_error or UserError(f"no metric has the figure {figure_name!r}")
+            problem = error
+    raise problem
+
+
+def figure_names(metric_name: str) -> set[str]:
+    """Return the names of a metric's figures; none if the metric is not installed."""
+    try:
+        return {candidate.name for candidate in get(metric_name).figures}
+    except UserError:
+        return set()
+
+
+def _metric_names(figure_name: str) -> list[str]:
+    """Return the metrics that a figure may belong to, the likeliest first.
+
+    A further figure is ``<metric>.<part>``; but an argument of a metric may contain dots too.
+    """
+    base = figure_name.rpartition(".")[0]
+    return [base, figure_name] if base else [figure_name]
 
 
 def reply_figure(name: str) -> Figure:
@@ -118,7 +137,7 @@ def compute(
 def result(metric: Metric, corpus: Corpus, statistics: MetricStatistics) -> dict[str, Any]:
     """Return the entry of an extra metric in scores.json: score, further figures, details, signature."""
     values = {name: float(array[0]) for name, array in statistics.figures().items()}
-    finite = {name: value if value == value else None for name, value in values.items()}
+    finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
     parts = {f.name.removeprefix(f"{metric.name}."): finite.get(f.name) for f in metric.figures[1:]}
     (signature,) = metric.signatures(corpus).values()
     return {"score": finite.get(metric.figures[0].name), **parts, **statistics.details(), "signature": signature}
@@ -132,8 +151,13 @@ def _module(name: str) -> ModuleType:
     return importlib.import_module(f"{extra.__name__}.{name}")
 
 
+_RESERVED = {*paper.DESCRIPTIONS, "diversity", *FIGURES}
+
+
 def _factory(name: str) -> Callable[[str | None], Metric]:
     """Return the function from a metric's argument to the metric."""
+    if name in _RESERVED:
+        raise UserError(f"{name} is one of the paper's metrics, which are computed anyway: name further metrics only")
     if name in _built_in():
         return _metric_class(_module(name))
     if (plugin := plugins.get("metrics", name)) is not None:
@@ -154,6 +178,10 @@ def _from_plugin(plugin: Plugin, argument: str | None) -> Metric:
     if not (callable(target) and (not isinstance(target, type) or issubclass(target, Metric))):
         raise UserError(f"the plugin {plugin.name!r} of {plugin.package} is not a Metric class: see docs/plugins.md")
     metric: Metric = target(argument)
+    if metric.name.partition(":")[0] != plugin.name:
+        raise UserError(
+            f"the plugin {plugin.name!r} of {plugin.package} is the metric {metric.name!r}: the two names must be equal"
+        )
     metric.package = plugin.package
     return metric
 
@@ -184,12 +212,17 @@ class _FunctionMetric(Metric):
         return None
 
     def statistics(self, corpus: Corpus, *, progress: bool = False) -> Value:
-        entry = self.compute(corpus.hypotheses, corpus.references, corpus.contexts)
-        if not isinstance(entry, dict) or "score" not in entry:
-            raise UserError(f"the metric {self.name} returned {type(entry).__name__}, not a dict with a score")
-        score = entry.pop("score")
-        self._signature = str(entry.pop("signature", self.name))
-        return Value({} if score is None else {self.name: float(score)}, entry)
+        answer = self.compute(corpus.hypotheses, corpus.references, corpus.contexts)
+        if not isinstance(answer, dict) or "score" not in answer:
+            raise UserError(f"the metric {self.name} returned {type(answer).__name__}, not a dict with a score")
+        details = dict(answer)
+        score = details.pop("score")
+        self._signature = str(details.pop("signature", self.name))
+        try:
+            dumps(details)
+            return Value({} if score is None else {self.name: float(score)}, details)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"the metric {self.name} returned what is not a number, or not JSON: {error}") from error
 
     def signature(self, corpus: Corpus) -> str:
         return self._signature

@@ -99,9 +99,17 @@ class Scores:
         """
         if name in self.figures:
             return self.figures[name]
+        if not isinstance(name, str):
+            raise UserError(f"a figure is named by a string, such as 'bleu4', not by {type(name).__name__}")
         if name in FIGURES:
             raise UserError(f"these scores have no {name}: {self.missing(name)}")
         raise UserError(f"unknown figure {name!r}{nearest(name, self.figures)} (known: {', '.join(self.figures)})")
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.figures
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.figures)
 
     def get(self, name: str) -> float | None:
         """Return a figure by its flat name, or None if it is missing."""
@@ -174,9 +182,8 @@ class Scores:
         extra = {name: ExtraScore.from_json(entry) for name, entry in value["extra"].items()}
         for name, score in extra.items():
             figures[name] = score.score
-            for key, detail in score.details.items():
-                if f"{name}.{key}" in value["intervals"]:
-                    figures[f"{name}.{key}"] = detail
+            parts = registry.figure_names(name) | value["intervals"].keys()
+            figures |= {f"{name}.{key}": x for key, x in score.details.items() if f"{name}.{key}" in parts}
         ordered = {name: figures.pop(name) for name in FIGURES} | figures
         return cls(
             n=value["n"],

@@ -121,6 +121,12 @@ def compare(
         for name in tested
         if name in randomizations[pair] and name in bootstraps[pair]
     }
+    untested = [name for name in settings.metrics if any((pair, name) not in family for pair in pairs)]
+    if untested:
+        raise UserError(
+            f"{', '.join(untested)} cannot be tested on these runs: it was not computed for them (METEOR off, no "
+            "references), or is a value of the whole set without a paired test"
+        )
     adjusted = adjust(family, settings.correction)
     comparisons = []
     for pair in pairs:

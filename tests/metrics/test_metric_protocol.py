@@ -161,6 +161,54 @@ def test_runs_whose_extra_metric_is_not_here_are_compared_without_it(tmp_path, c
     assert main(["compare", *map(str, pair), *few, "--metric", "perplexity:/nowhere/at/all"]) == 2
 
 
+def test_details_of_merged_shards_are_those_of_the_whole():
+    texts = ["a a a a a a a", "b c d e f g", "h h h h h"]
+    whole = statistics(texts, [["x"]] * 3, meteor=False, extra=["repetition", "perplexity:tiny"])
+    shards = [statistics([text], [["x"]], meteor=False, extra=["repetition", "perplexity:tiny"]) for text in texts]
+    merged = Statistics.merge(shards)
+    for name in ("repetition", "perplexity:tiny"):
+        assert merged.parts[name].details() == whole.parts[name].details()
+
+
+def test_further_figures_come_back_from_json_without_intervals_too():
+    scores = score(["a a a a a", "b c"], [["a"], ["b"]], scoring=ScoringConfig(False, ["repetition"], resamples=0))
+    again = Scores.from_json(json.loads(json.dumps(scores.to_json())))
+    assert again.figures == scores.figures and again["repetition.1"] == scores["repetition.1"] > 0
+
+
+def test_a_further_figure_of_a_metric_with_an_argument_is_found():
+    assert registry.metric_of("bertscore:@1.precision") == "bertscore:@1"
+    assert registry.figure("bertscore:@1.precision").heading.startswith("BERTScore P")
+    assert registry.metric_of("bertscore:some/model.v2.recall") == "bertscore:some/model.v2"
+    assert registry.metric_of("perplexity:some/model.v2") == "perplexity:some/model.v2"
+
+
+def test_a_draw_without_any_reference_has_no_figure():
+    """One of three replies has a reference and equals it: a resample that misses it is not a score of 0."""
+    extra_metrics = ["sacrebleu_bleu", "sacrebleu_ter", "rouge_l"]
+    scores = score(
+        ["a b c d", "x y", "z"], [["a b c d"], [], []], scoring=ScoringConfig(False, extra_metrics, resamples=200)
+    )
+    assert scores.interval("sacrebleu_bleu") == pytest.approx((100, 100))
+    assert scores.interval("sacrebleu_ter") == (0, 0) and scores.interval("rouge_l") == (1, 1)
+
+
+def test_a_figure_that_cannot_be_tested_is_refused_by_name(tmp_path, capsys):
+    data = examples(10)
+    pair = [
+        str(write_run(tmp_path, data, replies(data, seed), name=name, decoding={"name": name}))
+        for name, seed in (("one", 1), ("two", 2))
+    ]
+    for figures in ("self_bleu", "bleu2,self_bleu", "meteor"):
+        assert main(["compare", *pair, "--metric", figures]) == 2
+        assert f"{figures.rpartition(',')[2]} cannot be tested on these runs" in capsys.readouterr().err
+
+
+def test_the_papers_metrics_are_not_extra():
+    with pytest.raises(UserError, match="bleu is one of the paper's metrics"):
+        score(["a"], [["a"]], scoring=ScoringConfig(False, ["bleu"]))
+
+
 def _inputs():
     pandas = pytest.importorskip("pandas")
     yield ["a b", "c"], [["a b"], ["c", "d"]]

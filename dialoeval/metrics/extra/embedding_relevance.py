@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dialoeval.metrics.base import Array, MeanMetric, Rows
+from dialoeval.metrics.base import Array, MeanMetric
 from dialoeval.metrics.corpus import Corpus
 from dialoeval.metrics.figures import Figure
 
@@ -58,18 +58,16 @@ class EmbeddingRelevance(MeanMetric):
                 scores[i, 3] = average(reply, vectors[joined[i]])
         return scores
 
-    def statistics(self, corpus: Corpus, *, progress: bool = False) -> Rows:
-        """Compute the rows of a corpus, with the numbers of replies that have references and context."""
-        rows = self.rows(corpus)
+    def details(self, rows: Array) -> dict[str, Any]:
+        """Return the numbers of replies that have references and context, and the main figure by its own name."""
         with_reference, with_context = int(rows[:, 4].sum()), int(rows[:, 7].sum())
         mean = self.values(rows.sum(axis=0, keepdims=True))[0, 0]
-        more: dict[str, Any] = {
+        return {
             "average": None if np.isnan(mean) else float(mean),
             "n": with_reference,
             "n_context": with_context,
-            "left_out": len(corpus) - with_reference,
+            "left_out": len(rows) - with_reference,
         }
-        return Rows(self, rows, self.judged(corpus), more)
 
     def signature(self, corpus: Corpus) -> str:
         """Return model, layer and options."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from dialoeval.errors import UserError
 from dialoeval.metrics.base import Array, RowMetric, Rows
@@ -35,29 +34,27 @@ class Perplexity(RowMetric):
             raise UserError("perplexity needs a model after a colon, a Hub name or a folder: perplexity:gpt2")
 
     def statistics(self, corpus: Corpus, *, progress: bool = False) -> Rows:
-        """Compute the loss and the number of tokens of each reply."""
+        """Compute the rows of a corpus; replies without tokens are not scored."""
+        rows = self.rows(corpus)
+        return Rows(self, rows, rows[:, 1] > 0)
+
+    def rows(self, corpus: Corpus) -> Array:
+        """Return (n, 3) loss in nats, number of tokens, and whether the reply was truncated."""
         from dialoeval.metrics.extra._models import LanguageModel
 
         assert self.argument is not None
         model = LanguageModel(self.argument)
-        losses = [model.losses(text) for text in corpus.hypotheses]
-        rows = np.array([[loss, tokens] for loss, tokens, _ in losses], dtype=float).reshape(-1, 2)
-        judged: npt.NDArray[np.bool_] = rows[:, 1] > 0
-        more: dict[str, Any] = {
-            "tokens": int(rows[:, 1].sum()),
-            "empty": int((~judged).sum()),
-            "cut": sum(cut for *_, cut in losses),
-        }
-        return Rows(self, rows, judged, more)
+        return np.array([model.losses(text) for text in corpus.hypotheses], dtype=float).reshape(-1, 3)
 
-    def rows(self, corpus: Corpus) -> Array:
-        """Return (n, 2) loss in nats and number of tokens."""
-        return self.statistics(corpus).rows
+    def details(self, rows: Array) -> dict[str, Any]:
+        """Return the numbers of tokens, of replies without tokens, and of truncated replies."""
+        _, tokens, cut = rows.T
+        return {"tokens": int(tokens.sum()), "empty": int((tokens == 0).sum()), "cut": int(cut.sum())}
 
     def values(self, totals: Array) -> Array:
         """Return (m, 1) perplexities."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.exp(np.minimum(totals[:, :1] / totals[:, 1:], _LARGEST_LOSS))
+            return np.exp(np.minimum(totals[:, :1] / totals[:, 1:2], _LARGEST_LOSS))
 
     def signature(self, corpus: Corpus) -> str:
         """Return model and options."""

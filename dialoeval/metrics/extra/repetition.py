@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dialoeval.metrics.base import Array, RowMetric, Rows
+from dialoeval.metrics.base import Array, RowMetric
 from dialoeval.metrics.corpus import Corpus
 from dialoeval.metrics.figures import Figure
 
@@ -42,11 +42,9 @@ class Repetition(RowMetric):
         shares = _shares(totals)
         return np.concatenate([shares[:, -1:], shares[:, :-1]], axis=1)
 
-    def statistics(self, corpus: Corpus, *, progress: bool = False) -> Rows:
-        """Compute the rows of a corpus, with the shares of all orders as a detail."""
-        rows = self.rows(corpus)
-        more: dict[str, Any] = {"by_order": _shares(rows.sum(axis=0, keepdims=True))[0].tolist()}
-        return Rows(self, rows, self.judged(corpus), more)
+    def details(self, rows: Array) -> dict[str, Any]:
+        """Return the shares of all orders."""
+        return {"by_order": _shares(rows.sum(axis=0, keepdims=True))[0].tolist()}
 
     def signature(self, corpus: Corpus) -> str:
         """Return the tokenizer."""
