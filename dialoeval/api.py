@@ -6,12 +6,13 @@ objects that print as one line, show as a table in a notebook, and turn into pan
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsIndex
 
 from dialoeval.config import DatasetConfig, ProtocolConfig, RunConfig, ScoringConfig
 from dialoeval.config.compose import compose
@@ -86,7 +87,11 @@ def score(
     >>> round(s["bleu1"], 4), s.interval("bleu1")
     (0.6065, None)
     """
-    scoring = ScoringConfig(meteor=meteor, extra=_listed(extra), resamples=resamples)
+    if not isinstance(meteor, bool):
+        raise UserError(f"meteor is True or False, not {meteor!r}")
+    if not (protocol is None or isinstance(protocol, str | ProtocolConfig)):
+        raise UserError(f"protocol is a name such as 'dstc7', not {type(protocol).__name__}")
+    scoring = ScoringConfig(meteor=meteor, extra=_listed(extra, "extra"), resamples=_whole(resamples, "resamples"))
     return _score(hypotheses, references, protocol, scoring, contexts=contexts)
 
 
@@ -119,9 +124,16 @@ def compare(
     from dialoeval.reports.compare import ComparisonSettings
     from dialoeval.reports.compare import compare as compare_runs
 
-    settings = ComparisonSettings(tuple(_listed(figures)), resamples, trials, seed, correction, all_pairs)
-    if isinstance(runs, str | os.PathLike):
-        raise UserError(f"runs is one name, {os.fspath(runs)!r}, not a list: give at least two runs to compare")
+    settings = ComparisonSettings(
+        tuple(_listed(figures, "figures")),
+        _whole(resamples, "resamples"),
+        _whole(trials, "trials"),
+        _whole(seed, "seed"),
+        correction,
+        all_pairs,
+    )
+    if isinstance(runs, str | os.PathLike) or not isinstance(runs, Iterable):
+        raise UserError(f"runs is not a list but {runs!r}: give at least two runs to compare")
     loaded = [load_run(item, reports_dir) for item in runs]
     return Comparisons(tuple(compare_runs(loaded, settings)), settings)
 
@@ -140,7 +152,9 @@ def load_run(name: str | os.PathLike[str] | LoadedRun, reports_dir: str | os.Pat
     from dialoeval.runs.reader import LoadedRun
     from dialoeval.runs.reader import load_run as read
 
-    return name if isinstance(name, LoadedRun) else read(find(os.fspath(name), os.fspath(reports_dir)))
+    if isinstance(name, LoadedRun):
+        return name
+    return read(find(_path(name, "a run"), _path(reports_dir, "reports_dir")))
 
 
 def list_runs(reports_dir: str | os.PathLike[str] = "reports") -> pandas.DataFrame:
@@ -148,10 +162,16 @@ def list_runs(reports_dir: str | os.PathLike[str] = "reports") -> pandas.DataFra
 
     Args:
         reports_dir: the folder that holds the run folders; a damaged one is a row too, with its error.
+
+    Raises:
+        UserError: `reports_dir` is a file.
     """
     from dialoeval.runs import frame
 
-    return frame.runs_frame(frame.list_runs(reports_dir))
+    folder = Path(_path(reports_dir, "reports_dir"))
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is not a folder of runs")
+    return frame.runs_frame(frame.list_runs(folder))
 
 
 def load_dataset(name: str | os.PathLike[str] = "chitchat", *, overrides: Sequence[str] = ()) -> Dataset:
@@ -169,7 +189,7 @@ def load_dataset(name: str | os.PathLike[str] = "chitchat", *, overrides: Sequen
     """
     from dialoeval import data
 
-    config: DatasetConfig = compose("config", [*_choice("dataset", name), *_listed(overrides)]).dataset
+    config: DatasetConfig = compose("config", [*_choice("dataset", name), *_listed(overrides, "overrides")]).dataset
     return data.load(config)
 
 
@@ -260,20 +280,36 @@ def _compose(
     overrides: Sequence[str],
 ) -> RunConfig:
     chosen = [*_choice("model", model), f"decoding={decoding}", *_choice("dataset", dataset)]
-    config: RunConfig = compose("config", [*chosen, f"protocol={protocol}", f"engine={engine}", *_listed(overrides)])
+    config: RunConfig = compose(
+        "config", [*chosen, f"protocol={protocol}", f"engine={engine}", *_listed(overrides, "overrides")]
+    )
     return config
 
 
-def _listed(values: Sequence[str] | str) -> list[str]:
-    """One name or setting may stand for a list of one."""
-    return [values] if isinstance(values, str) else list(values)
+def _listed(values: Sequence[str] | str, what: str) -> list[str]:
+    """Return the strings as a list; a string alone stands for a list of one."""
+    items = [values] if isinstance(values, str) else list(values) if isinstance(values, Iterable) else [values]
+    if wrong := [item for item in items if not isinstance(item, str)]:
+        raise UserError(f"{what} is a list of strings; {wrong[0]!r} is not one")
+    return items
+
+
+def _whole(value: SupportsIndex, what: str) -> int:
+    """Return a whole number, of numpy too, as an int."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise UserError(f"{what} is a whole number, not {value!r}")
+    return operator.index(value)
+
+
+def _path(value: str | os.PathLike[str], what: str) -> str:
+    if not isinstance(value, str | os.PathLike):
+        raise UserError(f"{what} must be a name or a path, not {type(value).__name__}")
+    return os.fspath(value)
 
 
 def _choice(group: str, name: str | os.PathLike[str]) -> list[str]:
     """The overrides that choose an option of a group, or the option that takes a path and the path."""
-    if not isinstance(name, str | os.PathLike):
-        raise UserError(f"{group} must be a name or a path, not {type(name).__name__}")
-    text = os.fspath(name)
+    text = _path(name, group)
     by_path = {"model": "custom", "dataset": "file"}[group]
     is_path = isinstance(name, os.PathLike) or "/" in text or os.sep in text or Path(text).exists()
     if text in group_options(group) or not is_path:

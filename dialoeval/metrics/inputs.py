@@ -33,7 +33,7 @@ def reference_lists(references: Iterable[Iterable[str]]) -> list[list[str]]:
     lists = []
     for i, entry in enumerate(_items(references, "references")):
         where = f"references[{i}]"
-        if isinstance(entry, str | Mapping) or not isinstance(entry, Iterable):
+        if not _is_list(entry):
             raise UserError(
                 f"{where} is not a list of strings but {_kind(entry)}: it holds the references of reply {i}"
             )
@@ -49,7 +49,7 @@ def context_lists(contexts: Iterable[Iterable[str]], replies: int) -> list[list[
     """
     lists = []
     for i, entry in enumerate(_items(contexts, "contexts")):
-        if isinstance(entry, str | Mapping) or not isinstance(entry, Iterable):
+        if not _is_list(entry):
             raise UserError(f"contexts[{i}] is not a list of turns but {_kind(entry)}")
         lists.append([_text(item, f"contexts[{i}][{k}]") for k, item in enumerate(entry)])
     if len(lists) != replies:
@@ -78,11 +78,19 @@ def _items(values: Any, name: str) -> Iterable[Any]:
         raise UserError(f"{name} is one string, not a list: give a list with one entry for each reply")
     if isinstance(values, Mapping | set | frozenset):
         raise UserError(f"{name} is a {type(values).__name__}, which has no order to match by: give a list")
-    if not isinstance(values, Iterable):
-        raise UserError(f"{name} is not a list but {_kind(values)}")
     if type(values).__name__ == "DataFrame":
         raise UserError(f"{name} is a DataFrame: give one of its columns")
-    return values
+    if not _is_list(values):
+        raise UserError(f"{name} is not a list but {_kind(values)}")
+    items: Iterable[Any] = values
+    return items
+
+
+def _is_list(value: Any) -> bool:
+    """Return whether a value holds entries in order: not a string, a dict, a frame, or an array without dimensions."""
+    if isinstance(value, str | Mapping) or type(value).__name__ == "DataFrame":
+        return False
+    return isinstance(value, Iterable) and getattr(value, "ndim", 1) > 0
 
 
 def _text(value: Any, where: str) -> str:

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from support.report_runs import WORDS, examples, replies, write_run
 
@@ -237,6 +238,8 @@ def test_whatever_holds_strings_in_order_is_taken():
         ("a", [["x"]], "hypotheses is one string"),
         (7, [["x"]], "hypotheses is not a list but int"),
         (np.array([1.5]), [["x"]], r"hypotheses\[0\] is float64"),
+        (np.array("a"), [["x"]], "hypotheses is not a list but ndarray"),
+        (["a"], [pd.DataFrame({"x": ["y"]})], r"references\[0\] is not a list of strings but DataFrame"),
         (["a"], [["x"], ["y"]], "1 replies but 2 lists of references"),
     ],
 )
@@ -254,5 +257,8 @@ def test_a_figure_that_is_not_there_says_why():
     assert scores.get("bleu4") is None and scores["avg_len"] == 1
     assert repr(scores).startswith("Scores(1 replies, protocol none: ") and "\n" not in repr(scores)
     assert "<table" in scores._repr_html_()
+    assert "bleu4" not in scores and "avg_len" in scores and list(scores) == list(scores.figures)
+    with pytest.raises(UserError, match="named by a string"):
+        scores[0]
     frame = scores.to_frame()
     assert frame.loc["avg_len", "value"] == 1 and list(frame.columns) == ["value", "low", "high", "signature"]
