@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -183,14 +184,17 @@ class Scores:
         for name, score in extra.items():
             figures[name] = score.score
             parts = registry.figure_names(name) | value["intervals"].keys()
-            figures |= {f"{name}.{key}": x for key, x in score.details.items() if f"{name}.{key}" in parts}
+            further = {f"{name}.{key}": x for key, x in score.details.items() if f"{name}.{key}" in parts}
+            if wrong := [part for part, x in further.items() if x is not None and not _is_number(x)]:
+                raise UserError(f'field "extra.{wrong[0]}" must be a number or null')
+            figures |= further
         ordered = {name: figures.pop(name) for name in FIGURES} | figures
         return cls(
             n=value["n"],
             figures={name: float(x) for name, x in ordered.items() if x is not None},
             intervals={name: (low, high) for name, (low, high) in value["intervals"].items()},
             signatures=value["signatures"],
-            protocol=_protocol(value["protocol"]),
+            protocol=_protocol(value.get("protocol")),
             counts=value["counts"],
             resamples=value.get("resamples", 0),
             extra=extra,
@@ -327,9 +331,13 @@ def _protocol(value: Any) -> ProtocolConfig:
     from dialoeval.config.schema import Clean
 
     try:
-        return ProtocolConfig(**{**value, "clean": Clean(value.get("clean", "none"))})
+        protocol = ProtocolConfig(**{**value, "clean": Clean(value.get("clean", "none"))})
     except (TypeError, ValueError, AttributeError) as error:
         raise UserError('field "protocol" is not a protocol of this version') from error
+    texts, numbers = (protocol.name, protocol.empty_word or ""), (protocol.slots, protocol.held_out or 0)
+    if not all(isinstance(text, str) for text in texts) or not all(map(_is_whole, numbers)):
+        raise UserError('field "protocol" is not a protocol of this version')
+    return protocol
 
 
 def _fault(scores: Any) -> str | None:
@@ -368,7 +376,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 __all__: Sequence[str] = ("ExtraScore", "Scores", "protocol_json", "protocol_named", "score", "score_statistics")

@@ -121,7 +121,7 @@ def _sentence(path: str, location: str, error: Exception) -> str | None:
     if among(LocalEntryNotFoundError, ConnectionError) or any(
         type(link).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2") for link in links
     ):
-        return f"cannot load the model {path}: it is not on this machine, and the Hub cannot be reached. {_WITHOUT_HUB}"
+        return f"cannot load the model {path}: it is not on this machine, and the Hub cannot be reached; {_WITHOUT_HUB}"
     if isinstance(error, OSError | ValueError | KeyError | RuntimeError | ImportError) or type(error).__module__.split(
         "."
     )[0] in ("safetensors", "huggingface_hub", "tokenizers", "safetensors_rust"):

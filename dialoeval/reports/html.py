@@ -195,7 +195,7 @@ class PaperSection:
 
 def _paper(runs: Sequence[LoadedRun]) -> PaperSection:
     """Return the paper's rows of the runs' own test set, or else of the Reddit one, marked as other data."""
-    kinds = {run.settings.dataset.get("kind") for run in runs}
+    kinds = {str(run.settings.dataset.get("kind")) for run in runs}
     protocols = {run.scores.protocol.name for run in runs}
     own = next((name for name in PAPER if kinds == {name}), None)
     name = own or "reddit6k"

@@ -15,7 +15,7 @@ from dialoeval.data.rows import read_reference_rows
 from dialoeval.errors import UserError
 from dialoeval.files import dumps, json_object, read_json, read_jsonl, sha256_file, write_json, write_jsonl
 from dialoeval.metrics.scores import Scores
-from dialoeval.runs.records import SCHEMA, Environment, Manifest, Precision, ReplyRow, RunSettings, Status
+from dialoeval.runs.records import SCHEMA, Environment, Manifest, Precision, ReplyRow, RunSettings, Status, is_number
 
 _LOG = logging.getLogger(__name__)
 _SCORE_AGAIN = "delete it and run again (replies are kept)"
@@ -143,6 +143,11 @@ class RunFolder:
                 rows[row.id] = row
         return rows
 
+    def has_finished_replies(self) -> bool:
+        """Return whether an attempt, finished or not, has left replies."""
+        files = (self.partial_file, self.replies_file)
+        return any(file.is_file() and file.stat().st_size > 0 for file in files)
+
     def append(self, rows: Iterable[ReplyRow]) -> None:
         """Add a finished chunk to the partial file, in one write, and flush it to the disk.
 
@@ -222,7 +227,7 @@ class RunFolder:
         try:
             return Precision.from_json(value, str(self.precision_file))
         except UserError as error:
-            raise UserError(f"{error}; move the folder away to make the run afresh") from error
+            raise UserError(f"{error}; delete this file and run again (replies are kept)") from error
 
     def settings(self) -> RunSettings:
         """Return what config.yaml holds.
@@ -253,7 +258,7 @@ class RunFolder:
         columns: dict[str, list[float | None]] = {name: [row.get(name) for row in rows] for name in names}
         for name, values in columns.items():
             for row, value in zip(rows, values, strict=True):
-                if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+                if value is not None and not is_number(value):
                     raise UserError(
                         f'{self.segments_file}, id {row.get("id")!r}: field "{name}" must be a number or null; delete '
                         "the file and run again (replies are kept)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -260,9 +261,9 @@ class Precision:
         dtype = text_field(record, "dtype", where)
         sample, differing = _whole(record, "sample", where), _whole(record, "differing", where)
         share, interval = record.get("share"), record.get("interval")
-        if not _is_number(share):
+        if not is_number(share):
             raise UserError(f'{where}: field "share" must be a number')
-        if not isinstance(interval, list) or len(interval) != 2 or not all(map(_is_number, interval)):
+        if not isinstance(interval, list) or len(interval) != 2 or not all(map(is_number, interval)):
             raise UserError(f'{where}: field "interval" must be a list of two numbers')
         ids = texts_field(record, "ids", where) if "ids" in record else ()
         return cls(dtype, sample, differing, share, (interval[0], interval[1]), ids)
@@ -469,7 +470,7 @@ def _whole_or_null(record: dict[str, Any], name: str, where: str) -> int | None:
 
 def _number_or_null(record: dict[str, Any], name: str, where: str) -> float | None:
     value: float | None = record.get(name)
-    if value is not None and not _is_number(value):
+    if value is not None and not is_number(value):
         raise UserError(f'{where}: field "{name}" must be a number or null')
     return value
 
@@ -478,5 +479,6 @@ def _text_or_null(record: dict[str, Any], name: str, where: str) -> str | None:
     return None if record.get(name) is None else text_field(record, name, where)
 
 
-def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def is_number(value: Any) -> TypeGuard[float]:
+    """Return whether a JSON value is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

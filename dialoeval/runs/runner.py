@@ -136,7 +136,8 @@ def _recorded(run: Run) -> Iterator[None]:
             if manifest is not None and manifest.status != Status.complete:
                 if isinstance(explained, UserError):
                     run.folder.write_manifest(replace(run.manifest(Status.failed), error=str(explained)))
-                _LOG.info("finished replies are kept in %s: the same command resumes", run.folder.path)
+                if run.folder.has_finished_replies():
+                    _LOG.info("finished replies are kept in %s: the same command resumes", run.folder.path)
         if explained is error:
             raise
         raise explained from error

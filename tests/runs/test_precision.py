@@ -115,5 +115,7 @@ def test_damaged_files_beside_a_complete_run(config):
         assert "- engine: auto\n" in (folder.path / "report.md").read_text("utf-8")
     for damaged in ("[]", '{"dtype": "bf16", "sample": 12, "differing": 1, "share": 0.1, "interval": null}'):
         (folder.path / "precision.json").write_text(damaged, encoding="utf-8")
-        with pytest.raises(UserError, match=r"precision\.json: .*move the folder away"):
+        with pytest.raises(UserError, match=r"precision\.json: .*delete this file and run again"):
             folder.precision()
+    (folder.path / "precision.json").unlink()
+    assert runner.run(config).generated == 0 and folder.precision() is None

@@ -9,6 +9,7 @@ import pytest
 from support.report_runs import examples, replies, write_run
 from support.run_fakes import FakeGenerator, run_config, write_dataset
 
+from dialoeval.cli.main import main
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError
 from dialoeval.files import dumps
@@ -68,6 +69,8 @@ def test_a_row_is_made_of_an_example_and_its_reply():
         (ReplyRow, ROW, "context", "hi", 'file: field "context" must be a list of strings'),
         (ReplyRow, ROW, "tokens", True, 'file: field "tokens" must be a whole number'),
         (ReplyRow, ROW, "logprob", "x", 'file: field "logprob" must be a number or null'),
+        (ReplyRow, ROW, "logprob", float("nan"), 'file: field "logprob" must be a number or null'),
+        (ReplyRow, ROW, "logprob", 10**400, 'file: field "logprob" must be a number or null'),
         (ReplyRow, ROW, "dropped_turns", 0.0, 'file: field "dropped_turns" must be a whole number'),
         (ReplyRow, ROW, "candidates", [1], 'file: field "candidates" must be a list of objects'),
         (ReplyRow, ROW, "candidates", [{}], 'file, candidate 1: field "reply" must be a string'),
@@ -92,6 +95,44 @@ def test_an_older_environment_and_older_settings_are_read():
     assert (settings.name, settings.seed, dict(settings.engine)) == ("m d", None, {})
     assert settings.flat() == {"model.name": "m", "decoding.name": "d", "dataset": {}, "protocol": {}}
     assert flat({"a": {"b": {"c": 1}}, "d": [2]}) == {"a.b.c": 1, "d": [2]}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("protocol", None),
+        ("protocol", {"name": []}),
+        ("protocol", {"name": "none", "slots": "6"}),
+        ("protocol", {"name": "none", "clean": "twice"}),
+        ("nist", [float("nan")] * 4),
+        ("avg_len", float("inf")),
+        ("intervals", {"nist4": [0, float("nan")]}),
+        ("extra", {"rouge_l": {"score": "high", "signature": "s"}}),
+    ],
+)
+def test_damaged_scores_are_named_by_every_reader(tmp_path, capsys, field, value):
+    data = examples(6)
+    path = write_run(tmp_path, data, replies(data, 1), name="one")
+    write_run(tmp_path, data, replies(data, 2), name="two")
+    scores = json.loads((path / "scores.json").read_text("utf-8"))
+    without = {key: x for key, x in scores.items() if key != field}
+    for damaged in ({**scores, field: value}, *([] if field == "avg_len" else [without])):
+        (path / "scores.json").write_text(json.dumps(damaged), "utf-8")
+        assert main(["list", "runs", "--reports-dir", str(tmp_path)]) == 0
+        listed = capsys.readouterr().out
+        assert "one  damaged: " in listed and f'"{field}' in listed and "two  complete" in listed
+        for arguments in (["show", str(path)], ["report", str(path)], ["compare", str(path), str(tmp_path / "two")]):
+            assert main(arguments) == 2
+            error = capsys.readouterr().err
+            assert error.count("\n") == 1 and f'scores.json: field "{field}' in error
+
+
+def test_a_segment_score_that_is_not_a_number_is_named(tmp_path):
+    data = examples(6)
+    path = write_run(tmp_path, data, replies(data, 1))
+    (path / "segments.jsonl").write_text('{"id": "d0000", "nist": NaN}\n')
+    with pytest.raises(UserError, match=r'segments\.jsonl, id .d0000.: field "nist" must be a number or null'):
+        load_run(RunFolder(path))
 
 
 @pytest.fixture

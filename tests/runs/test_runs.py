@@ -72,7 +72,8 @@ def test_same_configuration_generates_nothing(fake, config):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), UserError("the disk is full"), MemoryError(), OSError(28, "x")])
 @pytest.mark.parametrize("stop_at", [0, 1, 5, 9])
-def test_goes_on_where_it_stopped(fake, config, tmp_path, error, stop_at):
+def test_goes_on_where_it_stopped(fake, config, tmp_path, error, stop_at, caplog):
+    caplog.set_level("INFO")
     whole = final_bytes(runner.run(config).folder.path)
     (tmp_path / "reports").rename(tmp_path / "undisturbed")
 
@@ -84,6 +85,7 @@ def test_goes_on_where_it_stopped(fake, config, tmp_path, error, stop_at):
         runner.run(config)
     manifest = json.loads(next((tmp_path / "reports").glob("*/manifest.json")).read_text())
     assert manifest["status"] == ("running" if isinstance(error, KeyboardInterrupt) else "failed")
+    assert ("replies are kept in" in caplog.text) == (stop_at >= 3)  # a whole chunk was finished
     asked = fake.opened[-1].asked
     fake.plans.clear()
     outcome = runner.run(config)
