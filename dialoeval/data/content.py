@@ -134,7 +134,7 @@ def decoded(line: bytes, where: str) -> str:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{where}: not UTF-8 text (byte 0x{line[error.start]:02x} at position {error.start}); save the file as UTF-8"
+            f"{where}: not UTF-8 text (byte 0x{line[error.start]:02x}); save the file as UTF-8"
         ) from error
 
 

@@ -107,8 +107,7 @@ def rows(content: Content, form: Format, *, names: bool = True) -> Iterator[Tabl
     if form == Format.csv:
         return _table(content, lambda lines: csv.reader(lines, strict=True), names)
     if form == Format.tsv:
-        quoting = csv.QUOTE_NONE
-        return _table(content, lambda lines: csv.reader(lines, delimiter="\t", quoting=quoting, strict=True), names)
+        return _table(content, _tab_separated, names)
     return {
         Format.jsonl: _json_lines,
         Format.json: _json,
@@ -215,6 +214,11 @@ def _table(content: Content, make_reader: Callable[[Iterator[str]], Any], names:
             continue
         number += 1
         yield TableRow(f"{content.name}, line {line}", number, _or_error(_fields, header, fields))
+
+
+def _tab_separated(lines: Iterator[str]) -> Any:
+    """A quotation mark is part of the text, as in IANA's text/tab-separated-values."""
+    return csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True)
 
 
 def _header(names: list[str], where: str) -> list[str]:
