@@ -124,17 +124,17 @@ def content(path: str | os.PathLike[str]) -> Content:
     return found
 
 
-def decoded(line: bytes, where: str) -> str:
+def decoded(line: bytes, where: str = "") -> str:
     """Return UTF-8 bytes as text.
 
     Raises:
-        UserError: they are not UTF-8; the message begins with `where`.
+        UserError: they are not UTF-8; the message begins with `where`, if it is given.
     """
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{where}: not UTF-8 text (byte 0x{line[error.start]:02x}); save the file as UTF-8"
+            f"{where}{': ' if where else ''}not UTF-8 text (byte 0x{line[error.start]:02x}); save the file as UTF-8"
         ) from error
 
 
