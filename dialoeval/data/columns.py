@@ -192,7 +192,9 @@ def _examples(
 
 def last_turns(example: Example, count: int) -> Example:
     """Return the example with only the last `count` turns of its context, or all of them if `count` is 0."""
-    return replace(example, context=example.context[-count:]) if count else example
+    if not count:
+        return example
+    return replace(example, context=example.context[-count:], speakers=example.speakers[-count - 1 :])
 
 
 _ROWS = "rows of the conversation"  # the column of a grouped row that holds its utterances; no file has this name

@@ -110,7 +110,14 @@ class Reader:
         for i in range(1, len(turns)):
             if replying(turns[i]):
                 context = tuple(turn.text for turn in turns[:i])
-                yield Example(f"{name}:{turns[i].index}", context, (turns[i].text,), conversation.system)
+                speakers = [turn.speaker or "" for turn in turns[: i + 1]]
+                yield Example(
+                    f"{name}:{turns[i].index}",
+                    context,
+                    (turns[i].text,),
+                    conversation.system,
+                    tuple(speakers) if any(speakers) else (),
+                )
                 found = True
             elif turns[i].speaker is not None:
                 self.counts["turns of other speakers that are no replies"] += 1
@@ -130,9 +137,10 @@ class Reader:
         """
         if _LONE_SURROGATE.search(text):
             raise UserError(f"field {name!r} contains a lone surrogate, which is not valid text")
+        replaced = text
         for old, new in self.columns.replace.items():
-            text = text.replace(str(old), "" if new is None else str(new))
-        return " ".join(text.split(" ")).strip() if self.columns.replace else text
+            replaced = replaced.replace(str(old), "" if new is None else str(new))
+        return text if replaced == text else re.sub(" {2,}", " ", replaced).strip()
 
     def _turns(self, values: Sequence[Any], name: str) -> Iterator[Turn]:
         values = _flattened(values)
@@ -215,9 +223,12 @@ class _Spoken:
 def _flattened(values: Sequence[Any]) -> Sequence[Any]:
     """Return turns of nested pairs: ``[speaker, text]`` is a turn, ``[text, reply]`` are two."""
     pairs = [value for value in values if isinstance(value, list | tuple)]
-    if not pairs or len(pairs) < len(values) or any(len(pair) != 2 for pair in pairs):
+    if not pairs or any(len(pair) != 2 for pair in pairs):
         return values
     firsts = [first for first, _ in pairs]
+    if len(pairs) < len(values):  # texts, then turns with the number of their speaker
+        numbered = all(type(first) is int and isinstance(second, str) for first, second in pairs)
+        return [value[1] if isinstance(value, list | tuple) else value for value in values] if numbered else values
     if not all(isinstance(second, str) or second is None for _, second in pairs):
         return values
     if not all(isinstance(first, str) for first in firsts) or _are_speakers(firsts):

@@ -17,12 +17,14 @@ class Example:
         context: turns, oldest first; may be empty.
         references: human replies in their original order; may be empty.
         system: text for the system prompt, or None.
+        speakers: of the turns of the context and of the reply, as the data names them; empty if it does not.
     """
 
     id: str
     context: tuple[str, ...]
     references: tuple[str, ...] = ()
     system: str | None = None
+    speakers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def _json_format(content: Content, first: bytes, lines: list[bytes]) -> Format:
         return Format.jsonl if len(lines) > 1 else Format.json
     if content.suffix == ".json" or (isinstance(value, list) and any(isinstance(item, dict) for item in value)):
         return Format.json
-    return Format.jsonl if isinstance(value, dict) else Format.json
+    return Format.jsonl if isinstance(value, dict) or content.suffix in (".jsonl", ".ndjson") else Format.json
 
 
 def _value(text: bytes) -> dict[str, Any] | list[Any] | None:

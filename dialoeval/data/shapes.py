@@ -29,6 +29,9 @@ def _shape(name: str, keys: str, columns: ColumnsConfig, own_names: bool = True)
     return Shape(name, frozenset(keys.split("/")), columns, own_names)
 
 
+UNQUOTED = frozenset(("conv_id", "utterance_idx", "utterance", "selfeval"))
+"""Columns of CSV that writes a comma of the text as ``_comma_`` and takes quotation marks as they are."""
+
 _EOU = {"__eou__": " ", "__eot__": " "}
 
 SHAPES = (

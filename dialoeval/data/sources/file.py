@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dialoeval.config import DatasetConfig
-from dialoeval.data import columns
+from dialoeval.data import columns, shapes
 from dialoeval.data.content import Content, content
 from dialoeval.data.example import Dataset
 from dialoeval.data.formats import TEXT, Format, TableRow, detect, peek, rows
@@ -100,8 +100,11 @@ def _format(config: DatasetConfig, each: Content) -> Format:
             "by the content)"
         )
     detected = detect(each)
-    if config.format == Format.csv_unquoted and detected != Format.csv:
-        return detected
+    if (
+        detected == Format.csv
+        and set(each.head.split(b"\n", 1)[0].decode("utf-8", "replace").split(",")) >= shapes.UNQUOTED
+    ):
+        detected = Format.csv_unquoted
     return detected if config.format is None else Format(config.format)
 
 
@@ -165,7 +168,7 @@ def _conversations(config: DatasetConfig, each: Content) -> tuple[DatasetConfig,
     names = [match.group(1) for line in written if (match := _SPEAKER.match(line))]
     if speaker is None and len(names) == len(written) and len(set(names)) <= max(2, len(names) // 3):
         speaker = ":"
-    blocks = len(written) < len(lines) - 1 and any(not a.strip() and b.strip() for a, b in pairwise(lines))
+    blocks = any(not a.strip() and b.strip() for a, b in pairwise(lines))
     if not blocks and speaker is None:
         hint = next((name for pattern, name in _HINTS if written and pattern.match(written[0])), None)
         raise UserError(
