@@ -17,13 +17,18 @@ from dialoeval.errors import UserError, nearest
 
 ADVICE = " (dataset.skip_bad=true skips such rows and counts them)"
 SHOWN = 10  # columns named in a message
+_REFERENCES = ("references", "reference")
 _CHOOSING = ("context", "turns", "group", "text")  # settings that choose where the turns are
 
 _logger = logging.getLogger(__name__)
 
 
 class MissingColumn(UserError):
-    """A column of the mapping that the table does not have; never skipped, since every row lacks it."""
+    """A column of the mapping that a row does not have; never skipped if every row lacks it."""
+
+    def __init__(self, column: Any, message: str) -> None:
+        super().__init__(message)
+        self.column = str(column)
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ def dialogues(config: DatasetConfig, rows: Iterable[TableRow]) -> list[tuple[str
                 context, references, _ = _context_and_references(value, reader)
                 conversations += [(*context, reference) for reference in references] or [context]
         except UserError as error:
-            _refuse_or_skip(config, row, error, skipped)
+            _refuse_or_skip(config, table.reading.columns, row, error, skipped)
             continue
         used += 1
     if skipped:
@@ -136,6 +141,9 @@ def _table(config: DatasetConfig, rows: Iterable[TableRow], form: str) -> Table:
             )
         told = found
     mapping = _merged(told, given)
+    if mapping.references is None and not _is_conversation(mapping):
+        # a row without the references that other rows have is an error
+        mapping = replace(mapping, references=next((name for name in _REFERENCES if name in names), None))
     guessed = not chosen and config.shape is None and told not in (ColumnsConfig(), ColumnsConfig(context="context"))
     reading = Reading(form, tuple(names), shapes.settings(mapping), guessed)
     if guessed:
@@ -184,7 +192,7 @@ def _examples(
                 context, references, system = _context_and_references(value, reader)
                 examples = [Example(name, context, references, system)]
         except UserError as error:
-            _refuse_or_skip(config, row, error, skipped)
+            _refuse_or_skip(config, table.reading.columns, row, error, skipped)
             continue
         for example in examples:
             yield row.where, example
@@ -212,7 +220,7 @@ def _grouped(config: DatasetConfig, table: Table, skipped: list[tuple[str, str]]
             value = _value(row)
             groups.setdefault(str(_get(value, columns.group)), []).append((row, value))
         except UserError as error:
-            _refuse_or_skip(config, row, error, skipped)
+            _refuse_or_skip(config, table.reading.columns, row, error, skipped)
     for name, rows in groups.items():
         if columns.order is not None:
             rows.sort(key=lambda pair: _order(_get(pair[1], columns.order)))
@@ -316,8 +324,10 @@ def _replaced(text: str, columns: ColumnsConfig) -> str:
     return text
 
 
-def _refuse_or_skip(config: DatasetConfig, row: TableRow, error: UserError, skipped: list[tuple[str, str]]) -> None:
-    if isinstance(error, MissingColumn):
+def _refuse_or_skip(
+    config: DatasetConfig, columns: Sequence[str], row: TableRow, error: UserError, skipped: list[tuple[str, str]]
+) -> None:
+    if isinstance(error, MissingColumn) and error.column not in columns:
         raise UserError(f"{row.where}: {error}") from error
     if not config.skip_bad:
         raise UserError(f"{row.where}: {error}{ADVICE}") from error
@@ -353,9 +363,9 @@ def _context_and_references(row: Cells, reader: Reader) -> tuple[tuple[str, ...]
         context, system = reader.texts(_raw_turns(row, source, columns), _name(source))
     system = system or _system(row, columns)
     column = columns.references
-    if column is None:
-        column = next((name for name in ("references", "reference") if name in row), [])
-    if column == []:
+    if column is None and (name := next((name for name in _REFERENCES if name in row), None)):
+        raise UserError(f"field {name!r}: the first rows have none; set dataset.columns.references={name}, or =[]")
+    if column is None or column == []:
         return context, (), system
     references = _references(row, column, reader)
     if not references:
@@ -395,8 +405,9 @@ def _get(row: Cells, name: Any) -> Any:
                 raise UserError(f"there is no column {name} in a row of {len(row)}")
             names = list(map(str, row))
             raise MissingColumn(
+                name,
                 f"there is no column {name!r}{nearest(str(name), names)} (the columns are: {shown(names)}); "
-                f"set dataset.columns{_advice(names)}"
+                f"set dataset.columns{_advice(names)}",
             )
         else:
             raise UserError(f"field {name!r}: {part!r} is missing")

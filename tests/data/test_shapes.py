@@ -212,3 +212,13 @@ def test_any_bytes_are_rows_or_one_sentence(tmp_path_factory, raw):
         source = content(path)
         found = [row.value for row in rows(source, detect(source))]
         assert all(isinstance(value, UserError | dict) for value in found)
+
+
+def test_references_of_some_rows_only_are_an_error(tmp_path):
+    without = {"context": "a"}
+    with pytest.raises(UserError, match=r"line 2: there is no column 'references'.*skip_bad"):
+        load(write(tmp_path, "a.jsonl", ROW, without))
+    assert len(load(tmp_path / "a.jsonl", "dataset.skip_bad=true").skipped) == 1
+    with pytest.raises(UserError, match=r"line 31: field 'references': the first rows have none"):
+        load(write(tmp_path, "b.jsonl", *[without] * 30, ROW))
+    assert len(load(tmp_path / "b.jsonl", "dataset.columns.references=[]").examples) == 31
