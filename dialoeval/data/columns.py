@@ -146,6 +146,9 @@ def _table(config: DatasetConfig, rows: Iterable[TableRow], form: str) -> Table:
         mapping = replace(mapping, references=next((name for name in _REFERENCES if name in names), None))
     guessed = not chosen and config.shape is None and told not in (ColumnsConfig(), ColumnsConfig(context="context"))
     reading = Reading(form, tuple(names), shapes.settings(mapping), guessed)
+    unread = [name for name in names if name not in ("context", "id")]
+    if told == ColumnsConfig(context="context") and mapping.references is None and unread:
+        _logger.info("%s: read without references; columns that are not read: %s", config.name, shown(unread))
     if guessed:
         _logger.info("%s: read with %s, told by its columns", config.name, " ".join(reading.settings))
     return Table(rows, mapping, reading)

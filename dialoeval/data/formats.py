@@ -131,16 +131,25 @@ def parse_json(text: str) -> Any:
     """Return a JSON value.
 
     Raises:
-        UserError: the text is not JSON; or it has a number that no JSON reader need accept.
+        UserError: the text is not JSON, or an object has a key twice, of which a reader would drop one value.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
     except UserError:
         raise
     except (ValueError, RecursionError) as error:  # not JSON; an integer of thousands of digits; nested too deep
         if isinstance(error, json.JSONDecodeError):
             raise UserError(f"not JSON: {error.msg} (column {error.colno})") from error
         raise UserError(f"unreadable JSON: {first_line(error)}") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"the key {twice[:40]!r} occurs twice in an object")
+    return value
 
 
 def _refuse_constant(name: str) -> Any:

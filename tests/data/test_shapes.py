@@ -222,3 +222,8 @@ def test_references_of_some_rows_only_are_an_error(tmp_path):
     with pytest.raises(UserError, match=r"line 31: field 'references': the first rows have none"):
         load(write(tmp_path, "b.jsonl", *[without] * 30, ROW))
     assert len(load(tmp_path / "b.jsonl", "dataset.columns.references=[]").examples) == 31
+
+
+def test_a_key_that_occurs_twice_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="line 1: the key 'context' occurs twice"):
+        load(write(tmp_path, "a.jsonl", '{"context": ["a"], "context": ["b"], "references": ["c"]}'))
