@@ -2,10 +2,10 @@
 
     python benchmarks/malformed.py [--inputs 10000] [--seed 1]
 
-Valid files of dialogues, in every format, are damaged at random: bytes removed, inserted or exchanged, lines cut, swapped
-or doubled, keys renamed, values replaced by others. Each text of a file is unique. A file is accepted or refused with a
-sentence; of an accepted file, every text that still stands whole in it must be in an example, or be counted. Prints a
-table, and exits with 1 if any input ended in a traceback or lost a text.
+Valid files of dialogues, in every format, are damaged at random: bytes removed, inserted or exchanged, lines cut,
+swapped or doubled, keys renamed, values replaced by others. Each text of a file is unique. A file is accepted or
+refused with a sentence; of an accepted file, every text that still stands whole in it must be in an example, or be
+counted. Prints a table, and exits with 1 if any input ended in a traceback or lost a text.
 """
 
 from __future__ import annotations
