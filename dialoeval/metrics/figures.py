@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from dialoeval.tables import Cell
 
-
 _QUANTITIES = ("bits per word", "nats", "words", "percent", "1 and up")  # units of figures that are never below 0
 
 
