@@ -113,6 +113,11 @@ class Meteor(RowMetric):
 
         return meteor15.figures(totals)[..., None]
 
+    def best_row(self, rows: Array) -> Array:
+        """Return the statistics of the reply with the best score: a few that equal a reference count for much."""
+        best: Array = rows[int(self.reply_scores(rows).argmax())]
+        return best
+
     def reply_scores(self, rows: Array) -> Array:
         """Return (n,) METEOR."""
         from dialoeval.metrics import meteor15

@@ -173,8 +173,8 @@ def method(comparisons: Sequence[Comparison], settings: ComparisonSettings) -> s
     tested = sum(len(c.bootstrap) for c in comparisons)
     return (
         f"p (adjusted): approximate randomization ({settings.trials} trials). Interval and p (paired bootstrap): "
-        f"paired bootstrap ({settings.resamples} resamples). Both p-values are two-sided and corrected over {tested} tests "
-        f"({settings.correction}); seed {settings.seed}."
+        f"paired bootstrap ({settings.resamples} resamples). Both p-values are two-sided and corrected over {tested} "
+        f"tests ({settings.correction}); seed {settings.seed}."
     )
 
 
