@@ -1,10 +1,13 @@
 """How often 95% intervals hold the figure they are for: `python benchmarks/coverage.py --texts FILE --dstc7 FOLDER`.
 
-Samples of `--size` replies are drawn from a population, and each gets the intervals of `dialoeval score`. FILE has one
-reply a line: the population of the diversity figures and of length. FOLDER has the replies.jsonl and references.jsonl
-of DSTC-7 task 2, of which each system is a population for NIST, BLEU and METEOR. What an interval should hold is the
-figure of the population, except for entropy, distinct-n and NIST: they depend on the number of replies (NIST by its
-information weights), and the target is their mean over samples of that size. Prints a Markdown table.
+Samples of `--size` replies are drawn from a population (with replacement if it has fewer than 20 times as many), and
+each gets the intervals of `dialoeval score`. FILE has one reply a line: the population for entropy, distinct-n and
+length. FOLDER has the replies.jsonl and references.jsonl of DSTC-7 task 2. NIST, BLEU and METEOR are measured on the
+replies of all its systems together, without those of "Human", some of which equal a reference; and on each system.
+
+What an interval should hold is the figure of the population. Entropy, distinct-n and NIST depend on the number of
+replies (NIST by its information weights), and their target is the mean over samples of that size. Prints a Markdown
+table.
 """
 
 from __future__ import annotations
@@ -109,9 +112,10 @@ def populations(options: argparse.Namespace) -> Iterator[tuple[str, Statistics]]
         systems: dict[str, list[tuple[str, list[str]]]] = {}
         for row in _jsonl(folder / "replies.jsonl"):
             systems.setdefault(row["system"], []).append((row["reply"], references[row["id"]]))
-        for name, pairs in systems.items():
+        pooled = [pair for name, pairs in systems.items() if name != "Human" for pair in pairs]
+        for name, pairs in {"systems, pooled": pooled, **systems}.items():
             whole = statistics(*map(list, zip(*pairs, strict=True)), protocol_named("dstc7"))
-            yield f"{len(pairs)} of {name}", _only(whole, overlap=True)
+            yield f"{len(pairs)} replies: {name}", _only(whole, overlap=True)
 
 
 def _only(whole: Statistics, *, overlap: bool) -> Statistics:
@@ -129,7 +133,7 @@ def _options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--texts", metavar="FILE", help="replies, one a line")
     parser.add_argument("--dstc7", metavar="FOLDER", help="release of DSTC-7 task 2: replies.jsonl, references.jsonl")
     parser.add_argument("--size", type=int, default=200, metavar="N", help="replies in a sample (200)")
-    parser.add_argument("--samples", type=int, default=1000, metavar="N", help="(1000)")
+    parser.add_argument("--samples", type=int, default=600, metavar="N", help="(600)")
     parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="for each interval (1000)")
     parser.add_argument("--seed", type=int, default=12345, metavar="N")
     parser.add_argument("--all", action="store_true", help="every order, not only the figures of the paper's tables")

@@ -12,6 +12,7 @@ from dialoeval.stats.exact import exact_interval
 
 _BLOCK = 250  # resamples computed at a time, which bounds memory
 _SINGLE = 1000  # replies looked at to find the share that has a figure
+_MORE = 0.8  # mean number of further replies: 1 would be that of an exact bound, 0.8 holds what it should most evenly
 Range = tuple[float, float]
 
 
@@ -75,8 +76,8 @@ def bootstrap_intervals(
     """Return {figure: (low, high)}, which never leave the range of the figure.
 
     Percentile bootstrap over examples (Efron 1979). The upper bound of a figure that rests on few replies (see
-    `Weighable.optimistic`) also allows for one more reply like the best one, drawn 1 +- 1 times: as an exact upper
-    bound of a count c is that of c + 1. `size_biased` figures (entropy, distinct-n) use `delete_quarter`, on the scale
+    `Weighable.optimistic`) also allows for about one more reply like the best one: as an exact upper bound of a count c
+    is that of c + 1. `size_biased` figures (entropy, distinct-n) use `delete_quarter`, on the scale
     of `to_scale`. A figure at a bound of its range that no resample leaves gets the exact interval of "0 of n examples
     differ". The result is empty for fewer than two examples or without resamples.
     """
@@ -87,7 +88,7 @@ def bootstrap_intervals(
     intervals: dict[str, tuple[float, float]] = {}
     plain = examples.part(size_biased=False) if examples.size_biased else examples
     weights = resample(n, resamples, seed)
-    more = np.random.default_rng([seed, 1]).poisson(1.0, size=resamples)
+    more = np.random.default_rng([seed, 1]).poisson(_MORE, size=resamples)
     upper = in_blocks(lambda block: plain.optimistic(weights[block], more[block]), resamples)
     for name, values in figures_of(plain, weights).items():
         low, high = percentiles(values, confidence)
@@ -113,7 +114,8 @@ def size_biased_values(
         bounds = examples.ranges.get(name, (-math.inf, math.inf))
         scaled = to_scale(figures, bounds)
         centre = to_scale(np.array(observed[name]), bounds)
-        values[name] = from_scale(centre + factor * (scaled - scaled.mean()), bounds)
+        finite = scaled[np.isfinite(scaled)]  # NaN: no drawn example has the figure
+        values[name] = from_scale(centre + factor * (finite - finite.mean()), bounds) if len(finite) else finite
     return values
 
 
