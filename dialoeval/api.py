@@ -248,9 +248,10 @@ class Comparisons:
                     "difference": result.difference,
                     "low": result.low,
                     "high": result.high,
-                    "p_bootstrap": result.p_value,
-                    "p_randomization": c.randomization[name].p_value,
                     "p_adjusted": c.adjusted[name],
+                    "p_randomization": c.randomization[name].p_value,
+                    "p_bootstrap": result.p_two_sided,
+                    "p_bootstrap_adjusted": c.adjusted_bootstrap[name],
                 }
                 for c in self.comparisons
                 for name, result in c.bootstrap.items()
@@ -265,10 +266,12 @@ class Comparisons:
     def _repr_html_(self) -> str:
         from dialoeval.reports.compare_text import figures_table
 
-        return "".join(
-            f"<h4>{escape(c.names[1])} against {escape(c.names[0])}</h4>{figures_table(c).to_html()}"
-            for c in self.comparisons
-        )
+        parts = []
+        for c in self.comparisons:
+            table = figures_table(c)
+            notes = "".join(f"<p>{escape(note)}</p>" for note in table.notes)
+            parts.append(f"<h4>{escape(c.names[1])} against {escape(c.names[0])}</h4>{table.to_html()}{notes}")
+        return "".join(parts)
 
 
 def _compose(

@@ -44,9 +44,16 @@ class Cell:
 
     @property
     def margin(self) -> str:
-        """``±`` and half the width of the interval; empty without an interval."""
+        """``±`` and half the width of the interval, or ``[low, high]`` if it is skewed; empty without an interval.
+
+        An interval is skewed if its bounds are not equally far from the value: by more than a quarter of half its
+        width, and more than rounding hides.
+        """
         if self.value is None or self.low is None or self.high is None:
             return ""
+        skew = abs((self.high - self.value) - (self.value - self.low))
+        if skew > max((self.high - self.low) / 8, 10**-self.decimals):
+            return f"[{self.low:.{self.decimals}f}, {self.high:.{self.decimals}f}]"
         return f"±{(self.high - self.low) / 2:.{self.decimals}f}"
 
     @property
@@ -62,14 +69,21 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under headings. The first column names the row; a cell is text or a figure."""
+    """Rows under headings. The first column names the row; a cell is text or a figure.
+
+    Attributes:
+        headings: of the columns.
+        rows: as many cells each.
+        remarks: sentences about the table, printed among the `notes`.
+    """
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str | Cell, ...], ...]
+    remarks: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Reasons for missing figures, each once, with the columns concerned."""
+        """Reasons for missing figures, each once, with the columns concerned; then the remarks."""
         reasons: dict[str, list[str]] = {}
         for row in self.rows:
             for heading, cell in zip(self.headings, row, strict=True):
@@ -77,7 +91,8 @@ class Table:
                     columns = reasons.setdefault(cell.why, [])
                     if heading not in columns:
                         columns.append(heading)
-        return tuple(f"{MISSING} {', '.join(columns)}: {why}" for why, columns in reasons.items())
+        missing = (f"{MISSING} {', '.join(columns)}: {why}" for why, columns in reasons.items())
+        return (*missing, *self.remarks)
 
     def to_markdown(self) -> str:
         """Return a pipe table, padded to read well as plain text, with the `notes` below it."""
@@ -179,7 +194,8 @@ def _markdown(text: str) -> str:
 
 
 def _markdown_entities(text: str) -> str:
-    return re.sub(r"&(?=#?\w+;)", "&amp;", text).replace("<", "&lt;")
+    """Escape what would begin an entity or a tag. ``<`` before a space or a digit begins none, and stays readable."""
+    return re.sub(r"<(?![\s\d])", "&lt;", re.sub(r"&(?=#?\w+;)", "&amp;", text))
 
 
 # Characters special to LaTeX. A bracket after `\\` would start an optional argument. OT1 prints other characters for

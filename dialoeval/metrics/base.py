@@ -38,6 +38,15 @@ class MetricStatistics(ABC):
     def pooled(self, other: MetricStatistics) -> MetricStatistics:
         """Return the statistics of the replies of both systems as one set of 2n, this one's first."""
 
+    def optimistic(self, weights: Array, more: Array) -> dict[str, Array]:
+        """Return {figure: (m,) values} with further replies like the best, for figures that rest on few replies.
+
+        Args:
+            weights: (m, n) how often each reply is counted.
+            more: (m,) how many further replies are counted.
+        """
+        return {}
+
     def scores(self) -> Array | None:
         """Return (n,) scores of the single replies, NaN if undefined; or None if the metric has no reply scores."""
         return None
@@ -127,14 +136,24 @@ class Rows(MetricStatistics):
     def figures(self, weights: Array | None = None) -> dict[str, Array]:
         """Return the figures of the weighted sums of the rows; none if no reply is scored.
 
-        A choice without any scored reply has no figure (NaN), unless the metric says that it is 0.
+        A choice without any scored reply has no figure (NaN).
         """
         if not self.judged.any():
             return {}
         weights = np.ones((1, len(self.rows))) if weights is None else weights.astype(float)
-        values = self.metric.values(weights @ self.rows)
-        if not self.metric.zero_if_unscored:
-            values = np.where((weights @ self.judged > 0)[:, None], values, np.nan)
+        return self._figures(weights, weights @ self.rows)
+
+    def optimistic(self, weights: Array, more: Array) -> dict[str, Array]:
+        """Return the figures of the weighted sums and `more` times the metric's `best_row`."""
+        best = self.metric.best_row(self.rows)
+        if best is None or not self.judged.any():
+            return {}
+        weights = weights.astype(float)
+        return self._figures(weights, weights @ self.rows + np.outer(more, best))
+
+    def _figures(self, weights: Array, totals: Array) -> dict[str, Array]:
+        scored = (weights @ self.judged > 0)[:, None]
+        values = np.where(scored, self.metric.values(totals), np.nan)
         return {figure.name: values[:, i] for i, figure in enumerate(self.metric.figures)}
 
     def pooled(self, other: MetricStatistics) -> Rows:
@@ -156,13 +175,7 @@ class Rows(MetricStatistics):
 
 
 class RowMetric(Metric):
-    """A metric whose statistics are rows of numbers that add up over replies.
-
-    Attributes:
-        zero_if_unscored: the figure of a choice of replies none of which is scored is 0, as in the paper's tools.
-    """
-
-    zero_if_unscored: ClassVar[bool] = False
+    """A metric whose statistics are rows of numbers that add up over replies."""
 
     @abstractmethod
     def rows(self, corpus: Corpus) -> Array:
@@ -175,6 +188,10 @@ class RowMetric(Metric):
     def reply_scores(self, rows: Array) -> Array | None:
         """Return (n,) reply scores: by default, the main figure of each row."""
         return self.values(rows)[:, 0]
+
+    def best_row(self, rows: Array) -> Array | None:
+        """Return (k,) statistics of one more reply as good as the best, or None if figures rest on many replies."""
+        return None
 
     def details(self, rows: Array) -> dict[str, Any]:
         """Return further JSON values that follow from the rows (n, k)."""

@@ -1,4 +1,4 @@
-"""Entropy, distinct-n and length of replies: the paper's diversity figures, from n-gram counts."""
+"""Entropy and distinct-n of replies: the paper's diversity figures, from n-gram counts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Diversity:
         )
 
     def figures(self, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Return (m,) values of entropy1..4 (nats), distinct1..2 (0..1) and avg_len (words).
+        """Return (m,) values of entropy1..4 (nats) and distinct1..2 (0..1).
 
         entropy-n is -sum(p ln p) over the n-gram distribution of all replies, distinct-n is distinct n-grams / n-grams.
         Both are 0 without n-grams.
@@ -64,8 +64,6 @@ class Diversity:
                 figures[f"entropy{n}"][block] = entropy
                 if n <= DISTINCT_ORDERS:
                     figures[f"distinct{n}"][block] = distinct
-        replies = weights.sum(axis=1)
-        figures["avg_len"] = weights @ self.orders[0].totals / np.maximum(replies, 1)
         return figures
 
 

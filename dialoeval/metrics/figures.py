@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dialoeval.tables import Cell
+
+_QUANTITIES = ("bits per word", "nats", "words", "percent", "1 and up")  # units of figures that are never below 0
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,14 @@ class Figure:
         low, high = (None, None) if value is None or interval is None else (factor * edge for edge in interval)
         scaled = None if value is None else factor * value
         return Cell(scaled, self.decimals, "" if signed else self.unit_suffix, low, high, why, signed)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Lowest and highest possible value, from the unit: the ends of ``0..1``, else 0 and infinity of a quantity."""
+        low, dots, high = self.unit.partition("..")
+        if dots:
+            return float(low), float(high)
+        return (0.0 if self.unit in _QUANTITIES else -math.inf), math.inf
 
     @property
     def unit_suffix(self) -> str:

@@ -15,6 +15,17 @@ def statistics(counts: Overlap) -> np.ndarray:
     return np.column_stack([counts.matches[:, :ORDERS], counts.totals[:, :ORDERS], counts.closest])
 
 
+def best(rows: np.ndarray) -> np.ndarray:
+    """Return (9,) statistics of the reply with the most 4-gram matches (ties by shorter n-grams).
+
+    It counts at least one match of each order, among at least as many n-grams. Its reference length is left as it is.
+    """
+    row: np.ndarray = rows[np.lexsort(rows[:, :ORDERS].T)[-1]].copy()
+    row[:ORDERS] = np.maximum(row[:ORDERS], 1)
+    row[ORDERS : 2 * ORDERS] = np.maximum(row[ORDERS : 2 * ORDERS], row[:ORDERS])
+    return row
+
+
 def figures(totals: np.ndarray) -> np.ndarray:
     """Return cumulative BLEU-1..4 (..., 4), 0..1, from summed statistics (..., 9).
 

@@ -18,8 +18,6 @@ from dialoeval.version import __version__
 class _Overlap(RowMetric):
     """A metric of mteval-v14, computed from the n-gram matches that NIST and BLEU share."""
 
-    zero_if_unscored = True
-
     def statistics(self, corpus: Corpus, *, progress: bool = False) -> Rows:
         """Compute the rows of a corpus, which may have no references."""
         return Rows(self, self.rows(corpus), corpus.judged)
@@ -78,6 +76,13 @@ class Bleu(_Overlap):
         """Return (m, 4) cumulative BLEU-1..4."""
         return mteval_bleu.figures(totals)
 
+    def best_row(self, rows: Array) -> Array:
+        """Return (9,) statistics of the reply with the most matches of long n-grams, and at least one of each order.
+
+        A few replies, or none, have matches of four words, so that replies not seen yet matter.
+        """
+        return mteval_bleu.best(rows)
+
     def reply_scores(self, rows: Array) -> Array:
         """Return (n,) BLEU-4."""
         return self.values(rows)[:, 3]
@@ -90,7 +95,6 @@ class Bleu(_Overlap):
 class Meteor(RowMetric):
     """METEOR 1.5 (Denkowski and Lavie 2014)."""
 
-    zero_if_unscored = True
     name = "meteor"
     description = "METEOR 1.5, as meteor-1.5.jar -l en -norm prints it (0..1)"
     figures = (METEOR,)
@@ -108,6 +112,11 @@ class Meteor(RowMetric):
         from dialoeval.metrics import meteor15
 
         return meteor15.figures(totals)[..., None]
+
+    def best_row(self, rows: Array) -> Array:
+        """Return the statistics of the reply with the best score: a few that equal a reference count for much."""
+        best: Array = rows[int(self.reply_scores(rows).argmax())]
+        return best
 
     def reply_scores(self, rows: Array) -> Array:
         """Return (n,) METEOR."""
@@ -143,7 +152,7 @@ class DiversityStatistics(MetricStatistics):
         return Diversity(self.words)
 
     def figures(self, weights: Array | None = None) -> dict[str, Array]:
-        """Return entropy-1..4, distinct-1..2 and average length, each (m,)."""
+        """Return entropy-1..4 and distinct-1..2, each (m,)."""
         return self.counts.figures(None if weights is None else weights.astype(np.int64))
 
     def pooled(self, other: MetricStatistics) -> DiversityStatistics:
@@ -153,11 +162,11 @@ class DiversityStatistics(MetricStatistics):
 
 
 class DiversityMetric(Metric):
-    """Entropy (Zhang et al. 2018), distinct-n (Li et al. 2016) and average length, from the same n-gram counts."""
+    """Entropy (Zhang et al. 2018) and distinct-n (Li et al. 2016), from the same n-gram counts."""
 
     name = "diversity"
-    description = "entropy-1..4 in nats, distinct-1..2 (0..1), and mean words per reply, over all replies"
-    figures = (*ENTROPY, *DISTINCT, LENGTH)
+    description = "entropy-1..4 in nats and distinct-1..2 (0..1) over all replies"
+    figures = (*ENTROPY, *DISTINCT)
 
     @property
     def reply_figure(self) -> None:
@@ -174,14 +183,39 @@ class DiversityMetric(Metric):
         return f"{_common(corpus)}|case:{case}|tok:split|{_version()}"
 
     def signatures(self, corpus: Corpus) -> dict[str, str]:
-        """Return the signatures of entropy, distinct and avg_len."""
+        """Return the signatures of entropy and distinct."""
         signature = self.signature(corpus)
-        return {"entropy": f"{signature}|log:e", "distinct": signature, "avg_len": signature}
+        return {"entropy": f"{signature}|log:e", "distinct": signature}
+
+
+class Length(RowMetric):
+    """Mean words per reply."""
+
+    name = "avg_len"
+    description = "mean words per reply; empty replies count as 0"
+    figures = (LENGTH,)
+
+    @property
+    def reply_figure(self) -> None:
+        """None: the segments have the length as a column of its own."""
+        return None
+
+    def rows(self, corpus: Corpus) -> Array:
+        """Return (n, 2): words, and 1."""
+        return np.array([(len(words), 1) for words in corpus.words], dtype=float).reshape(-1, 2)
+
+    def values(self, totals: Array) -> Array:
+        """Return (m, 1) mean words per reply."""
+        return (totals[..., 0] / np.maximum(totals[..., 1], 1))[..., None]
+
+    def signature(self, corpus: Corpus) -> str:
+        """Return protocol, case and tokenizer."""
+        return DiversityMetric().signature(corpus)
 
 
 def metrics(meteor: bool = True) -> tuple[Metric, ...]:
     """Return the paper's metrics in the order of its tables, with or without METEOR, which is slow."""
-    return (Nist(), Bleu(), *((Meteor(),) if meteor else ()), DiversityMetric())
+    return (Nist(), Bleu(), *((Meteor(),) if meteor else ()), DiversityMetric(), Length())
 
 
 DESCRIPTIONS = {
@@ -190,7 +224,7 @@ DESCRIPTIONS = {
     "meteor": Meteor.description,
     "entropy": "entropy of the 1..4-gram distribution of all replies, in nats",
     "distinct": "distinct 1,2-grams over all 1,2-grams of all replies (0..1)",
-    "avg_len": "mean words per reply; empty replies count as 0",
+    "avg_len": Length.description,
 }
 """{metric: description} of the paper's metrics in `dialoeval list metrics`."""
 
@@ -230,6 +264,7 @@ __all__ = [
     "Bleu",
     "DiversityMetric",
     "DiversityStatistics",
+    "Length",
     "Meteor",
     "Nist",
     "metrics",

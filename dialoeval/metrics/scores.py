@@ -64,7 +64,7 @@ class Scores:
         n: number of replies.
         figures: {flat name: value} without undefined figures (no references, METEOR off). BLEU, METEOR and distinct-n
             are fractions.
-        intervals: {flat name: (low, high)}, 95% bootstrap intervals.
+        intervals: {flat name: (low, high)}, 95% intervals within the figure's range (see `bootstrap_intervals`).
         signatures: {metric: signature} of the paper's metrics.
         protocol: reference slots and cleaning.
         counts: {warning: number of inputs}, such as empty replies.

@@ -38,6 +38,23 @@ class Statistics:
         """Names of figures that resampling biases: see `Figure.size_biased`."""
         return frozenset(f.name for metric in self.metrics for f in metric.figures if f.size_biased)
 
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """{figure: (lowest, highest) possible value}."""
+        return {f.name: f.range for metric in self.metrics for f in metric.figures}
+
+    def part(self, *, size_biased: bool) -> Statistics:
+        """Return the statistics of only the metrics with a figure that resampling biases, or only of the others."""
+        chosen = tuple(m for m in self.metrics if any(f.size_biased for f in m.figures) == size_biased)
+        return Statistics(self.corpus, chosen, {m.name: self.parts[m.name] for m in chosen})
+
+    def optimistic(self, weights: np.ndarray, more: np.ndarray) -> dict[str, Array]:
+        """Return {figure: (m,) values} with `more` (m,) further replies like the best, of figures that rest on few."""
+        values: dict[str, Array] = {}
+        for metric in self.metrics:
+            values |= self.parts[metric.name].optimistic(weights, more)
+        return values
+
     def figures(self, weights: np.ndarray | None = None) -> dict[str, Array]:
         """Return {figure: (m,) values}.
 

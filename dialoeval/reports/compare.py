@@ -29,7 +29,8 @@ class Comparison:
         names: of both, as tables show them.
         bootstrap: {figure: its paired bootstrap}, whose interval of the difference is shown.
         randomization: {figure: its approximate randomization}.
-        adjusted: {figure: p-value of the randomization, corrected over all figures of all comparisons}.
+        adjusted: {figure: p-value of the randomization, corrected over all figures of all comparisons}: the headline.
+        adjusted_bootstrap: {figure: two-sided p-value of the bootstrap, corrected in the same way}.
     """
 
     a: LoadedRun
@@ -38,6 +39,7 @@ class Comparison:
     bootstrap: dict[str, PairedResult]
     randomization: dict[str, PairedResult]
     adjusted: dict[str, float]
+    adjusted_bootstrap: dict[str, float]
     explanation: Explanation
 
 
@@ -115,19 +117,17 @@ def compare(
     randomizations = {
         (i, j): approximate_randomization(stats[i], stats[j], settings.trials, settings.seed) for i, j in pairs
     }
-    family = {
-        (pair, name): randomizations[pair][name].p_value
-        for pair in pairs
-        for name in tested
-        if name in randomizations[pair] and name in bootstraps[pair]
-    }
+    family = [
+        (pair, name) for pair in pairs for name in tested if name in randomizations[pair] and name in bootstraps[pair]
+    ]
     untested = [name for name in settings.metrics if any((pair, name) not in family for pair in pairs)]
     if untested:
         raise UserError(
             f"{', '.join(untested)} cannot be tested on these runs: it was not computed for them (METEOR off, no "
             "references), or is a value of the whole set without a paired test"
         )
-    adjusted = adjust(family, settings.correction)
+    adjusted = adjust({test: randomizations[test[0]][test[1]].p_value for test in family}, settings.correction)
+    beside = adjust({test: bootstraps[test[0]][test[1]].p_two_sided for test in family}, settings.correction)
     comparisons = []
     for pair in pairs:
         i, j = pair
@@ -140,6 +140,7 @@ def compare(
                 bootstrap={name: bootstraps[pair][name] for name in figures},
                 randomization={name: randomizations[pair][name] for name in figures},
                 adjusted={name: adjusted[pair, name] for name in figures},
+                adjusted_bootstrap={name: beside[pair, name] for name in figures},
                 explanation=explain(runs[i], runs[j], stats[i], stats[j]),
             )
         )

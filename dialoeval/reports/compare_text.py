@@ -10,6 +10,7 @@ from typing import Any
 from dialoeval.metrics.registry import figure, reply_figure
 from dialoeval.reports.analysis import Bucket, Extreme
 from dialoeval.reports.compare import COMPARED, Comparison, ComparisonSettings
+from dialoeval.stats import PairedResult
 from dialoeval.tables import Cell, Table, markdown_text
 
 LEVEL = 0.05
@@ -36,9 +37,10 @@ def to_json(comparisons: Sequence[Comparison], settings: ComparisonSettings) -> 
                         "b": result.b,
                         "difference": result.difference,
                         "interval": [result.low, result.high],
-                        "p_bootstrap": result.p_value,
-                        "p_randomization": c.randomization[name].p_value,
                         "p_adjusted": c.adjusted[name],
+                        "p_randomization": c.randomization[name].p_value,
+                        "p_bootstrap": result.p_two_sided,
+                        "p_bootstrap_adjusted": c.adjusted_bootstrap[name],
                     }
                     for name, result in c.bootstrap.items()
                 },
@@ -72,17 +74,48 @@ def verdict(c: Comparison) -> str:
 
 
 def figures_table(c: Comparison) -> Table:
-    """Return one row per figure: both values, the difference with its interval, the p-values."""
+    """Return one row per figure: both values, the difference with its interval, p-values of both tests.
+
+    The p-values are two-sided and adjusted. The remarks explain what contradicts itself at first sight.
+    """
     rows: list[tuple[str | Cell, ...]] = []
     for name, result in c.bootstrap.items():
         column = figure(name)
         difference = column.cell(result.difference, signed=True)
         low, high = (column.cell(edge, signed=True).figure for edge in (result.low, result.high))
-        p_values = (result.p_value, c.randomization[name].p_value, c.adjusted[name])
+        p_values = (c.adjusted[name], c.adjusted_bootstrap[name])
         values = (column.cell(result.a), column.cell(result.b), difference)
         rows.append((column.heading, *values, f"[{low}, {high}]", *map(p_text, p_values)))
-    headings = ("Figure", "A", "B", "B - A", "95% interval", "p (bootstrap)", "p (randomization)", "p (adjusted)")
-    return Table(headings, tuple(rows))
+    headings = ("Figure", "A", "B", "B - A", "95% interval", "p (adjusted)", "p (paired bootstrap)")
+    return Table(headings, tuple(rows), tuple(disagreements(c)))
+
+
+def disagreements(c: Comparison) -> list[str]:
+    """Return sentences about figures whose interval and p-values point to different verdicts."""
+    found: dict[str, list[str]] = {}
+    for name, result in c.bootstrap.items():
+        if reason := _disagreement(result, c.randomization[name].p_value, c.adjusted[name], c.adjusted_bootstrap[name]):
+            found.setdefault(reason, []).append(figure(name).heading)
+    return [f"{', '.join(names)}: {reason}" for reason, names in found.items()]
+
+
+def _disagreement(result: PairedResult, p: float, adjusted: float, beside: float) -> str:
+    assert result.low is not None and result.high is not None
+    excludes = result.low > 0 or result.high < 0
+    if excludes and adjusted > LEVEL >= p:
+        return (
+            "the interval excludes 0 although p is above 0.05, because p is corrected for all tests and an interval is "
+            "of one figure."
+        )
+    if excludes != (adjusted <= LEVEL):
+        return (
+            f"the interval {'excludes' if excludes else 'includes'} 0 although p is "
+            f"{'above' if excludes else 'at most'} 0.05, because the interval is the paired bootstrap's and p is "
+            "approximate randomization's; the evidence is borderline, and p counts."
+        )
+    if (adjusted <= LEVEL) != (beside <= LEVEL):
+        return "the two tests are on different sides of 0.05; the evidence is borderline, and p (adjusted) counts."
+    return ""
 
 
 def p_text(p: float) -> str:
@@ -135,16 +168,22 @@ def too_few_trials(comparisons: Sequence[Comparison], settings: ComparisonSettin
     )
 
 
+def method(comparisons: Sequence[Comparison], settings: ComparisonSettings) -> str:
+    """Return how intervals and p-values were computed."""
+    tested = sum(len(c.bootstrap) for c in comparisons)
+    return (
+        f"p (adjusted): approximate randomization ({settings.trials} trials). Interval and p (paired bootstrap): "
+        f"paired bootstrap ({settings.resamples} resamples). Both p-values are two-sided and corrected over {tested} "
+        f"tests ({settings.correction}); seed {settings.seed}."
+    )
+
+
 def to_markdown(comparisons: Sequence[Comparison], settings: ComparisonSettings) -> str:
     """Return all comparisons: tests, then explanations."""
-    tested = sum(len(c.bootstrap) for c in comparisons)
-    how = (
-        f"Paired bootstrap ({settings.resamples} resamples) and approximate randomization ({settings.trials} trials) "
-        f"over the replies, seed {settings.seed}. Adjusted: randomization p-values, correction {settings.correction}, "
-        f"over {tested} tests.\n"
-    )
     warning = too_few_trials(comparisons, settings)
-    return "\n".join([*map(_one, comparisons), how, *([f"{warning}\n"] if warning else [])])
+    return "\n".join(
+        [*map(_one, comparisons), f"{method(comparisons, settings)}\n", *([f"{warning}\n"] if warning else [])]
+    )
 
 
 def _one(c: Comparison) -> str:

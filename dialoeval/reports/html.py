@@ -60,10 +60,8 @@ def write_comparison(
     runs = list({run.name: run for c in comparisons for run in (c.a, c.b)}.values())
     shown = [_comparison_section(c) for c in comparisons]
     values = _report(runs, _scores_table(runs), f"Comparison of {len(runs)} runs")
-    warning = text.too_few_trials(comparisons, settings)
-    _write_page(
-        out_path, "report.html", values | {"comparisons": shown, "settings_of_tests": settings, "warning": warning}
-    )
+    method, warning = text.method(comparisons, settings), text.too_few_trials(comparisons, settings)
+    _write_page(out_path, "report.html", values | {"comparisons": shown, "method": method, "warning": warning})
 
 
 def write_plain(
@@ -137,7 +135,7 @@ def _report(runs: list[LoadedRun], table: Table, title: str | None) -> dict[str,
         "counts": _counts(names, runs),
         "data": Markup(embedded(names, runs)),
         "comparisons": [],
-        "settings_of_tests": None,
+        "method": "",
         "warning": "",
     }
 
@@ -233,6 +231,7 @@ class ComparisonSection:
 
     names: tuple[str, str]
     tests: Markup
+    notes: tuple[str, ...]
     exports: dict[str, str]
     verdict: str
     summary: str
@@ -248,6 +247,7 @@ def _comparison_section(c: Comparison) -> ComparisonSection:
     return ComparisonSection(
         names=c.names,
         tests=Markup(tests.to_html()),
+        notes=tests.notes,
         exports=_exports(tests),
         verdict=text.verdict(c),
         summary=text.summary(c),

@@ -8,7 +8,7 @@ from typing import Protocol, Self, TypeVar
 import numpy as np
 
 from dialoeval.errors import UserError
-from dialoeval.stats.intervals import Weighable, percentiles, resample
+from dialoeval.stats.intervals import Weighable, figures_of, percentiles, resample, size_biased_values
 
 _EQUAL = 1e-12  # sums in a different order differ in the last bits
 _BLOCK = 250  # resamples or trials computed at a time, which bounds memory
@@ -24,7 +24,9 @@ class PairedResult:
         difference: b - a.
         low: lower bound of the difference's 95% interval, or None if the test gives no interval.
         high: upper bound of the same interval, or None.
-        p_value: two-sided.
+        p_value: of the difference; see the test for how it is counted.
+        p_two_sided: the same question as approximate randomization's: how often chance gives a difference this large in
+            either direction.
     """
 
     a: float
@@ -33,22 +35,29 @@ class PairedResult:
     low: float | None
     high: float | None
     p_value: float
+    p_two_sided: float
 
 
 def paired_bootstrap(a: Weighable, b: Weighable, resamples: int = 1000, seed: int = 12345) -> dict[str, PairedResult]:
     """Compare two systems by paired bootstrap resampling: the same examples are drawn for both (Koehn 2004).
 
-    The p-value is (k + 1) / (resamples + 1), where k counts the resamples whose absolute difference exceeds the mean
-    absolute difference by more than the observed one (Riezler and Maxwell 2005). For the same seed it equals that of
-    sacrebleu's ``PairedTest`` (test_type="bs"), except that it is 1 if the observed difference is 0.
+    `p_two_sided` is (k + 1) / (resamples + 1), where k counts the resamples whose difference is further from the mean
+    difference than the observed one is from 0 (Efron and Tibshirani 1993, 16.4). `p_value` is sacrebleu's
+    ``PairedTest`` (test_type="bs") for the same seed (Riezler and Maxwell 2005): k counts the resamples whose absolute
+    difference exceeds the mean absolute difference by more than the observed one. That is about half as large for a
+    clear difference, and about 0.4 rather than 1 for one near 0. Both are 1 if the observed difference is 0.
+
+    `size_biased` figures are drawn as for their intervals, and have only the two-sided p-value, in both fields.
 
     Raises:
         UserError: the systems have different numbers of examples.
     """
     n = _paired_size(a, b)
     figures_a, figures_b = _observed(a, b)
+    plain_a, plain_b = (x.part(size_biased=False) if x.size_biased else x for x in (a, b))
     weights = resample(n, resamples, seed)
-    drawn_a, drawn_b = _figures(a, weights), _figures(b, weights)
+    drawn_a = figures_of(plain_a, weights) | size_biased_values(a, figures_a, resamples, seed)
+    drawn_b = figures_of(plain_b, weights) | size_biased_values(b, figures_b, resamples, seed)
     size_biased = a.size_biased
     results = {}
     for name in [name for name in figures_a if name in drawn_a]:
@@ -58,9 +67,19 @@ def paired_bootstrap(a: Weighable, b: Weighable, resamples: int = 1000, seed: in
         if not len(differences):
             continue
         sizes = np.abs(differences)
-        p_value = _p_value(int(np.sum(sizes - sizes.mean() > abs(observed))), len(sizes), observed)
-        low, high = percentiles(differences, observed if name in size_biased else None)
-        results[name] = PairedResult(figures_a[name], figures_b[name], observed, low, high, p_value)
+        further = np.abs(differences - differences.mean()) > abs(observed) + _EQUAL
+        two_sided = _p_value(int(np.sum(further)), len(sizes), observed)
+        theirs = _p_value(int(np.sum(sizes - sizes.mean() > abs(observed))), len(sizes), observed)
+        low, high = percentiles(differences)
+        results[name] = PairedResult(
+            a=figures_a[name],
+            b=figures_b[name],
+            difference=observed,
+            low=low,
+            high=high,
+            p_value=two_sided if name in size_biased else theirs,
+            p_two_sided=two_sided,
+        )
     return results
 
 
@@ -98,17 +117,12 @@ def approximate_randomization(a: P, b: P, trials: int = 1000, seed: int = 12345)
             observed = abs(figures_b[name] - figures_a[name])
             # NaN, a trial in which one side lacks the figure, counts as larger
             larger[name] += int(np.sum(~(np.abs(right[name] - left[name]) <= observed + _EQUAL)))
-    return {
-        name: PairedResult(
-            figures_a[name],
-            figures_b[name],
-            figures_b[name] - figures_a[name],
-            None,
-            None,
-            _p_value(count, trials, figures_b[name] - figures_a[name]),
-        )
-        for name, count in larger.items()
-    }
+    results = {}
+    for name, count in larger.items():
+        difference = figures_b[name] - figures_a[name]
+        p = _p_value(count, trials, difference)
+        results[name] = PairedResult(figures_a[name], figures_b[name], difference, None, None, p, p)
+    return results
 
 
 def _p_value(larger: int, draws: int, observed: float) -> float:
@@ -128,8 +142,3 @@ def _observed(a: Weighable, b: Weighable) -> tuple[dict[str, float], dict[str, f
     left, right = a.figures(), b.figures()
     common = [name for name in left if name in right and np.isfinite([left[name][0], right[name][0]]).all()]
     return {name: float(left[name][0]) for name in common}, {name: float(right[name][0]) for name in common}
-
-
-def _figures(examples: Weighable, weights: np.ndarray) -> dict[str, np.ndarray]:
-    parts = [examples.figures(weights[i : i + _BLOCK]) for i in range(0, len(weights), _BLOCK)]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

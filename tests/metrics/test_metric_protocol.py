@@ -56,7 +56,7 @@ def test_a_metric_has_interval_signature_reply_scores_and_column(system, name):
     assert low <= scores[name] <= high and low < high
     assert scores.extra[name].signature and scores.extra[name].score == scores[name]
     table = score_table([("x", scores)], intervals=True)
-    assert registry.figure(name).heading in table.headings and "±" in str(table.rows[0][-1])
+    assert registry.figure(name).heading in table.headings and re.search(r"±|\[.+, .+\]", str(table.rows[0][-1]))
     rows = list(statistics(*system, meteor=False, extra=[name]).segments([str(i) for i in range(40)]).rows())
     assert all(isinstance(row[name], float) for row in rows[:-1])
     if registry.get(name).needs_references:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from support.report_runs import WORDS, examples, replies, write_run
@@ -16,6 +17,7 @@ from dialoeval.reports.compare import ComparisonSettings, compare
 from dialoeval.reports.compare_text import figures_table, p_text, to_markdown
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.reader import load_run
+from dialoeval.stats import PairedResult
 
 QUICK = ComparisonSettings(resamples=100, trials=100)
 
@@ -214,6 +216,29 @@ def test_text_of_replies_cannot_break_the_markdown(tmp_path, data):
 
 def test_p_values_are_shown_as_finely_as_they_are_known():
     assert [p_text(p) for p in (1.0, 0.0499, 0.00099)] == ["1.000", "0.050", "<0.001"]
+
+
+def test_one_headline_and_what_contradicts_it_is_explained(folder):
+    paths = [path for path in sorted(folder.iterdir()) if (path / "scores.json").is_file()][:2]
+    c = compare([load_run(RunFolder(path)) for path in paths], QUICK)[0]
+    assert figures_table(c).headings[-2:] == ("p (adjusted)", "p (paired bootstrap)")
+    result = PairedResult(a=1.0, b=2.0, difference=1.0, low=0.1, high=1.9, p_value=0.01, p_two_sided=0.02)
+    for changed, said in (
+        ({"adjusted": 0.2, "beside": 0.2, "p": 0.02}, "corrected for all tests"),
+        ({"adjusted": 0.06, "beside": 0.02, "p": 0.06}, "the interval excludes 0 although p is above 0.05"),
+        ({"adjusted": 0.04, "beside": 0.06, "p": 0.04}, "different sides of 0.05"),
+        ({"adjusted": 0.04, "beside": 0.04, "p": 0.04}, ""),
+    ):
+        one = replace(
+            c,
+            bootstrap={"nist4": result},
+            randomization={"nist4": replace(result, p_value=changed["p"])},
+            adjusted={"nist4": changed["adjusted"]},
+            adjusted_bootstrap={"nist4": changed["beside"]},
+        )
+        remarks = figures_table(one).remarks
+        assert (said in remarks[0] and remarks[0].startswith("NIST-4: ")) if said else remarks == ()
+        assert not said or said in to_markdown([one], QUICK)
 
 
 def test_command_writes_all_three_formats(folder, tmp_path, capsys):

@@ -81,6 +81,21 @@ def test_intervals_are_half_widths_and_bounds_in_csv():
     assert (first["METEOR (%)"], second["NIST-4 low"]) == ("", "")
 
 
+def test_skewed_intervals_are_shown_by_their_bounds():
+    even, skewed = Cell(2.0, 2, "%", 1.0, 3.2), Cell(0.22, 2, "%", 0.17, 0.33)
+    assert (str(even), str(skewed)) == ("2.00% ±1.10", "0.22% [0.17, 0.33]")
+    assert str(Cell(0.02, 1, "", 0.01, 0.06)) == "0.0 ±0.0"  # rounding hides it
+    table = Table(("System", "BLEU-4"), (("x", skewed),))
+    assert "0.22% [0.17, 0.33]" in table.to_markdown() and "[0.17, 0.33]" in table.to_html()
+    assert "0.22\\% {[}0.17, 0.33]" in table.to_latex()
+    assert table.to_csv().splitlines()[0] == "System,BLEU-4 (%),BLEU-4 low (%),BLEU-4 high (%)"
+
+
+def test_a_sign_before_a_number_is_left_readable():
+    assert "| <0.001 |" in Table(("x", "p"), (("a", "<0.001"),)).to_markdown()
+    assert "&lt;i>" in Table(("x", "p"), (("a", "<i>"),), ("a <b> remark",)).to_markdown()
+
+
 def test_markdown_keeps_its_columns_whatever_the_name():
     lines = Table(("System", "A"), ((HOSTILE, "1"),)).to_markdown().splitlines()
     assert len(lines) == 3

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import sys
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dialoeval import stats
 from dialoeval.errors import UserError
+from dialoeval.metrics.registry import figure
+from dialoeval.metrics.system_statistics import statistics
 from dialoeval.stats.intervals import resample
 
 sacrebleu = pytest.importorskip("sacrebleu")
@@ -18,6 +26,10 @@ class SacreBleu:
     """sacrebleu's BLEU as a set of examples that can be weighted and pooled."""
 
     size_biased = frozenset()
+    ranges: ClassVar = {"bleu": (0.0, 100.0)}
+
+    def optimistic(self, weights, more):
+        return {}
 
     def __init__(self, rows: np.ndarray, metric) -> None:
         self.rows, self.metric = rows, metric
@@ -73,6 +85,10 @@ class Means:
     """The mean of one number an example: everything about it is known."""
 
     size_biased = frozenset()
+    ranges: ClassVar = {}
+
+    def optimistic(self, weights, more):
+        return {}
 
     def __init__(self, values):
         self.values = np.asarray(values, dtype=float)
@@ -137,3 +153,85 @@ def test_corrections_of_the_textbook():
     assert stats.adjust({}, "holm") == {}
     with pytest.raises(UserError, match="holm"):
         stats.adjust(p, "holms")
+
+
+words = st.lists(st.sampled_from(["a b", "a", "c d e f g", "b c d e", "", "f", "g h i j k l"]), min_size=2, max_size=12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(words, words, st.integers(0, 99))
+def test_no_interval_leaves_the_range_of_its_figure(replies, references, seed):
+    """Also of the difference of two systems, whose ends are further apart."""
+    n = min(len(replies), len(references))
+    replies, references = replies[:n], [[text] for text in references[:n]]
+    a = statistics(replies, references, meteor=False, extra=["exact_match", "rouge_l"])
+    b = statistics(replies[::-1], references, meteor=False, extra=["exact_match", "rouge_l"])
+    found = stats.bootstrap_intervals(a, 60, seed)
+    assert set(found) == set(a.figures())
+    for name, (low, high) in found.items():
+        least, most = figure(name).range
+        assert least - 1e-12 <= low <= high <= most + 1e-12, name
+    for name, result in stats.paired_bootstrap(a, b, 60, seed).items():
+        least, most = figure(name).range
+        assert least - most - 1e-12 <= result.low <= result.high <= most - least + 1e-12, name
+
+
+def test_a_figure_at_its_bound_has_an_interval_not_a_point():
+    """100 replies without a repeated word, none of which equals its reference: 3.6% may yet differ (rule of three)."""
+    replies = [f"w{i} x{i} y{i}" for i in range(100)]
+    found = stats.bootstrap_intervals(statistics(replies, [["z"]] * 100, meteor=False, extra=["exact_match"]), 100)
+    exact = stats.exact_interval(0, 100)[1]
+    assert found["distinct1"] == pytest.approx((1 - exact, 1)) and found["distinct2"][1] == 1
+    assert found["exact_match"] == pytest.approx((0, exact)) and 0.03 < exact < 0.04
+    half_judged = statistics(replies, [["z"], []] * 50, meteor=False, extra=["exact_match"])
+    assert stats.bootstrap_intervals(half_judged, 100)["exact_match"][1] == pytest.approx(
+        stats.exact_interval(0, 50)[1]
+    )
+
+
+def test_few_replies_with_references_do_not_pull_an_interval_to_0():
+    """A resample without any reference has no NIST, BLEU or METEOR; the figures of the set stay."""
+    replies = ["a b c d e"] * 40
+    few = statistics(replies, [["a b c d e"], ["a b c d f"], *[[] for _ in range(38)]], meteor=False)
+    found = stats.bootstrap_intervals(few, 200)
+    assert found["bleu4"][0] > 0.5 and found["nist1"][0] > 0.5
+    nothing = np.array([[0, 0] + [1] * 38])
+    assert np.isnan(few.figures(nothing)["bleu1"]).all() and np.isfinite(few.figures()["bleu1"]).all()
+
+
+def test_bleu_of_few_matches_allows_for_a_match_not_seen():
+    """Without any 4-gram match, mteval smooths; the exact upper bound of 0 matches is 3.7, of 200 4-grams here."""
+    replies = [f"a{i} b{i} c{i} d{i}" for i in range(200)]
+    found = stats.bootstrap_intervals(statistics(replies, [[f"a{i} b{i} x y"] for i in range(200)], meteor=False), 300)
+    matches = np.array([400, 200, 3, 3]) / np.array([800, 600, 400, 200])
+    assert found["bleu4"][1] == pytest.approx(np.exp(np.log(matches).mean()), rel=0.15)
+
+
+def test_both_tests_answer_the_same_question():
+    """Two-sided p-values of the bootstrap are near those of randomization, for entropy and distinct-n too."""
+    rng = np.random.default_rng(5)
+    vocabulary = [f"w{int(k)}" for k in rng.zipf(1.4, size=4000) % 500]
+    a, b = ([" ".join(rng.choice(vocabulary, 8)) for _ in range(150)] for _ in range(2))
+    systems = [statistics(replies, [["w1 w2 w3"]] * 150, meteor=False) for replies in (a, b)]
+    bootstrap, randomization = stats.paired_bootstrap(*systems, 600), stats.approximate_randomization(*systems, 600)
+    for name in ("entropy1", "entropy4", "distinct1", "distinct2", "bleu1"):
+        assert bootstrap[name].p_two_sided == pytest.approx(randomization[name].p_value, abs=0.15), name
+    same = stats.paired_bootstrap(systems[0], systems[0], 50)
+    assert {result.p_two_sided for result in same.values()} == {1.0}
+
+
+def test_coverage_is_measured_by_a_command(tmp_path, capsys, monkeypatch):
+    rng = np.random.default_rng(3)
+    lines = [" ".join(rng.choice(list("abcdefghij"), int(rng.integers(1, 9)))) for _ in range(2000)]
+    (tmp_path / "texts").write_text("\n".join(lines) + "\n", "utf-8")
+    path = Path(__file__).parents[2] / "benchmarks" / "coverage.py"
+    spec = importlib.util.spec_from_file_location("coverage_of_intervals", path)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    options = ["--texts", str(tmp_path / "texts"), "--size", "60", "--samples", "60", "--resamples", "200"]
+    monkeypatch.setattr(sys, "argv", ["coverage.py", *options])
+    assert module.main() == 0
+    rows = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("| 2000 texts")]
+    assert [row[2].strip() for row in rows] == ["Entropy-4", "Dist-1", "Dist-2", "Avg Len"]
+    assert all(float(row[5].strip(" %")) >= 85 for row in rows)
