@@ -211,11 +211,11 @@ GENERATOR = {"weights": "sha256:medium", "prompt": PROMPT}
 BEAM = decoding_settings(group("decoding", "beam"))
 
 
-def labels(tmp_path, monkeypatch, *, path="models/DialoGPT-medium", protocol="reddit6k", decoding="beam", **identity):
+def labels(tmp_path, monkeypatch, *, path="models/DialoGPT-medium", protocol="reddit6k", option="beam", **identity):
     """The rows of one run whose identity is the published one but for `identity`: {system: label or reason}."""
     monkeypatch.setattr("dialoeval.reports.reproduce.known", lambda: KNOWN)
     data = examples(8)
-    settings = {key: value for key, value in vars(group("decoding", decoding)).items() if value is not None}
+    settings = {key: value for key, value in vars(group("decoding", option)).items() if value is not None}
     folder = write_run(
         tmp_path,
         data,
@@ -224,7 +224,7 @@ def labels(tmp_path, monkeypatch, *, path="models/DialoGPT-medium", protocol="re
         decoding=settings,
         dataset={"name": "reddit6k", "kind": "reddit6k"},
         protocol=group("protocol", protocol) if isinstance(protocol, str) else protocol,
-        identity={"generator": GENERATOR, "decoding": decoding_settings(group("decoding", decoding))} | identity,
+        identity={"generator": GENERATOR, "decoding": decoding_settings(group("decoding", option))} | identity,
     )
     rows = reproduce("reddit6k", None, [RunFolder(folder)])
     said = {row.system: row.measured[0].label for row in rows if row.measured}
@@ -269,7 +269,7 @@ def test_known_weights_win_over_a_folders_name(tmp_path, monkeypatch):
 def test_the_backward_model_of_mmi_must_be_known_too(tmp_path, monkeypatch, backward, proven):
     generator = GENERATOR | {"reranker": {"kind": "mmi", "weights": backward}}
     label = "measured here" if proven else "claimed: backward weights by name only"
-    assert labels(tmp_path, monkeypatch, decoding="mmi", generator=generator) == {"DialoGPT 345M MMI": label}
+    assert labels(tmp_path, monkeypatch, option="mmi", generator=generator) == {"DialoGPT 345M MMI": label}
 
 
 def test_a_protocol_of_that_name_with_other_settings_is_not_measured(tmp_path, monkeypatch):
