@@ -72,7 +72,7 @@ def test_warnings_are_in_report_and_scores_and_older_scores_stay_valid(fake, con
     report = result.folder.report_file.read_text()
     head = report.index("## Warnings")
     assert report.index("| System") < head < report.index("## Settings")
-    assert "- all 4 examples have the same references, 'the &lt;same&gt; answer'" in report[head:].replace("\\", "")
+    assert "- all 4 examples have the same references, 'the &lt;same> answer'" in report[head:].replace("\\", "")
     scores = json.loads(result.folder.scores_file.read_text())
     assert scores.pop("warnings")[0]["blocking"]
     result.folder.scores_file.write_text(json.dumps(scores))
