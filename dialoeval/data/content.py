@@ -133,7 +133,9 @@ def decoded(line: bytes, where: str) -> str:
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UserError(f"{where}: not UTF-8 text (byte 0x{line[error.start]:02x}); save the file as UTF-8") from error
+        raise UserError(
+            f"{where}: not UTF-8 text (byte 0x{line[error.start]:02x}); save the file as UTF-8"
+        ) from error
 
 
 def _decompressed(raw: IO[bytes], magic: bytes) -> IO[bytes]:
