@@ -13,6 +13,7 @@ from dialoeval.version import __version__
 
 # verb -> (module in dialoeval.cli with a `main(arguments) -> exit code`, what it does)
 VERBS = {
+    "inspect": ("inspect", "show how a file or dataset is read: columns, examples, the prompt, warnings"),
     "run": ("run", "generate replies and score them: model, decoding and dataset from conf/ (a Hydra application)"),
     "train": ("train", "train or fine-tune a dialogue model (a Hydra application)"),
     "score": ("score", "score replies from anywhere with the paper's metrics"),

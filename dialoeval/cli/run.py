@@ -15,6 +15,10 @@ def main(arguments: Sequence[str]) -> int:
     if {"-h", "--help"} & set(arguments):
         print(_help(), end="")
         return 0
+    if "--dry-run" in arguments:
+        from dialoeval.cli.inspect import show
+
+        return show([argument for argument in arguments if argument != "--dry-run"])
     multirun = bool({"-m", "--multirun"} & set(arguments))
     overrides = [argument for argument in arguments if argument not in ("-m", "--multirun")]
     if flags := [argument for argument in overrides if argument.startswith("-")]:
@@ -105,6 +109,7 @@ def _help() -> str:
         "  dialoeval run -m decoding=greedy,beam,topk         a sweep: every combination\n"
         "  dialoeval run experiment=beam_width                a shipped sweep\n\n"
         "  --cfg job     print the whole configuration and stop\n"
+        "  --dry-run     print how the data is read, the prompts and all warnings, and stop\n"
         "  -m            several values a key, separated by commas: one job each\n"
         "  --hydra-help  Hydra's own flags\n"
     )

@@ -125,10 +125,11 @@ def plain_overrides(overrides: Sequence[str]) -> list[str]:
     """Return overrides in the form that Hydra expects here.
 
     The plus of ``+experiment=``, which many Hydra applications need, is dropped. ``++`` is put before the settings of a
-    plugin (``dataset.options.x=1``), which the schema does not contain.
+    plugin (``dataset.options.x=1``) and of mappings by the user's texts, which the schema does not contain.
     """
     plain = [override.removeprefix("+") if override.startswith("+experiment=") else override for override in overrides]
-    return [f"++{override}" if re.match(r"\w+\.options\.", override) else override for override in plain]
+    free = re.compile(r"\w+\.options\.|dataset\.columns\.(where|replace)\b")  # with keys that no schema has
+    return [f"++{override}" if free.match(override) else override for override in plain]
 
 
 def to_typed(config: DictConfig, config_name: str) -> Any:

@@ -182,13 +182,48 @@ class DecodingConfig:
 
 @dataclass
 class ColumnsConfig:
-    """Column names of a user's file or Hub dataset. `context` and `references` may name several columns."""
+    """Columns of a user's file or Hub dataset: names, or positions from 0 in a table without a line of names.
 
-    id: str | None = None  # None: "id" if that column exists, else the row number
-    context: Any = None  # None: "context"; a column of lists or of texts
+    `context`, `references` and `turns` may name several columns: texts are taken in their order, lists are interleaved.
+    """
+
+    id: Any = None  # None: "id" if that column exists, else the row number
+    context: Any = None  # None: guessed; a column of lists or of texts
     references: Any = None  # None: "references" or "reference", if that column exists; []: no references
     turns: Any = None  # whole conversations, in place of context and references: every reply is an example
-    turn_separator: str | None = None  # splits a text context into turns
+    system: Any = None  # text for the system prompt
+    text: Any = None  # the field of a turn (or column of an utterance) with its text; None: text, content, value, ...
+    role: Any = None  # the field of a turn (or column of an utterance) with its speaker; None: role, from, speaker, ...
+    replies_by: Any = None  # speakers whose turns are the replies (* stands for any text), or first, second, any
+    responses: Any = None  # the field of a turn with the references of the reply to it
+    group: Any = None  # one utterance a row: the column that is equal in the rows of a conversation
+    order: Any = None  # one utterance a row: the column that orders them; None: the order of the rows
+    where: dict[str, Any] = field(default_factory=dict)  # rows to use: {column: value, or list of values}
+    turn_separator: Any = None  # text, or list of texts, that split a text into turns
+    speaker_separator: str | None = None  # what stands before it in a turn is the speaker: ": "
+    replace: dict[str, Any] = field(default_factory=dict)  # {text: what replaces it}, in every turn and reference
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            for column in value if isinstance(value, list) else [value]:
+                if isinstance(column, bool | float):
+                    raise UserError(
+                        f"dataset.columns.{name}={str(column).lower()} names no column: give its name, or its "
+                        "position from 0 in a table without a line of names"
+                    )
+
+    @property
+    def by_position(self) -> bool:
+        """Whether a column is named by its position, so that the table has no line of names."""
+        return any(type(column) is int for column in _flat(list(vars(self).values())))
+
+
+def _flat(values: Iterable[Any]) -> Iterable[Any]:
+    for value in values:
+        if isinstance(value, list):
+            yield from _flat(value)
+        else:
+            yield value
 
 
 @dataclass
@@ -203,7 +238,10 @@ class DatasetConfig:
     split: str = "test"
     context_turns: int = 0  # the last N turns of each context; 0: all
     limit: int | None = None  # first N examples
+    format: str | None = None  # jsonl, json, csv, csv_unquoted, tsv, parquet, text; None: told by the content
+    shape: str | None = None  # the published dataset whose columns these are (dialoeval/data/shapes.py); None: guessed
     skip_bad: bool = False  # skip rows that cannot be read instead of raising an error
+    allow_empty_context: bool = False  # reply to nothing where an example has no context
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
     options: dict[str, Any] = field(default_factory=dict)  # settings of a plugin's kind; the plugin checks them
 

@@ -26,7 +26,8 @@ def load(config: DatasetConfig) -> Dataset:
     """Read the examples that a dataset configuration names.
 
     Raises:
-        UserError: a file, row or field is missing or malformed; the message names file, line and field.
+        UserError: a file, row or field is missing or malformed (the message names file, line and field); or a context
+            is empty, and `config.allow_empty_context` is not set.
     """
     dataset = _module(config).load(config)
     if not dataset.examples and dataset.skipped:
@@ -35,7 +36,19 @@ def load(config: DatasetConfig) -> Dataset:
             f"no row of {config.name} can be used; {len(dataset.skipped)} are bad, the first: {where}: {why}"
         )
     if not dataset.examples:
-        raise UserError(f"the dataset {config.name} has no examples (path={config.path}, split={config.split})")
+        told = ", ".join(
+            f"{count} {what}" for what, count in (dataset.reading.counts if dataset.reading else {}).items()
+        )
+        raise UserError(
+            f"the dataset {config.name} has no examples (path={config.path}, split={config.split})"
+            + (f": {told}" if told else "")
+        )
+    empty = [example.id for example in dataset.examples if not any(turn.strip() for turn in example.context)]
+    if empty and not config.allow_empty_context:
+        raise UserError(
+            f"{len(empty)} of {len(dataset.examples)} examples of {config.name} have an empty context, to which there "
+            f"is nothing to reply (the first: {empty[0]!r}): mend the data, or set dataset.allow_empty_context=true"
+        )
     return dataset
 
 

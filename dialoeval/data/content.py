@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import hashlib
 import io
@@ -57,7 +58,7 @@ class Content:
         Raises:
             UserError: the content cannot be read, or is neither UTF-8 text nor Parquet.
         """
-        with self._stream() as stream, _readable(self.name):
+        with self._stream() as stream:
             head = stream.read(HEAD).removeprefix(_BOM)
         for magic, what in _OTHER_TEXT.items():
             if head.startswith(magic):
@@ -70,7 +71,7 @@ class Content:
         Raises:
             UserError: the content cannot be read, or its compression is damaged.
         """
-        with self._stream() as stream, _readable(self.name):
+        with self._stream() as stream:
             for number, line in enumerate(stream, 1):
                 if number == 1:
                     line = line.removeprefix(_BOM)
@@ -78,7 +79,7 @@ class Content:
 
     def read(self) -> bytes:
         """Return all bytes, decompressed, without a byte order mark."""
-        with self._stream() as stream, _readable(self.name):
+        with self._stream() as stream:
             return stream.read().removeprefix(_BOM)
 
     def text_lines(self) -> Iterator[tuple[int, str]]:
@@ -90,14 +91,26 @@ class Content:
         for number, line in self.lines():
             yield number, decoded(line, f"{self.name}, line {number}")
 
-    def _stream(self) -> IO[bytes]:
+    @contextlib.contextmanager
+    def _stream(self) -> Iterator[IO[bytes]]:
+        """Open the decompressed bytes.
+
+        Raises:
+            UserError: they cannot be read, or their compression is damaged.
+        """
         try:
-            raw: IO[bytes] = open(self.name, "rb") if self.pipe is None else io.BytesIO(self.pipe)  # noqa: SIM115
+            with open(self.name, "rb") if self.pipe is None else io.BytesIO(self.pipe) as raw:
+                magic = raw.read(6)
+                raw.seek(0)
+                yield _decompressed(raw, magic)
+        except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+            raise UserError(f"{self.name}: the compressed data is damaged or cut off: {error}") from error
         except OSError as error:
             raise UserError(f"cannot read {self.name}: {error.strerror or error}") from error
-        magic = raw.read(6)
-        raw.seek(0)
-        return _decompressed(raw, magic)
+        except Exception as error:
+            if type(error).__name__ == "ZstdError":
+                raise UserError(f"{self.name}: the compressed data is damaged or cut off: {error}") from error
+            raise
 
 
 def content(path: str | os.PathLike[str]) -> Content:
@@ -124,17 +137,17 @@ def content(path: str | os.PathLike[str]) -> Content:
     return found
 
 
-def decoded(line: bytes, where: str) -> str:
+def decoded(line: bytes, where: str = "") -> str:
     """Return UTF-8 bytes as text.
 
     Raises:
-        UserError: they are not UTF-8; the message begins with `where`.
+        UserError: they are not UTF-8; the message begins with `where`, if it is given.
     """
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{where}: not UTF-8 text (byte 0x{line[error.start]:02x}); save the file as UTF-8"
+            f"{where}{': ' if where else ''}not UTF-8 text (byte 0x{line[error.start]:02x}); save the file as UTF-8"
         ) from error
 
 
@@ -152,22 +165,3 @@ def _decompressed(raw: IO[bytes], magic: bytes) -> IO[bytes]:
     # Reddit's dumps are compressed with windows of 2 GiB.
     reader = zstandard.ZstdDecompressor(max_window_size=2**31).stream_reader(raw, read_across_frames=True)
     return cast(IO[bytes], io.BufferedReader(reader))
-
-
-class _readable:
-    """Turn the errors of reading and decompressing into a `UserError` that names the file."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None or isinstance(error, UserError | GeneratorExit):
-            return
-        damaged = isinstance(error, EOFError | zlib.error | lzma.LZMAError | gzip.BadGzipFile)
-        if damaged or type(error).__name__ == "ZstdError":
-            raise UserError(f"{self.name}: the compressed data is damaged or cut off: {error}") from error
-        if isinstance(error, OSError):
-            raise UserError(f"cannot read {self.name}: {error.strerror or error}") from error

@@ -23,6 +23,7 @@ class Format(StrEnum):
     jsonl = "jsonl"  # a JSON value a line
     json = "json"  # one JSON value
     csv = "csv"  # double quotes as in RFC 4180
+    csv_unquoted = "csv_unquoted"  # commas in texts are written otherwise; a quotation mark is part of the text
     tsv = "tsv"  # a quotation mark is part of the text
     parquet = "parquet"
     text = "text"  # lines of plain text
@@ -53,9 +54,7 @@ def detect(content: Content) -> Format:
     if head.startswith(b"PAR1"):
         return Format.parquet
     lines = [line for line in head.split(b"\n") if line.strip()]
-    if not lines:
-        raise UserError(f"{content.name} has blank lines only")
-    first = lines[0].strip()
+    first = lines[0].strip() if lines else b""
     if first[:1] in (b"{", b"["):
         return _json_format(content, first, lines)
     by_suffix = {".csv": Format.csv, ".tsv": Format.tsv, ".jsonl": Format.jsonl, ".ndjson": Format.jsonl}
@@ -65,7 +64,7 @@ def detect(content: Content) -> Format:
     if chosen == Format.csv and b"\t" in first and b"," not in first:
         return Format.tsv
     whole = lines[:-1] if len(head) > 60_000 else lines
-    return chosen or (Format.tsv if all(b"\t" in line for line in whole) else Format.text)
+    return chosen or (Format.tsv if whole and all(b"\t" in line for line in whole) else Format.text)
 
 
 def _json_format(content: Content, first: bytes, lines: list[bytes]) -> Format:
@@ -81,7 +80,7 @@ def _json_format(content: Content, first: bytes, lines: list[bytes]) -> Format:
         return Format.jsonl if len(lines) > 1 else Format.json
     if content.suffix == ".json" or (isinstance(value, list) and any(isinstance(item, dict) for item in value)):
         return Format.json
-    return Format.jsonl if isinstance(value, dict) else Format.json
+    return Format.jsonl if isinstance(value, dict) or content.suffix in (".jsonl", ".ndjson") else Format.json
 
 
 def _value(text: bytes) -> dict[str, Any] | list[Any] | None:
@@ -106,6 +105,8 @@ def rows(content: Content, form: Format, *, names: bool = True) -> Iterator[Tabl
     """
     if form == Format.csv:
         return _table(content, lambda lines: csv.reader(lines, strict=True), names)
+    if form == Format.csv_unquoted:
+        return _table(content, lambda lines: csv.reader(lines, quoting=csv.QUOTE_NONE, strict=True), names)
     if form == Format.tsv:
         return _table(content, _tab_separated, names)
     return {
@@ -123,23 +124,32 @@ def _json_lines(content: Content) -> Iterator[TableRow]:
 
 
 def _json_row(line: bytes) -> Cells:
-    return _cells(parse_json(decoded(line, "line").removesuffix("\r")))
+    return _cells(parse_json(decoded(line)))
 
 
 def parse_json(text: str) -> Any:
     """Return a JSON value.
 
     Raises:
-        UserError: the text is not JSON; or it has a number that no JSON reader need accept.
+        UserError: the text is not JSON, or an object has a key twice, of which a reader would drop one value.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
     except UserError:
         raise
     except (ValueError, RecursionError) as error:  # not JSON; an integer of thousands of digits; nested too deep
         if isinstance(error, json.JSONDecodeError):
             raise UserError(f"not JSON: {error.msg} (column {error.colno})") from error
         raise UserError(f"unreadable JSON: {first_line(error)}") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"the key {twice[:40]!r} occurs twice in an object")
+    return value
 
 
 def _refuse_constant(name: str) -> Any:
@@ -272,7 +282,7 @@ def _text(content: Content) -> Iterator[TableRow]:
 
 
 def _text_row(line: bytes) -> Cells:
-    return {TEXT: decoded(line, "text")}
+    return {TEXT: decoded(line)}
 
 
 def _or_error(function: Callable[..., Any], *arguments: Any) -> Any:

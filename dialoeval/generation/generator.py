@@ -49,6 +49,11 @@ class ReplyGenerator:
         """Return the size of an example's prompt, by which chunks are sorted."""
         return self.source.prompt_length(example, decoding)
 
+    def prompt_text(self, example: Example, decoding: DecodingConfig) -> str:
+        """Return an example's prompt as the model reads it; the turns, one a line, if the engine does not tell."""
+        tell = getattr(self.source, "prompt_text", None)
+        return "\n".join(example.context) if tell is None else str(tell(example, decoding))
+
     def reply(self, examples: Sequence[Example], decoding: DecodingConfig, seed: int) -> Iterator[Reply]:
         """Yield one reply per example, in any order. A reranker needs all candidates before the first reply."""
         candidate_sets = self.source.candidates(examples, decoding, seed)

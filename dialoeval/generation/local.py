@@ -54,6 +54,11 @@ class LocalSource:
         """Return the number of tokens in an example's prompt."""
         return len(self._prompt(example, decoding).token_ids)
 
+    def prompt_text(self, example: Example, decoding: DecodingConfig) -> str:
+        """Return an example's prompt as the model reads it, special tokens included."""
+        text: str = self.loaded.tokenizer.decode(self._prompt(example, decoding).token_ids)
+        return text
+
     def candidates(self, examples: Sequence[Example], decoding: DecodingConfig, seed: int) -> Iterator[CandidateSet]:
         """Yield the candidates of each example as soon as the engine has finished them."""
         prompts = {example.id: self._prompt(example, decoding) for example in examples}
@@ -79,7 +84,7 @@ class LocalSource:
                 f"decoding.max_new_tokens={decoding.max_new_tokens} leaves no room for a context: the context "
                 f"length of {self.loaded.name} is {self.loaded.window} tokens"
             )
-        return self.prompter.build(example.context, limit)
+        return self.prompter.build(example.context, limit, example.system)
 
     def _candidate(self, reply: TokenReply) -> Candidate:
         if not math.isfinite(reply.logprob):

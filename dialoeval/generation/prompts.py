@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -39,12 +39,13 @@ class Prompter:
             Prompt.godel: self._godel,
         }[Prompt(model.prompt)]
         self._user_opens = False
+        self._other: Prompter | None = None  # with the system text of the last dialogue that had one
         if model.prompt == Prompt.chat:
             self._check_template()
         if model.prompt == Prompt.godel and not model.instruction:
             raise UserError("model.prompt=godel needs model.instruction (conf/model/godel-base.yaml has its authors')")
 
-    def build(self, turns: Sequence[str], limit: int) -> BuiltPrompt:
+    def build(self, turns: Sequence[str], limit: int, system: str | None = None) -> BuiltPrompt:
         """Return the prompt of a context in at most `limit` tokens.
 
         The oldest turns are dropped until the rest fits. If the last turn is too long, its first tokens are cut.
@@ -52,10 +53,13 @@ class Prompter:
         Args:
             turns: oldest turn first; may be empty.
             limit: tokens.
+            system: text of this dialogue in place of the model's system prompt; prompts other than chat have none.
 
         Raises:
             UserError: the text that a template adds to a turn is longer than `limit`.
         """
+        if system is not None and self.model.prompt == Prompt.chat:
+            return self._with_system(system).build(turns, limit)
         count = min(self.model.max_turns, len(turns)) if self.model.max_turns > 0 else len(turns)
 
         def length(last: int) -> int:
@@ -80,6 +84,11 @@ class Prompter:
             "instruction": model.instruction,
             "max_turns": model.max_turns,
         } | ({"opening": "empty user turn"} if self._user_opens else {})
+
+    def _with_system(self, system: str) -> Prompter:
+        if self._other is None or self._other.model.system_prompt != system:
+            self._other = Prompter(replace(self.model, system_prompt=system), self.tokenizer)
+        return self._other
 
     def _encoded(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])

@@ -288,6 +288,10 @@ class Generator(Protocol):
         """Return the size of an example's prompt, by which chunks are sorted."""
         ...
 
+    def prompt_text(self, example: Example, decoding: DecodingConfig) -> str:
+        """Return an example's prompt as the model reads it."""
+        ...
+
     def reply(self, examples: Sequence[Example], decoding: DecodingConfig, seed: int) -> Iterator[Reply]:
         """Yield one reply per example, in any order."""
         ...

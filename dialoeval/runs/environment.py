@@ -7,6 +7,7 @@ import platform
 import resource
 import subprocess
 import sys
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
@@ -52,6 +53,7 @@ def environment(
         dataset=dataset.name,
         examples=len(dataset.examples),
         skipped=dataset.skipped,
+        reading={} if dataset.reading is None else asdict(dataset.reading),
         generated_now=generated,
         seconds=round(seconds, 3),
         replies_per_second=round(generated / seconds, 3) if seconds > 0 else None,

@@ -36,6 +36,7 @@ class RunFolder:
         self.precision_file = self.path / "precision.json"
         self.environment_file = self.path / "environment.json"
         self.report_file = self.path / "report.md"
+        self.prompts_file = self.path / "prompts.jsonl"
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

@@ -283,6 +283,7 @@ class Environment:
         dataset: its name.
         examples: of the dataset.
         skipped: (where, why) of each line of the data that was skipped.
+        reading: how the data was read: format, columns, settings, and what was left out, as JSON values.
         generated_now: replies that did not exist at the start.
         seconds: of generation.
         peak_memory_mb: resident memory of the process, in MiB.
@@ -298,6 +299,7 @@ class Environment:
     dataset: str | None = None
     examples: int | None = None
     skipped: tuple[tuple[str, ...], ...] = ()
+    reading: dict[str, Any] = field(default_factory=dict)
     generated_now: int | None = None
     seconds: float | None = None
     replies_per_second: float | None = None
@@ -319,6 +321,7 @@ class Environment:
                 "name": self.dataset,
                 "examples": self.examples,
                 "skipped": [list(line) for line in self.skipped],
+                **({"reading": self.reading} if self.reading else {}),
             },
             "generated_now": self.generated_now,
             "seconds": self.seconds,
@@ -353,6 +356,7 @@ class Environment:
             dataset=_text_or_null(dataset, "name", where),
             examples=_whole_or_null(dataset, "examples", where),
             skipped=tuple(tuple(map(str, line)) for line in skipped),
+            reading=dataset["reading"] if isinstance(dataset.get("reading"), dict) else {},
             generated_now=_whole_or_null(record, "generated_now", where),
             seconds=_number_or_null(record, "seconds", where),
             replies_per_second=_number_or_null(record, "replies_per_second", where),

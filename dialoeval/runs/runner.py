@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dialoeval import data
-from dialoeval.config import RunConfig
+from dialoeval.config import Prompt, RunConfig
 from dialoeval.config.compose import to_yaml
 from dialoeval.data.example import Dataset, Example
 from dialoeval.errors import UserError, is_out_of_memory
@@ -31,6 +31,8 @@ from dialoeval.runs.reader import LoadedRun, load_run
 from dialoeval.runs.records import Manifest, ReplyRow, Status
 from dialoeval.runs.trackers import check_tracker, track
 from dialoeval.version import __version__
+
+PROMPTS = 3  # prompts that the folder shows
 
 _LOG = logging.getLogger(__name__)
 
@@ -156,6 +158,7 @@ def _generate(run: Run) -> int:
     rows = folder.finished({example.id for example in examples})
     folder.write_manifest(run.manifest(Status.running))
     folder.write_references(examples)
+    write_jsonl(folder.prompts_file, _prompts(run))
     # a chunk is finished whole or not at all: its replies depend on nothing outside it
     missing = [
         chunk for chunk in _chunks(config, examples, generator) if not all(example.id in rows for example in chunk)
@@ -185,6 +188,15 @@ def _generate(run: Run) -> int:
     if generated:
         _LOG.info("%s", summary(record))
     return generated
+
+
+def _prompts(run: Run) -> Iterator[dict[str, str]]:
+    """Yield the prompts of the first examples as the model reads them."""
+    unread = sum(example.system is not None for example in run.dataset.examples)
+    if unread and run.config.model.prompt != Prompt.chat and run.config.engine.name != "openai":
+        _LOG.info("%d system texts of the data are not used: model.prompt=%s has none", unread, run.config.model.prompt)
+    for example in run.dataset.examples[:PROMPTS]:
+        yield {"id": example.id, "prompt": run.generator.prompt_text(example, run.config.decoding)}
 
 
 def _chunks(config: RunConfig, examples: Sequence[Example], generator: Generator) -> Iterator[list[Example]]:

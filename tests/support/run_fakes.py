@@ -45,6 +45,9 @@ class FakeGenerator:
     def chunk_size(self) -> int:
         return self.engine.chunk or 3
 
+    def prompt_text(self, example, decoding) -> str:
+        return "<end>".join([*example.context, ""])
+
     def prompt_length(self, example, decoding) -> int:
         return sum(map(len, example.context))
 

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dialoeval.config import DatasetConfig
-from dialoeval.data.columns import ADVICE, gather, last_turns
+from dialoeval.data.columns import ADVICE, gather
+from dialoeval.data.content import content
 from dialoeval.data.example import Dataset, Example
 from dialoeval.data.rows import ReferenceRow, read_reference_rows, text_field, texts_field
 from dialoeval.errors import UserError
-from dialoeval.files import read_jsonl, read_lines
+from dialoeval.files import read_jsonl
 
 _SCORED = re.compile(r"-?\d+(?:\.\d+)?\|")
 TURN_END = " EOS "  # between the turns of a dialogue, in both of the paper's data sets
@@ -48,7 +49,7 @@ def load(config: DatasetConfig) -> Dataset:
                 problem = f"the id {row.key} has no dialogue in {contexts_file}"
             if problem is None:
                 example = Example(row.key, contexts.get(row.key, ()), row.references)
-                examples_by_line.append((row.where, last_turns(example, config.context_turns)))
+                examples_by_line.append((row.where, example))
             elif config.skip_bad:
                 skipped.append((row.where, problem))
             else:
@@ -103,7 +104,7 @@ def read_conversations(path: Path) -> Iterator[list[str]]:
     Raises:
         UserError: a line has another number of fields; the message names file and line.
     """
-    for number, line in read_lines(path):
+    for number, line in content(path).text_lines():
         if line:
             fields = line.split("\t")
             if len(fields) != 7:
@@ -115,7 +116,7 @@ def _reference_rows(path: Path) -> Iterator[ReferenceRow]:
     if path.suffix == ".jsonl":
         yield from read_reference_rows(path, strict=True)
         return
-    for number, line in read_lines(path):
+    for number, line in content(path).text_lines():
         if line:
             key, *cells = line.split("\t")
             yield ReferenceRow(f"{path}, line {number}", key.strip(), tuple(map(reference_text, cells)))

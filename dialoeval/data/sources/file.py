@@ -1,186 +1,199 @@
-"""A dataset in a JSON-lines, JSON, CSV, TSV or Parquet file, with a column mapping (``dataset.columns``)."""
+"""A dataset in files of JSON lines, JSON, CSV, TSV, Parquet or plain text, with a column mapping."""
 
 from __future__ import annotations
 
-import csv
-import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
+from glob import glob, has_magic
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
 from dialoeval.config import DatasetConfig
-from dialoeval.data import columns
-from dialoeval.data.columns import TableRow
+from dialoeval.data import columns, shapes
+from dialoeval.data.content import Content, content
 from dialoeval.data.example import Dataset
-from dialoeval.errors import UserError, first_line
-from dialoeval.files import read_json
+from dialoeval.data.formats import TEXT, Format, TableRow, detect, peek, rows
+from dialoeval.errors import UserError, nearest
 
-# surrogateescape maps each byte that is not UTF-8 to one of these, so that reading continues after a bad line.
-_NOT_UTF8 = re.compile("[\udc80-\udcff]")
+SEPARATORS = ("__eot__", "__eou__", "<|endoftext|>", "</s>", " EOS ", " <eos> ", "[SEP]", " ||| ", "\t")
+_SPEAKER = re.compile(r"\s*([^\s:][^:]{0,30}):\s+\S")
+_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt")
+_HINTS = (
+    (re.compile(r"1 (your|partner's) persona: |1 [^\t]+\t[^\t]+(\t|$)"), "convai2"),
+    (re.compile(r".*\+\+\+\$\+\+\+"), "cornell"),
+    (re.compile(r"[01]\.0 .* EOS .*\t|[01]\.0 [^\t]*\t[01]\.0 "), "dialogpt_tsv"),
+    (re.compile(r"[0-9a-f]{20,}\t"), "dstc7"),
+    (re.compile(r"[^\t]*( EOS )?[^\t]*\t-?\d+(\.\d+)?\|"), "reddit6k"),
+    (re.compile(r".*__eou__"), "dailydialog"),
+)
 
 
 def load(config: DatasetConfig) -> Dataset:
-    """Read the examples of the file ``config.path``.
+    """Read the examples of the files ``config.path``.
 
     Raises:
-        UserError: the file does not exist, is empty or has an unknown ending, or a row is bad (naming line and field).
+        UserError: the file does not exist, is empty, its format or columns cannot be told, or a row is bad (naming line
+            and field).
     """
-    return columns.dataset(config, rows(config))
+    config, table, form = _open(config)
+    return columns.dataset(config, table, form)
 
 
 def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
-    """Read the dialogues of the file: see `columns.dialogues`."""
-    return columns.dialogues(config, rows(config))
+    """Read the dialogues of the files: see `columns.dialogues`."""
+    config, table, _ = _open(config)
+    return columns.dialogues(config, table)
 
 
-def rows(config: DatasetConfig) -> Iterator[TableRow]:
-    """Return the rows of a file, whose ending names the format. An unreadable row holds its error.
+def paths(config: DatasetConfig) -> list[str]:
+    """Return the files that ``config.path`` names: a file, a pattern, or a folder of files.
+
+    In a folder, if a file is named after ``config.split``, only such files are read.
 
     Raises:
-        UserError: the file does not exist, is empty or has an unknown ending.
+        UserError: there is no such file.
     """
     if not config.path:
         raise UserError("dataset.path must be set: add dataset.path=FILE")
-    path = Path(config.path).expanduser()
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise UserError(f"{path}: the name must end in one of {', '.join(READERS)}")
-    if not path.is_file():
-        raise UserError(f"there is no file {path}")
-    if path.stat().st_size == 0:
-        raise UserError(f"{path} is empty")
-    return reader(path)
+    path = str(Path(config.path).expanduser()) if config.path != "-" else "-"
+    if Path(path).is_dir():
+        found = sorted(str(file) for file in Path(path).iterdir() if Content(str(file)).suffix in _SUFFIXES)
+        of_split = [file for file in found if config.split in Path(file).name]
+        found = of_split or found
+    elif has_magic(path) and not Path(path).exists():
+        found = sorted(glob(path, recursive=True))
+    else:
+        return [path]
+    if not found:
+        raise UserError(f"there is no file {path}" if has_magic(path) else f"the folder {path} has no data file")
+    return found
 
 
-def _json_lines(path: Path) -> Iterator[TableRow]:
-    for number, line in _lines(path):
-        if line.strip():
-            yield TableRow(f"{path}, line {number}", number, _or_error(_json_object, line))
+def _open(config: DatasetConfig) -> tuple[DatasetConfig, Iterator[TableRow], str]:
+    if config.path and (Path(config.path).expanduser() / "dataset_info.json").is_file():
+        return config, _saved(config, Path(config.path).expanduser()), "datasets"
+    if config.path and (Path(config.path).expanduser() / "dataset_dict.json").is_file():
+        folder = Path(config.path).expanduser() / config.split
+        if not folder.is_dir():
+            splits = sorted(file.name for file in folder.parent.iterdir() if file.is_dir())
+            raise UserError(f"{folder.parent} has no split {config.split!r} (it has: {', '.join(splits)})")
+        return config, _saved(config, folder), "datasets"
+    contents = [content(path) for path in paths(config)]
+    forms = {name: _format(config, name) for name in contents}
+    if len(set(forms.values())) > 1:
+        listed = ", ".join(f"{c.name} is {form}" for c, form in list(forms.items())[:3])
+        raise UserError(f"the files of {config.path} are not of one format: {listed}")
+    form = forms[contents[0]]
+    if form == Format.text:
+        tables = [_conversations(config, each) for each in contents]
+        return tables[0][0], _numbered([table for _, table in tables]), str(form)
+    named = [rows(each, form, names=not config.columns.by_position) for each in contents]
+    return config, _numbered([_hinted(config, each, table) for each, table in zip(contents, named, strict=True)]), form
 
 
-def _json_object(line: str) -> dict[str, Any]:
-    _refuse_not_utf8(line)
+def _format(config: DatasetConfig, each: Content) -> Format:
+    if config.format is not None and config.format not in list(Format):
+        raise UserError(
+            f"dataset.format={config.format}{nearest(config.format, Format)} (known: {', '.join(Format)}; null: told "
+            "by the content)"
+        )
+    detected = detect(each)
+    if (
+        detected == Format.csv
+        and set(each.head.split(b"\n", 1)[0].decode("utf-8", "replace").split(",")) >= shapes.UNQUOTED
+    ):
+        detected = Format.csv_unquoted
+    return detected if config.format is None else Format(config.format)
+
+
+def _numbered(tables: list[Iterator[TableRow]]) -> Iterator[TableRow]:
+    """Yield the rows of all files; those of later files are numbered on, since a number may be an id."""
+    if len(tables) == 1:
+        return tables[0]
+    return (replace(row, number=number) for number, row in enumerate(chain.from_iterable(tables), 1))
+
+
+def _hinted(config: DatasetConfig, each: Content, table: Iterator[TableRow]) -> Iterator[TableRow]:
+    """Yield the rows of a table; refuse one whose line of names is a line of another kind of data.
+
+    Raises:
+        UserError: the first line is that of a published dataset, which another option reads.
+    """
+    if config.columns.by_position or detect(each) not in (Format.tsv, Format.csv):
+        return table
+    first = next((line for line in each.head.decode("utf-8", "replace").splitlines() if line.strip()), "")
+    preset = next((name for pattern, name in _HINTS if pattern.match(first)), None)
+    if preset is not None and each.suffix != ".csv":
+        raise UserError(
+            f"{each.name}, line 1: this is no line of column names; it looks like dataset={preset} (a table without a "
+            "line of names has its columns named by position: dataset.columns.context=0)"
+        )
+    return table
+
+
+def _saved(config: DatasetConfig, folder: Path) -> Iterator[TableRow]:
+    """Yield the rows of a folder that `datasets` wrote with save_to_disk."""
+    import datasets
+
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:  # not JSON; an integer of thousands of digits; nested too deep
-        raise UserError(f"not JSON: {getattr(error, 'msg', error)} (column {getattr(error, 'colno', '?')})") from error
-    return _object(value)
+        saved: Any = datasets.load_from_disk(str(folder))
+    except Exception as error:
+        raise UserError(f"cannot read the dataset in {folder}: {error}") from error
+    for number, value in enumerate(saved, 1):
+        yield TableRow(f"{folder}, row {number}", number, value)
 
 
-def _object(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise UserError(f"expected a JSON object, found {type(value).__name__}")
-    return value
+def _conversations(config: DatasetConfig, each: Content) -> tuple[DatasetConfig, Iterator[TableRow]]:
+    """Return the rows of plain text, one a conversation, and the settings that read them.
+
+    A line is a conversation if it has turn separators; otherwise a block of lines is, one turn a line.
+
+    Raises:
+        UserError: the text has neither separators nor blank lines nor speakers.
+    """
+    first, table = peek(rows(each, Format.text), 200)
+    lines = [str(row.value[TEXT]) for row in first if not isinstance(row.value, UserError)]
+    written = [line for line in lines if line.strip()]
+    separator = config.columns.turn_separator
+    if separator is None:
+        separator = next((s for s in SEPARATORS if sum(s in line for line in written) > len(written) / 2), None)
+    if separator is not None:
+        if hint := next((name for pattern, name in _HINTS[:5] if written and pattern.match(written[0])), None):
+            raise UserError(f"{each.name}: it looks like dataset={hint}")
+        settings = replace(config.columns, turns=config.columns.turns or TEXT, turn_separator=separator)
+        return replace(config, columns=settings), (row for row in table if not _is_blank(row))
+    speaker = config.columns.speaker_separator
+    names = [match.group(1) for line in written if (match := _SPEAKER.match(line))]
+    if speaker is None and len(names) == len(written) and len(set(names)) <= max(2, len(names) // 3):
+        speaker = ":"
+    blocks = any(not a.strip() and b.strip() for a, b in pairwise(lines))
+    if not blocks and speaker is None:
+        hint = next((name for pattern, name in _HINTS if written and pattern.match(written[0])), None)
+        raise UserError(
+            f"{each.name}: plain text in which no conversation can be told: set dataset.columns.turn_separator=TEXT "
+            "if a line is a conversation, or leave a blank line between conversations of one turn a line"
+            + (f"; it looks like dataset={hint}" if hint else "")
+        )
+    settings = replace(config.columns, turns="turns", speaker_separator=speaker)
+    return replace(config, columns=settings), _blocks(table)
 
 
-def _json(path: Path) -> Iterator[TableRow]:
-    """Yield the rows of an array of objects, or of an object with an equally long array for each column."""
-    value = read_json(path)
-    if isinstance(value, dict):
-        lengths = {name: len(column) if isinstance(column, list) else None for name, column in value.items()}
-        if None in lengths.values() or len(set(lengths.values())) > 1:
-            shapes = ", ".join(f"{name}: {'no array' if n is None else n}" for name, n in lengths.items())
-            raise UserError(
-                f"{path}: expected an array of objects, or an object of equally long arrays (found {shapes})"
-            )
-        value = [dict(zip(value, items, strict=True)) for items in zip(*value.values(), strict=True)]
-    if not isinstance(value, list):
-        raise UserError(f"{path}: expected an array of objects, found {type(value).__name__}")
-    for number, item in enumerate(value, 1):
-        yield TableRow(f"{path}, item {number}", number, _or_error(_object, item))
+def _is_blank(row: TableRow) -> bool:
+    return not isinstance(row.value, UserError) and not str(row.value[TEXT]).strip()
 
 
-def _csv(path: Path) -> Iterator[TableRow]:
-    """Read comma-separated rows; fields with commas, quotes or line ends are in double quotes (RFC 4180)."""
-    return _table(path, lambda lines: csv.reader(lines, strict=True))
-
-
-def _tsv(path: Path) -> Iterator[TableRow]:
-    """Read tab-separated rows; a quotation mark is part of the text, as in IANA's text/tab-separated-values."""
-    return _table(path, lambda lines: csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True))
-
-
-def _table(path: Path, make_reader: Callable[[Iterator[str]], Any]) -> Iterator[TableRow]:
-    """Yield the rows below a header. A row is named by the line on which it starts: quoted fields may span several."""
-    reader = make_reader(line + "\n" for _, line in _lines(path))
-    header = _or_error(next, reader, [])
-    if isinstance(header, UserError):
-        raise UserError(f"{path}, line 1: {header}")
-    if not header:
-        raise UserError(f"{path}, line 1: expected a line of column names")
-    if len(set(header)) < len(header):
-        duplicate = next(name for name in header if header.count(name) > 1)
-        raise UserError(f"{path}, line 1: two columns are named {duplicate!r}")
+def _blocks(table: Iterator[TableRow]) -> Iterator[TableRow]:
+    block: list[TableRow] = []
     number = 0
-    while True:
-        line = reader.line_num + 1
-        try:
-            fields = _or_error(next, reader)
-        except StopIteration:
-            return
-        if fields == []:
+    for row in chain(table, (None,)):
+        if row is not None and not _is_blank(row):
+            block.append(row)
             continue
-        number += 1
-        yield TableRow(f"{path}, line {line}", number, _or_error(_fields, header, fields))
-
-
-def _fields(header: list[str], fields: list[str] | UserError) -> dict[str, str]:
-    if isinstance(fields, UserError):
-        raise fields
-    if len(fields) != len(header):
-        raise UserError(f"{len(fields)} fields under {len(header)} column names")
-    for name, field in zip(header, fields, strict=True):
-        _refuse_not_utf8(field, f"field {name!r}: ")
-    return dict(zip(header, fields, strict=True))
-
-
-def _parquet(path: Path) -> Iterator[TableRow]:
-    import pyarrow
-    import pyarrow.parquet
-
-    number = 0
-    try:
-        with pyarrow.parquet.ParquetFile(path) as table:
-            for batch in table.iter_batches():
-                for value in batch.to_pylist():
-                    number += 1
-                    yield TableRow(f"{path}, row {number}", number, value)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise UserError(f"{path} is not a readable Parquet file: {first_line(error)}") from error
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (number from 1, line without its end and byte order mark). Only LF and CRLF end a line."""
-    try:
-        with open(path, "rb") as stream:
-            for number, raw in enumerate(stream, 1):
-                if number == 1:
-                    raw = raw.removeprefix(b"\xef\xbb\xbf")
-                yield number, raw.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "surrogateescape")
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-
-
-def _refuse_not_utf8(text: str, field: str = "") -> None:
-    if match := _NOT_UTF8.search(text):
-        raise UserError(f"{field}not UTF-8 text (byte 0x{ord(match.group()) - 0xDC00:02x}); save the file as UTF-8")
-
-
-def _or_error(function: Callable[..., Any], *arguments: Any) -> Any:
-    try:
-        return function(*arguments)
-    except UserError as error:
-        return error
-    except csv.Error as error:
-        return UserError(f"not a readable row: {error}")
-
-
-READERS: dict[str, Callable[[Path], Iterator[TableRow]]] = {
-    ".jsonl": _json_lines,
-    ".ndjson": _json_lines,
-    ".json": _json,
-    ".csv": _csv,
-    ".tsv": _tsv,
-    ".parquet": _parquet,
-}
+        if block:
+            number += 1
+            bad = next((line for line in block if isinstance(line.value, UserError)), None)
+            lines = [line.value[TEXT] for line in block if not isinstance(line.value, UserError)]
+            yield bad or TableRow(block[0].where, number, {"turns": lines})
+        block = []

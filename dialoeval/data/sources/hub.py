@@ -8,8 +8,8 @@ from typing import Any
 
 from dialoeval.config import DatasetConfig
 from dialoeval.data import columns
-from dialoeval.data.columns import TableRow
 from dialoeval.data.example import Dataset
+from dialoeval.data.formats import TableRow
 from dialoeval.errors import UserError, first_line
 
 HAS_SPLITS = True

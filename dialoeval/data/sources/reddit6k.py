@@ -1,15 +1,18 @@
-"""The paper's 6K Reddit multi-reference file: lines ``turn EOS turn<TAB>score|reference<TAB>score|reference...``."""
+"""The paper's 6K Reddit multi-reference file: lines ``turn EOS turn<TAB>score|reference<TAB>score|reference...``.
+
+The last column, which has the lowest score, is the human reply of the paper's table, and no reference.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from dialoeval.config import DatasetConfig
-from dialoeval.data.columns import ADVICE, gather, last_turns
+from dialoeval.data.columns import ADVICE, gather
+from dialoeval.data.content import content
 from dialoeval.data.example import Dataset, Example
 from dialoeval.data.sources.dstc7 import dialogue_turns, reference_text
 from dialoeval.errors import UserError
-from dialoeval.files import read_lines
 
 
 def load(config: DatasetConfig) -> Dataset:
@@ -24,17 +27,18 @@ def load(config: DatasetConfig) -> Dataset:
     skipped: list[tuple[str, str]] = []
 
     def examples() -> Iterator[tuple[str, Example]]:
-        for number, line in read_lines(path):
+        for number, line in content(path).text_lines():
             if not line:
                 continue
             where = f"{path}, line {number}"
             dialogue, *cells = line.split("\t")
             turns = dialogue_turns(dialogue)
-            if turns and cells:
-                example = Example(str(number), turns, tuple(map(reference_text, cells)))
-                yield where, last_turns(example, config.context_turns)
+            if turns and len(cells) > 1:
+                yield where, Example(str(number), turns, tuple(map(reference_text, cells[:-1])))
                 continue
-            problem = "no references" if turns else "the first field, the dialogue, is empty"
+            problem = "the first field, the dialogue, is empty"
+            if turns:
+                problem = "no references" + (" besides the human reply, the last column" if cells else "")
             if not config.skip_bad:
                 raise UserError(f"{where}: {problem}{ADVICE}")
             skipped.append((where, problem))

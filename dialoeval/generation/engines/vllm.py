@@ -133,7 +133,7 @@ class VllmSource:
                 f"decoding.max_new_tokens={decoding.max_new_tokens} leaves no room for a context: the context "
                 f"length is {self.window} tokens"
             )
-        prompts = [self.prompter.build(example.context, limit) for example in examples]
+        prompts = [self.prompter.build(example.context, limit, example.system) for example in examples]
         inputs = [{"prompt_token_ids": list(prompt.token_ids)} for prompt in prompts]
         parameters = [self._parameters(decoding, rng.key(seed, example.id)) for example in examples]
         outputs = self.llm.generate(inputs, parameters, use_tqdm=False)

@@ -39,7 +39,9 @@ def test_dstc7_folder_sorted_with_contexts(tmp_path):
         ("a", ("one", "two"), ("x",)),
         ("b", ("only",), ("r1", "", "three")),
     ]
-    assert data.load(config(tmp_path / "test.refs.txt")).examples[0].context == ()
+    with pytest.raises(UserError, match=r"2 of 2 examples of d have an empty context.*\(the first: 'a'\)"):
+        data.load(config(tmp_path / "test.refs.txt"))
+    assert data.load(config(tmp_path / "test.refs.txt", allow_empty_context=True)).examples[0].context == ()
     (tmp_path / "test.convos.txt").write_text(convos.splitlines()[1])
     with pytest.raises(UserError, match=r"test.refs.txt, line 2: the id a has no dialogue in .*skip_bad"):
         data.load(config(tmp_path))
@@ -73,7 +75,9 @@ def test_dstc7_other_errors(tmp_path):
 
 
 def test_dstc7_public_release(shared):
-    dataset = data.load(config(shared / "dstc7"))
+    with pytest.raises(UserError, match="1000 of 1000 examples of d have an empty context"):
+        data.load(config(shared / "dstc7"))
+    dataset = data.load(config(shared / "dstc7", allow_empty_context=True))
     assert len(dataset.examples) == 1000
     ids = [example.id for example in dataset.examples]
     assert ids == sorted(ids)

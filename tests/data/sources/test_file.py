@@ -175,7 +175,7 @@ BAD_FILES = [
     ("d.json", '{"context": ["a"], "references": []}', "equally long arrays .*context: 1, references: 0"),
     ("d.json", '{"context": "a"}', "equally long arrays"),
     ("d.parquet", "PAR1 no", "not a readable Parquet file"),
-    ("d.xlsx", "x", r"must end in one of \.jsonl"),
+    ("d.xlsx", "x", "plain text in which no conversation can be told"),
 ]
 
 

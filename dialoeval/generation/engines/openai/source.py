@@ -11,6 +11,7 @@ from typing import Any
 from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError
+from dialoeval.files import dumps
 from dialoeval.generation import rng
 from dialoeval.generation.engines.openai.client import Client, ContextTooLong, OneChoice, Stopped
 from dialoeval.generation.prompts import chat_messages
@@ -49,6 +50,10 @@ class OpenAiSource:
     def prompt_length(self, example: Example, decoding: DecodingConfig) -> int:
         """Return the number of characters in a context."""
         return sum(map(len, example.context))
+
+    def prompt_text(self, example: Example, decoding: DecodingConfig) -> str:
+        """Return the messages of an example's request as JSON; the server makes the prompt of them."""
+        return dumps(chat_messages(example.context, example.system or self.model.system_prompt))
 
     def candidates(self, examples: Sequence[Example], decoding: DecodingConfig, seed: int) -> Iterator[CandidateSet]:
         """Yield the candidates of each example, in order.
@@ -90,7 +95,7 @@ class OpenAiSource:
         candidates: list[Candidate] = []
         while len(candidates) < decoding.num_candidates:
             try:
-                answer = self.client.post(self._request(turns, decoding, key, len(candidates)))
+                answer = self.client.post(self._request(turns, example.system, decoding, key, len(candidates)))
             except ContextTooLong as error:
                 if len(turns) < 2:
                     raise UserError(f"the last turn of example {example.id} alone is too long: {error}") from None
@@ -102,12 +107,14 @@ class OpenAiSource:
         dropped_turns = len(example.context) - len(turns)
         return CandidateSet(example.id, tuple(candidates[: decoding.num_candidates]), dropped_turns)
 
-    def _request(self, turns: Sequence[str], decoding: DecodingConfig, key: int, count: int) -> dict[str, Any]:
+    def _request(
+        self, turns: Sequence[str], system: str | None, decoding: DecodingConfig, key: int, count: int
+    ) -> dict[str, Any]:
         """Return the request for the candidates that are missing after `count` of them."""
         sampling = decoding.strategy == "sample"
         body = {
             "model": self.model.path,
-            "messages": chat_messages(turns, self.model.system_prompt),
+            "messages": chat_messages(turns, system or self.model.system_prompt),
             "max_tokens": decoding.max_new_tokens,
             "temperature": decoding.temperature if sampling else 0.0,
             "top_p": decoding.top_p if sampling else 1.0,
