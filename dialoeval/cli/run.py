@@ -31,11 +31,13 @@ def main(arguments: Sequence[str]) -> int:
 
     if multirun or is_sweep(overrides):
         return _sweep(overrides)
+    from dialoeval.cli.input_warnings import print_warnings
     from dialoeval.metrics.score_tables import score_table
     from dialoeval.runs.runner import run
 
     result = run(compose("config", overrides))
     print(score_table([(result.name, result.scores)], intervals=True).to_markdown(), end="")
+    print_warnings([(result.name, result.scores)])
     if not result.generated:
         print("\nnothing to generate: all replies exist already")
     print(f"\nreport: {result.folder.report_file}")
@@ -44,6 +46,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _sweep(overrides: Sequence[str]) -> int:
     """Run a sweep, write its page, and say which jobs failed."""
+    from dialoeval.cli.input_warnings import print_warnings
     from dialoeval.cli.main import log_to_stderr
     from dialoeval.metrics.score_tables import score_table
     from dialoeval.reports import write_html
@@ -53,6 +56,7 @@ def _sweep(overrides: Sequence[str]) -> int:
     if result.runs:
         write_html(result.runs, result.folder / "report.html")
     print(score_table(result.scores, intervals=True).to_markdown(), end="")
+    print_warnings(result.scores)
     failed = [job for job in result.jobs if job.status != "complete"]
     for job in failed:
         print(f"failed: {' '.join(job.overrides)}: {job.error}", file=sys.stderr)

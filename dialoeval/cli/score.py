@@ -128,10 +128,12 @@ def _write(options: argparse.Namespace, results: dict[str, Scores], rows: list[d
 
 
 def _print(results: dict[str, Scores]) -> None:
+    from dialoeval.cli.input_warnings import print_warnings
     from dialoeval.metrics.score_tables import score_table
 
     order = sorted(results, key=lambda name: results[name].get("nist4") or 0.0, reverse=True)
     print(score_table([(name, results[name]) for name in order], intervals=True).to_markdown(), end="")
+    print_warnings([(name, results[name]) for name in order])
     first = results[order[0]]
     print(f"\nsignature: {first.signature}")
     for name in order:

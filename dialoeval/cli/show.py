@@ -15,6 +15,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--replies", type=int, default=5, metavar="N", help="how many replies to show")
     parser.add_argument("--reports-dir", default="reports", metavar="DIR")
     options = parser.parse_args(arguments)
+    from dialoeval.cli.input_warnings import print_warnings
     from dialoeval.files import dumps
     from dialoeval.metrics.score_tables import score_table
     from dialoeval.runs.folder import find
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     examples = "?" if manifest.examples is None else manifest.examples
     print(f"examples: {examples}\nidentity: {dumps(manifest.identity, indent=2)}\n")
     if scores:
+        print_warnings([(folder.path.name, scores)])
         print(score_table([(folder.path.name, scores)], intervals=True).to_markdown())
         print(f"signature: {scores.signature}\n")
     if not folder.is_complete():

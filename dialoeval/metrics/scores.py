@@ -12,10 +12,12 @@ import numpy as np
 from dialoeval.config import ProtocolConfig, ScoringConfig
 from dialoeval.errors import UserError, nearest
 from dialoeval.metrics import paper, registry
+from dialoeval.metrics.corpus import Corpus
 from dialoeval.metrics.figures import BLEU, DISTINCT, ENTROPY, FIGURES, NIST, PAPER_TABLE, Figure
 from dialoeval.metrics.system_statistics import Statistics, statistics
 from dialoeval.stats import bootstrap_intervals
 from dialoeval.tables import Cell, Table
+from dialoeval.text.guards import Finding, check_replies
 from dialoeval.version import __version__
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ class Scores:
         settings: protocol and scoring settings of a run, as JSON values; None outside of a run.
         replies_sha256: hash of the replies file, or None.
         version: version of dialoeval that computed the scores.
+        warnings: what is suspicious about the texts: see `dialoeval.text.guards`.
     """
 
     n: int
@@ -86,6 +89,7 @@ class Scores:
     settings: dict[str, Any] | None = None
     replies_sha256: str | None = None
     version: str = __version__
+    warnings: tuple[Finding, ...] = ()
 
     @property
     def signature(self) -> str:
@@ -167,6 +171,7 @@ class Scores:
             "version": self.version,
             **({} if self.settings is None else {"settings": self.settings}),
             **({} if self.replies_sha256 is None else {"replies_sha256": self.replies_sha256}),
+            **({"warnings": list(map(asdict, self.warnings))} if self.warnings else {}),
         }
 
     @classmethod
@@ -201,6 +206,7 @@ class Scores:
             settings=value.get("settings"),
             replies_sha256=value.get("replies_sha256"),
             version=str(value.get("version", "")),
+            warnings=tuple(filter(None, map(Finding.from_json, value.get("warnings", [])))),
         )
 
     def to_frame(self) -> pandas.DataFrame:
@@ -292,7 +298,7 @@ def protocol_named(name: str) -> ProtocolConfig:
 
 
 def score_statistics(stats: Statistics, scoring: ScoringConfig) -> Scores:
-    """Return the scores of statistics: figures, intervals, signatures, counts."""
+    """Return the scores of statistics: figures, intervals, signatures, counts, warnings."""
     extra = [metric for metric in stats.metrics if metric.name in scoring.extra]
     paper_metrics = tuple(metric for metric in stats.metrics if metric not in extra)
     return Scores(
@@ -304,7 +310,14 @@ def score_statistics(stats: Statistics, scoring: ScoringConfig) -> Scores:
         counts=_counts(stats),
         resamples=scoring.resamples,
         extra={m.name: ExtraScore.from_json(registry.result(m, stats.corpus, stats.parts[m.name])) for m in extra},
+        warnings=findings(stats.corpus),
     )
+
+
+def findings(corpus: Corpus) -> tuple[Finding, ...]:
+    """Return what is suspicious about replies and their examples."""
+    # NIST and BLEU are always among the metrics, and mteval's tokenizer is made for languages with spaces
+    return check_replies(corpus.hypotheses, corpus.references, corpus.contexts, english_only=True)
 
 
 def _counts(stats: Statistics) -> dict[str, int]:
@@ -364,6 +377,9 @@ def _fault(scores: Any) -> str | None:
     for name, entry in scores["extra"].items():
         if not isinstance(entry, dict) or not (entry.get("score") is None or _is_number(entry["score"])):
             return f'field "extra.{name}" must be an object with a score'
+    warnings = scores.get("warnings", [])
+    if not isinstance(warnings, list) or not all(map(Finding.from_json, warnings)):
+        return 'field "warnings" must be a list of objects with kind, count, total, message and blocking'
     if not all(_is_whole(count) for count in scores["counts"].values()):
         return 'field "counts" must hold whole numbers'
     if not all(isinstance(text, str) for text in scores["signatures"].values()) or "nist" not in scores["signatures"]:

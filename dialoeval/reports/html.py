@@ -134,6 +134,9 @@ def _report(runs: list[LoadedRun], table: Table, title: str | None) -> dict[str,
         "folders": [(name, run.name) for name, run in zip(names, runs, strict=True)],
         "counts": _counts(names, runs),
         "data": Markup(embedded(names, runs)),
+        "input_warnings": [
+            (name, finding.message) for name, run in zip(names, runs, strict=True) for finding in run.scores.warnings
+        ],
         "comparisons": [],
         "method": "",
         "warning": "",

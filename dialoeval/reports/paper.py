@@ -96,6 +96,37 @@ def published() -> Published:
     )
 
 
+@dataclass(frozen=True)
+class KnownData:
+    """A published test set: how many examples it has, and the fingerprints under which a run may know it."""
+
+    examples: int
+    fingerprints: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What assets/paper/known.json holds: what proves that a run used the published files.
+
+    Attributes:
+        weights: {model: the values of ``generator.weights`` in a run's identity}.
+        data: {table: its test set}.
+    """
+
+    weights: Mapping[str, tuple[str, ...]]
+    data: Mapping[str, KnownData]
+
+
+@lru_cache(maxsize=1)
+def known() -> Known:
+    """Return the hashes of published files that the package carries."""
+    values = read_json(assets_dir() / "paper" / "known.json")
+    return Known(
+        weights={name: tuple(hashes) for name, hashes in values["weights"].items()},
+        data={name: KnownData(data["examples"], tuple(data["fingerprints"])) for name, data in values["data"].items()},
+    )
+
+
 def printed_cell(value: float | None, figure: Figure, why: str = "not published") -> Cell:
     """Return a cell of a figure that is already in the unit the paper prints (percent, not a fraction)."""
     return Cell(value, figure.decimals, figure.unit_suffix, why=why)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dialoeval.config import ScoringConfig
+from dialoeval.config.compose import group
 from dialoeval.data.dstc7_release import SystemReplies, read_release
 from dialoeval.errors import UserError
 from dialoeval.files import read_json, read_lines
 from dialoeval.metrics.figures import PAPER_TABLE
 from dialoeval.metrics.score_tables import score_cell
-from dialoeval.metrics.scores import Scores, score
-from dialoeval.reports.paper import PAPER, Figures, printed_cell, published
+from dialoeval.metrics.scores import Scores, protocol_json, protocol_named, score
+from dialoeval.reports.paper import PAPER, Figures, known, printed_cell, published
 from dialoeval.runs.folder import RunFolder
+from dialoeval.runs.identity import decoding_settings
 from dialoeval.runs.records import RunSettings
 from dialoeval.tables import Cell, Table
+from dialoeval.text.guards import check_replies
 
 # Rows of the paper's tables, and the runs that make them: the model and its decoding.
 GENERATED = {
@@ -27,6 +30,9 @@ GENERATED = {
     "DialoGPT 345M beam": ("dialogpt-medium", "beam 10"),
     "DialoGPT 345M MMI": ("dialogpt-medium", "mmi"),
 }
+# The shipped decodings of those rows. The paper prints no length limits: the shipped ones are taken for its own.
+SHIPPED = {"greedy": "greedy", "beam 10": "beam", "mmi": "mmi"}
+PROMPT = {"format": "dialogpt", "system_prompt": None, "instruction": None, "max_turns": 0}
 # The organisers' names of systems that have other names in the release. The others are "<name>-Primary".
 ORGANISERS = {
     "Constant": "Baseline (constant)",
@@ -74,7 +80,8 @@ def reproduce(table: str, data: Path | None, runs: Iterable[RunFolder], *, progr
         table: "dstc7" or "reddit6k".
         data: a folder with the table's published replies: ``human.ref.6k.txt`` (reddit6k), or a DSTC-7 release
             (`dialoeval.data.dstc7_release.read_release`).
-        runs: run folders, of which the complete ones of DialoGPT models on this table's data are rows.
+        runs: run folders, of which the complete ones of DialoGPT models on this table's data are rows. What is not
+            proven of a run (weights, data, decoding, lengths) is said in its label, which then begins with "claimed".
         progress: show the progress of slow metrics on stderr.
 
     Raises:
@@ -82,7 +89,7 @@ def reproduce(table: str, data: Path | None, runs: Iterable[RunFolder], *, progr
     """
     if table not in PAPER:
         raise UserError(f"unknown table {table!r} (known: {', '.join(PAPER)})")
-    measured, unreadable = _from_runs(table, runs)
+    measured, refused = _from_runs(table, runs)
     if table == "reddit6k" and data:
         measured.setdefault("Human", []).append(_reddit6k_human(data))
     rows = []
@@ -91,7 +98,7 @@ def reproduce(table: str, data: Path | None, runs: Iterable[RunFolder], *, progr
         missing = "" if lines else _why_missing(table, system, data)
         rows.append(Row(system, (_printed(figures, "the paper", published().source),), lines, missing))
     rows += [Row(system, (), tuple(lines)) for system, lines in measured.items()]
-    rows += [Row(name, missing=f"it cannot be read: {why}") for name, why in unreadable.items()]
+    rows += [Row(name, missing=why) for name, why in refused.items()]
     if table == "dstc7" and data:
         official = _official(data)
         rows += [_release_row(system, official, progress) for system in read_release(data)]
@@ -180,32 +187,98 @@ def _from_runs(table: str, runs: Iterable[RunFolder]) -> tuple[dict[str, list[Li
     """Return the figures of complete DialoGPT runs on the table's data and protocol.
 
     Returns:
-        {row of the paper, or a name of its own: lines}, and {run: why it cannot be read}.
+        {row of the paper, or a name of its own: lines}, and {run: why it is not measured}.
     """
     measured: dict[str, list[Line]] = {}
-    unreadable = {}
+    refused = {}
     for folder in runs:
         try:
             scores = folder.scores() if folder.is_complete() else None
             if scores is None or scores.protocol.name != table:
                 continue
-            settings = folder.settings()
+            settings, identity = folder.settings(), folder.existing_manifest().identity
+            model = _model(settings, identity)
+            if settings.dataset.get("kind") != table or not model.startswith("dialogpt"):
+                continue
+            if why := _why_refused(table, folder, scores):
+                refused[folder.path.name] = why
+                continue
         except UserError as error:
-            unreadable[folder.path.name] = str(error)
+            refused[folder.path.name] = f"it cannot be read: {error}"
             continue
-        model = _model(settings)
-        if settings.dataset.get("kind") != table or not model.startswith("dialogpt"):
-            continue
-        pair = (model, _decoding(settings.decoding))
-        system = next((row for row, generated in GENERATED.items() if generated == pair), " ".join(pair))
-        line = _measured("measured here", scores, _run_source(folder, settings, scores))
+        decoding = _decoding(settings.decoding)
+        system = next((row for row, pair in GENERATED.items() if pair == (model, decoding)), f"{model} {decoding}")
+        unproven = [
+            *_unproven_weights(model, identity),
+            *_unproven_data(table, identity, scores),
+            *_other_decoding(decoding, identity),
+        ]
+        label = f"claimed: {'; '.join(unproven)}" if unproven else "measured here"
+        line = _measured(label, scores, _run_source(folder, settings, scores))
         measured.setdefault(system, []).append(line)
-    return measured, unreadable
+    return measured, refused
 
 
-def _model(settings: RunSettings) -> str:
-    """Return ``dialogpt-medium`` of a hub's or a folder's name; trained checkpoints keep names of their own."""
-    return str(settings.model.get("path", "")).rstrip("/").rsplit("/", 1)[-1].lower()
+def _why_refused(table: str, folder: RunFolder, scores: Scores) -> str:
+    """Return why a run's figures cannot stand in the table, or an empty string.
+
+    The texts are looked at again, since scores.json may be older than the warnings in it.
+    """
+    theirs, shipped = protocol_json(scores.protocol), protocol_json(protocol_named(table))
+    if other := _differences(theirs, shipped):
+        return f"it was scored with other settings than those of protocol {table} ({other})"
+    rows, references = folder.replies(), folder.references()
+    lists = [references.get(row.id, []) for row in rows]
+    findings = check_replies([row.reply for row in rows], lists, [row.context for row in rows], english_only=True)
+    return "; ".join(finding.message for finding in findings if finding.blocking)
+
+
+def _model(settings: RunSettings, identity: Mapping[str, Any]) -> str:
+    """Return ``dialogpt-medium`` of known weights, else of a hub's or a folder's name, which proves nothing."""
+    weights = _generator(identity).get("weights")
+    proven = next((model for model, hashes in known().weights.items() if weights in hashes), None)
+    return proven or str(settings.model.get("path", "")).rstrip("/").rsplit("/", 1)[-1].lower()
+
+
+def _generator(identity: Mapping[str, Any]) -> Mapping[str, Any]:
+    generator = identity.get("generator")
+    return generator if isinstance(generator, dict) else {}
+
+
+def _unproven_weights(model: str, identity: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is not proven of the model: its weights, its prompt, and the backward model's weights."""
+    generator = _generator(identity)
+    if generator.get("weights") not in known().weights.get(model, ()):
+        yield "weights by name only"
+    if generator.get("prompt") != PROMPT:
+        yield "prompt not the release's"
+    reranker = generator.get("reranker")
+    if isinstance(reranker, dict) and reranker.get("weights") not in known().weights["dialogpt-reverse"]:
+        yield "backward weights by name only"
+
+
+def _unproven_data(table: str, identity: Mapping[str, Any], scores: Scores) -> Iterator[str]:
+    data = known().data[table]
+    if scores.n != data.examples:
+        yield f"{scores.n:,} examples, not {data.examples:,}"
+    if identity.get("dataset") not in data.fingerprints:
+        yield "data by name only"
+
+
+def _other_decoding(decoding: str, identity: Mapping[str, Any]) -> Iterator[str]:
+    """Yield how the decoding differs from the shipped one, lengths included; nothing if no row of the paper has it."""
+    if decoding in SHIPPED:
+        theirs, shipped = identity.get("decoding"), decoding_settings(group("decoding", SHIPPED[decoding]))
+        if not isinstance(theirs, dict):
+            yield "decoding by name only"
+        elif other := _differences(theirs, shipped):
+            yield f"decoding not the release's ({other})"
+
+
+def _differences(theirs: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
+    """Return ``key=value, not expected`` of each setting that differs."""
+    differing = [key for key in {**expected, **theirs} if theirs.get(key) != expected.get(key)]
+    return ", ".join(f"{key}={theirs.get(key)}, not {expected.get(key)}" for key in differing)
 
 
 def _decoding(decoding: Mapping[str, Any]) -> str:

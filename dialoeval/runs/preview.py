@@ -11,6 +11,7 @@ from dialoeval.data.columns import shown
 from dialoeval.data.example import Dataset, Example
 from dialoeval.generation import open_generator
 from dialoeval.generation.types import Generator
+from dialoeval.text.guards import check_examples
 
 EXAMPLES = 3
 _LONGEST = 300  # characters of a text that are shown
@@ -87,9 +88,12 @@ def _line(text: str) -> str:
 
 
 def _warnings(dataset: Dataset) -> Iterator[str]:
-    empty = sum(not any(turn.strip() for turn in example.context) for example in dataset.examples)
-    if empty:
-        yield (
-            f"warning: {empty} of {len(dataset.examples)} examples have an empty context, which a run refuses "
-            "(dataset.allow_empty_context=true goes on)"
-        )
+    contexts, references, ids = zip(*((e.context, e.references, e.id) for e in dataset.examples), strict=True)
+    for finding in check_examples(contexts, references, ids):
+        if finding.kind == "empty_contexts":
+            yield (
+                f"warning: {finding.count} of {finding.total} examples have an empty context, which a run refuses "
+                "(dataset.allow_empty_context=true goes on)"
+            )
+        else:
+            yield f"warning: {finding.message}"

@@ -24,7 +24,7 @@ def write_report(
     rows: Sequence[ReplyRow],
     references: Mapping[str, Sequence[str]],
 ) -> None:
-    """Write report.md: the paper's columns with intervals, counts, settings, signatures, ten replies.
+    """Write report.md: the paper's columns with intervals, counts, warnings, settings, signatures, ten replies.
 
     It contains no time and no path: the same run gives the same bytes.
     """
@@ -35,6 +35,7 @@ def write_report(
         f"({scores.resamples} resamples of the replies).\n",
         score_table([(name, scores)], intervals=bool(scores.intervals)).to_markdown(),
         _degenerate(scores),
+        *_warnings(scores),
         "## Settings\n",
         _settings(config, folder),
         "## Signatures\n",
@@ -45,6 +46,12 @@ def write_report(
         parts += ["## Other metrics\n", "".join(lines)]
     parts += ["## Replies\n", *(_sample(row, references) for row in rows[:SAMPLES])]
     write_text(folder.report_file, "\n".join(parts))
+
+
+def _warnings(scores: Scores) -> list[str]:
+    if not scores.warnings:
+        return []
+    return ["## Warnings\n", "".join(f"- {markdown_text(finding.message)}\n" for finding in scores.warnings)]
 
 
 def _degenerate(scores: Scores) -> str:

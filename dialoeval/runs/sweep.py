@@ -17,6 +17,7 @@ from dialoeval.files import read_json, sha256_json, write_json, write_text
 from dialoeval.metrics.score_tables import score_table
 from dialoeval.metrics.scores import Scores
 from dialoeval.runs.folder import RunFolder
+from dialoeval.tables import markdown_text
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -166,7 +167,9 @@ def _write_leaderboard(folder: Path, jobs: Sequence[SweepJob]) -> list[tuple[str
         if scores is not None:
             rows.append((label, scores))
     rows.sort(key=lambda row: row[1].get("nist4") or 0.0, reverse=True)
-    write_text(folder / "leaderboard.md", score_table(rows, intervals=True).to_markdown())
+    warnings = [f"- {markdown_text(f'{name}: {finding.message}')}\n" for name, s in rows for finding in s.warnings]
+    table = score_table(rows, intervals=True).to_markdown()
+    write_text(folder / "leaderboard.md", "".join([table, *(["\nWarnings:\n\n", *warnings] if warnings else [])]))
     write_text(folder / "leaderboard.csv", score_table(rows).to_csv())
     return rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import subprocess
 import sys
@@ -126,6 +127,22 @@ def test_list_and_show(capsys, tmp_path, monkeypatch):
     assert main(["list", "runs"]) == 0
     assert "damaged" in capsys.readouterr().out
     assert main(["show", "fake-greedy"]) == 2
+
+
+def test_run_sweep_and_show_print_warnings(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runner, "open_generator", lambda model, engine, decoding: FakeGenerator(engine, decoding))
+    rows = [{"id": str(i), "context": [f"User: {word}"], "references": [f"r {i}"]} for i, word in enumerate("abc")]
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    data = ["dataset=file", "dataset.path=d.jsonl", "scoring.meteor=false", "scoring.resamples=0", "model.path=fake"]
+    said = "3 of 3 contexts begin with a speaker's name, such as 'User: a': cut it off, or it counts as words\n"
+    assert main(["run", *data]) == 0
+    assert f"warning: fake greedy: {said}" in capsys.readouterr().err
+    assert main(["show", "fake-greedy"]) == 0
+    assert said in capsys.readouterr().err
+    assert main(["run", "-m", *data, "seed=1,2"]) == 0
+    assert said in capsys.readouterr().err
+    assert "contexts begin with a speaker" in next((tmp_path / "reports").rglob("leaderboard.md")).read_text("utf-8")
 
 
 def test_doctor(capsys):

@@ -41,6 +41,19 @@ def test_a_users_file(tmp_path, capsys):
     assert "  user: hi\n  => assistant: hello\n  prompt: 'hi<|endoftext|>'\n" in printed
 
 
+def test_warnings_about_texts_are_printed(tmp_path, capsys):
+    path = tmp_path / "d.jsonl"
+    rows = [{"id": f"d{i}", "context": [f"1.0 turn {i}"] if i else [], "references": ["the same"]} for i in range(4)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["inspect", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert "warning: all 4 examples have the same references, 'the same': see whether" in printed
+    assert "warning: 3 of 3 contexts begin with a weight, such as '1.0 turn 1'" in printed
+    assert "warning: 1 of 4 examples have an empty context, which a run refuses" in printed
+    assert main(["run", "--dry-run", f"reports_dir={tmp_path / 'reports'}"]) == 0
+    assert "warning" not in capsys.readouterr().out  # of the shipped dialogues
+
+
 def test_a_dry_run_writes_nothing(tmp_path, capsys):
     overrides = ["dataset.limit=3", f"reports_dir={tmp_path / 'reports'}"]
     assert main(["run", "--dry-run", *overrides]) == 0

@@ -158,3 +158,14 @@ def test_scoring_imports_nothing_heavy(tmp_path, replies, references):
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C"}
     )
     assert run.stdout.splitlines()[-1] == "[]"
+
+
+def test_warnings_are_printed_and_written(tmp_path, replies, references, files, capsys):
+    assert "warnings" not in score(tmp_path, [replies], [references])
+    assert "warning:" not in capsys.readouterr().err
+    equal = files("equal.jsonl", [json.dumps({"id": i, "reply": "0.3|hello"}) for i in "abc"])
+    scores = score(tmp_path, [equal], [references])
+    assert [finding["kind"] for finding in scores["warnings"]] == ["equal_replies", "structure_in_replies"]
+    error = capsys.readouterr().err
+    assert "warning: equal: all 3 replies are equal, '0.3|hello': see" in error
+    assert "warning: equal: 3 of 3 replies look like JSON, a row of a table or weighted text" in error

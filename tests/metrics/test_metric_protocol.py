@@ -126,6 +126,23 @@ def test_scores_come_back_from_json_whole(system):
     assert again.figures == scores.figures and again.interval("repetition.1") == scores.interval("repetition.1")
 
 
+def test_warnings_are_computed_and_come_back_from_json(system):
+    plain = score(*system, scoring=ScoringConfig(meteor=False, resamples=0))
+    assert plain.warnings == () and "warnings" not in plain.to_json()  # files without them stay the same, byte for byte
+    scoring = ScoringConfig(meteor=False, resamples=0)
+    scores = score(["the same"] * 3, [["a b"], ["c"], ["d __eou__ e"]], scoring=scoring, contexts=[["x"], [], ["y"]])
+    assert [w.kind for w in scores.warnings] == ["equal_replies", "markers_in_references", "empty_contexts"]
+    written = json.loads(json.dumps(scores.to_json()))
+    assert written["warnings"][0]["count"] == 3 and Scores.from_json(written) == scores
+
+
+@pytest.mark.parametrize("damaged", [{}, None, "x", [1], [{}], [{"kind": "k", "count": 1.5, "total": 2}]])
+def test_damaged_warnings_are_named(system, damaged):
+    written = score(*system, scoring=ScoringConfig(meteor=False, resamples=0)).to_json()
+    with pytest.raises(UserError, match='field "warnings" must be a list of objects with kind, count'):
+        Scores.from_json(written | {"warnings": damaged})
+
+
 def test_extra_metrics_are_tested_and_shown_by_compare_and_report(tmp_path, capsys):
     data = examples(30)
     for name, seed, likeness in (("good", 1, 0.9), ("bad", 2, 0.1)):

@@ -246,6 +246,18 @@ def test_page_of_one_run_without_references(tmp_path):
     assert "no reply has a reference" in text and "Relevance and diversity" not in text
 
 
+def test_page_says_warnings_of_each_run_escaped(tmp_path):
+    data = examples(5)
+    same = write_run(tmp_path, data, ["<b>yes</b> & no"] * 5, name="same", decoding={"name": "greedy"})
+    other = write_run(tmp_path, data, replies(data, 1), name="other", decoding={"name": "topk", "top_k": 10})
+    write_html([same, other], tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text("utf-8")
+    said = "<b>toy greedy</b>: all 5 replies are equal, &#39;&lt;b&gt;yes&lt;/b&gt; &amp; no&#39;"
+    assert text.count("replies are equal") == 1 and said in text
+    write_html([other], tmp_path / "r.html")
+    assert "replies are equal" not in (tmp_path / "r.html").read_text("utf-8")
+
+
 def test_runs_on_different_data_are_said_to_be_and_kept_apart(tmp_path):
     first, second = examples(4, seed=1), examples(4, seed=2)
     paths = [write_run(tmp_path, d, replies(d, 1), name=n) for d, n in ((first, "a"), (second, "b"))]

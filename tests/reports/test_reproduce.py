@@ -11,12 +11,15 @@ from support.report_runs import examples, replies, write_run
 
 from dialoeval.cli.main import main
 from dialoeval.config import ProtocolConfig
+from dialoeval.config.compose import group
 from dialoeval.data.dstc7_release import read_release
+from dialoeval.data.example import Example, fingerprint
 from dialoeval.errors import UserError
 from dialoeval.metrics.figures import PAPER_TABLE
-from dialoeval.reports.paper import PAPER, human_evaluation, published, table_of
-from dialoeval.reports.reproduce import reproduce, to_json, to_table
+from dialoeval.reports.paper import PAPER, Known, KnownData, human_evaluation, known, published, table_of
+from dialoeval.reports.reproduce import PROMPT, reproduce, to_json, to_table
 from dialoeval.runs.folder import RunFolder
+from dialoeval.runs.identity import decoding_settings
 from dialoeval.stats import exact_interval, sign_test
 
 
@@ -183,6 +186,10 @@ def runs(tmp_path_factory):
 def test_complete_runs_of_the_papers_models_on_its_data_are_rows(runs):
     rows = {row.system: row for row in reproduce("reddit6k", None, [RunFolder(p) for p in sorted(runs.iterdir())])}
     [line] = rows["DialoGPT 345M beam"].measured
+    assert line.label == (
+        "claimed: weights by name only; prompt not the release's; 8 examples, not 6,000; data by name only; "
+        "decoding by name only"
+    )
     assert str(runs / "paper") in line.source and "8 examples" in line.source and "max_new_tokens=64" in line.source
     assert rows["dialogpt-medium beam 5"].measured and not rows["dialogpt-medium beam 5"].published
     assert "no complete run of dialogpt-medium (greedy)" in rows["DialoGPT 345M"].missing
@@ -196,11 +203,116 @@ def test_complete_runs_of_the_papers_models_on_its_data_are_rows(runs):
     assert values["differences"][0]["nist4"] == pytest.approx(measured["nist4"] - paper["nist4"])
 
 
+KNOWN = Known(
+    {"dialogpt-medium": ("sha256:medium",), "dialogpt-small": (), "dialogpt-reverse": ("sha256:reverse",)},
+    {"reddit6k": KnownData(8, (fingerprint(examples(8)),))},
+)
+GENERATOR = {"weights": "sha256:medium", "prompt": PROMPT}
+BEAM = decoding_settings(group("decoding", "beam"))
+
+
+def labels(tmp_path, monkeypatch, *, path="models/DialoGPT-medium", protocol="reddit6k", option="beam", **identity):
+    """The rows of one run whose identity is the published one but for `identity`: {system: label or reason}."""
+    monkeypatch.setattr("dialoeval.reports.reproduce.known", lambda: KNOWN)
+    data = examples(8)
+    settings = {key: value for key, value in vars(group("decoding", option)).items() if value is not None}
+    folder = write_run(
+        tmp_path,
+        data,
+        replies(data, 1),
+        model=path,
+        decoding=settings,
+        dataset={"name": "reddit6k", "kind": "reddit6k"},
+        protocol=group("protocol", protocol) if isinstance(protocol, str) else protocol,
+        identity={"generator": GENERATOR, "decoding": decoding_settings(group("decoding", option))} | identity,
+    )
+    rows = reproduce("reddit6k", None, [RunFolder(folder)])
+    said = {row.system: row.measured[0].label for row in rows if row.measured}
+    return said | {row.system: row.missing for row in rows if row.missing and not row.published}
+
+
+@pytest.mark.parametrize(
+    ("identity", "label"),
+    [
+        ({}, "measured here"),
+        ({"generator": GENERATOR | {"weights": "sha256:other"}}, "claimed: weights by name only"),
+        ({"generator": "old"}, "claimed: weights by name only; prompt not the release's"),
+        ({"generator": GENERATOR | {"prompt": PROMPT | {"max_turns": 1}}}, "claimed: prompt not the release's"),
+        ({"dataset": "other"}, "claimed: data by name only"),
+        ({"decoding": None}, "claimed: decoding by name only"),
+        (
+            {"decoding": BEAM | {"length_penalty": 0.5, "max_new_tokens": 30}},
+            "claimed: decoding not the release's (length_penalty=0.5, not 1.0, max_new_tokens=30, not 64)",
+        ),
+        (
+            {"decoding": BEAM | {"min_new_tokens": 5, "max_new_tokens": 64}},
+            "claimed: decoding not the release's (min_new_tokens=5, not 0)",
+        ),
+    ],
+)
+def test_a_run_is_the_papers_row_only_if_everything_is_proven(tmp_path, monkeypatch, identity, label):
+    assert labels(tmp_path, monkeypatch, **identity) == {"DialoGPT 345M beam": label}
+
+
+def test_another_number_of_examples_is_said(tmp_path, monkeypatch):
+    few = Known(KNOWN.weights, {"reddit6k": KnownData(6000, KNOWN.data["reddit6k"].fingerprints)})
+    monkeypatch.setitem(globals(), "KNOWN", few)
+    assert labels(tmp_path, monkeypatch) == {"DialoGPT 345M beam": "claimed: 8 examples, not 6,000"}
+
+
+def test_known_weights_win_over_a_folders_name(tmp_path, monkeypatch):
+    assert labels(tmp_path, monkeypatch, path="models/DialoGPT-large") == {"DialoGPT 345M beam": "measured here"}
+    assert labels(tmp_path / "b", monkeypatch, path="checkpoints/mine") == {"DialoGPT 345M beam": "measured here"}
+
+
+@pytest.mark.parametrize(("backward", "proven"), [("sha256:reverse", True), ("sha256:medium", False)])
+def test_the_backward_model_of_mmi_must_be_known_too(tmp_path, monkeypatch, backward, proven):
+    generator = GENERATOR | {"reranker": {"kind": "mmi", "weights": backward}}
+    label = "measured here" if proven else "claimed: backward weights by name only"
+    assert labels(tmp_path, monkeypatch, option="mmi", generator=generator) == {"DialoGPT 345M MMI": label}
+
+
+def test_a_protocol_of_that_name_with_other_settings_is_not_measured(tmp_path, monkeypatch):
+    protocol = ProtocolConfig(name="reddit6k", slots=5)
+    said = labels(tmp_path, monkeypatch, protocol=protocol)
+    assert said == {"run": "it was scored with other settings than those of protocol reddit6k (slots=5, not 0)"}
+
+
+def test_no_hash_is_carried_that_could_not_be_checked():
+    assert known().weights.keys() == {"dialogpt-small", "dialogpt-medium", "dialogpt-large", "dialogpt-reverse"}
+    assert {name: data.examples for name, data in known().data.items()} == {"dstc7": 2208, "reddit6k": 6000}
+    hashes = [*known().weights.values(), *(data.fingerprints for data in known().data.values())]
+    assert all(value.startswith(("commit:", "sha256:")) for values in known().weights.values() for value in values)
+    assert all(isinstance(values, tuple) for values in hashes)
+
+
+def test_equal_replies_to_a_set_without_dialogues_are_not_dialogpts(tmp_path, shared, capsys):
+    lines = (shared / "dstc7" / "references.jsonl").read_text("utf-8").splitlines()
+    rows = [json.loads(line) for line in lines[:50]]
+    data = [Example(row["id"], (), tuple(row["references"])) for row in rows]
+    folder = write_run(
+        tmp_path,
+        data,
+        ["i do not know"] * len(data),
+        model="models/DialoGPT-medium",
+        dataset={"name": "dstc7", "kind": "dstc7"},
+        protocol=group("protocol", "dstc7"),
+    )
+    scores = json.loads((folder / "scores.json").read_text("utf-8"))
+    scores.pop("warnings")  # as an earlier version wrote it
+    (folder / "scores.json").write_text(json.dumps(scores), "utf-8")
+    assert main(["reproduce", "dstc7", "--runs", str(folder)]) == 0
+    printed = capsys.readouterr().out
+    assert "run: not measured: all 50 replies are equal, 'i do not know'" in printed
+    assert "50 of 50 contexts are empty" in printed and "DialoGPT 345M, not measured" not in printed
+    assert "DialoGPT 345M, claimed" not in printed and "DialoGPT 345M, measured here" not in printed
+
+
 def test_command_writes_every_format(runs, tmp_path, capsys):
     for ending in ("md", "json", "csv", "tex", "html"):
         assert main(["reproduce", "reddit6k", "--runs", str(runs), "--out", str(tmp_path / f"r.{ending}")]) == 0
     printed = capsys.readouterr().out
-    assert "DialoGPT 345M beam, measured here" in printed and "Human evaluation" in printed
+    assert "DialoGPT 345M beam, claimed: weights by name only; prompt not" in printed and "Human evaluation" in printed
     assert "not measured: no complete run" in printed
     assert json.loads((tmp_path / "r.json").read_text("utf-8"))["table"] == "reddit6k"
     rows = list(csv.DictReader(io.StringIO((tmp_path / "r.csv").read_text("utf-8"))))

@@ -62,6 +62,23 @@ def test_files_of_a_run(fake, config):
     assert report.count("\n---\n") == 10 and scores["signature"] in report
 
 
+def test_warnings_are_in_report_and_scores_and_older_scores_stay_valid(fake, config, tmp_path):
+    plain = runner.run(config).folder
+    assert "Warnings" not in plain.report_file.read_text() and "warnings" not in plain.scores_file.read_text()
+    rows = [{"id": f"d{i}", "context": [f"turn {i}"], "references": ["the <same> answer"]} for i in range(4)]
+    Path(config.dataset.path).write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    result = runner.run(config)
+    assert [finding.kind for finding in result.scores.warnings] == ["equal_references"]
+    report = result.folder.report_file.read_text()
+    head = report.index("## Warnings")
+    assert report.index("| System") < head < report.index("## Settings")
+    assert "- all 4 examples have the same references, 'the &lt;same> answer'" in report[head:].replace("\\", "")
+    scores = json.loads(result.folder.scores_file.read_text())
+    assert scores.pop("warnings")[0]["blocking"]
+    result.folder.scores_file.write_text(json.dumps(scores))
+    assert runner.run(config).scores.warnings == ()  # as written: nothing is scored again for it
+
+
 def test_same_configuration_generates_nothing(fake, config):
     first = runner.run(config)
     before = final_bytes(first.folder.path)

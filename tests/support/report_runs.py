@@ -64,6 +64,7 @@ def write_run(
     resamples: int = 50,
     finish: list[str] | None = None,
     status: str = "complete",
+    identity: dict[str, Any] | None = None,
 ) -> Path:
     """Write the run `folder`/`name`; returns its path."""
     from omegaconf import OmegaConf
@@ -114,7 +115,7 @@ def write_run(
         {
             "schema": 1,
             "status": status,
-            "identity": {"generator": {"fake": 1}, "dataset": fingerprint(data), "seed": None},
+            "identity": {"generator": {"fake": 1}, "dataset": fingerprint(data), "seed": None} | (identity or {}),
             "replies_sha256": sha256_file(path / "replies.jsonl"),
             "references_sha256": sha256_file(path / "references.jsonl"),
             "examples": len(data),
