@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from dialoeval.data.scoring_files import Reading
     from dialoeval.metrics.scores import Scores
 
-EPILOG = """The content of a file tells its format, whatever its name: JSON lines {"id", "reply"} (a run's replies.jsonl too;
-with "system", several systems in one file) and {"id", "references": [...]}, JSON arrays and objects, CSV and TSV (id, then
-the references, or with a line of column names), Parquet, plain text (one reply or reference a line; several files of
-references are parallel), the paper's own files, sample logs of lm-evaluation-harness, OpenAI's batch output, ParlAI's world
-logs; compressed, through a pipe, or - for standard input. Other fields: --map. Where both sides have ids, these are matched;
-otherwise lines are.
+EPILOG = """The content of a file tells its format, whatever its name: JSON lines {"id", "reply"} (a run's replies.jsonl
+too; with "system", several systems in one file) and {"id", "references": [...]}, JSON arrays and objects, CSV and TSV
+(id, then the references, or with a line of column names), Parquet, plain text (one reply or reference a line; several
+files of references are parallel), the paper's own files, sample logs of lm-evaluation-harness, OpenAI's batch output,
+ParlAI's world logs; compressed, through a pipe, or - for standard input. Other fields: --map. Where both sides have
+ids, these are matched; otherwise lines are.
 
   dialoeval score --hypotheses replies.jsonl --references refs.jsonl --out scores.json
   dialoeval score --hypotheses a.txt b.txt --references ref0.txt ref1.txt --segments segments.parquet
@@ -127,7 +127,9 @@ def _parser() -> argparse.ArgumentParser:
         help="skip, and count, malformed lines and ids that have a reply or references only",
     )
     parser.add_argument(
-        "--map", metavar="FIELD=PLACE,...", help="where reply, id, references and context are: keys, or positions from 0"
+        "--map",
+        metavar="FIELD=PLACE,...",
+        help="where reply, id, references and context are: keys, or positions from 0",
     )
     parser.add_argument(
         "--samples",

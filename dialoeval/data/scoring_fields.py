@@ -60,7 +60,7 @@ class FieldMap:
 def is_header(cells: Sequence[str], text_names: Sequence[str], mapped: Iterable[str]) -> bool:
     """Return whether the first line of a table names its columns: one cell is a name that is known or mapped."""
     names = [cell.strip().lower() for cell in cells]
-    known = {*ID, *text_names, *CONTEXT, *SYSTEM} if len(cells) > 1 else set(text_names)
+    known = {*ID, *text_names} if len(cells) > 1 else set(text_names)
     named = any(name in known or (text_names is REFERENCES and _NUMBERED.fullmatch(name)) for name in names)
     return len(set(names)) == len(names) and (named or any(place in map(str.strip, cells) for place in mapped))
 
@@ -78,7 +78,7 @@ def hypotheses(row: Cells, where: str, fields: FieldMap) -> list[HypothesisRow]:
         UserError: the reply cannot be told, or a field is missing or of the wrong type.
     """
     if fields.reply is None and (acts := _exchanges(row, where)):
-        return [HypothesisRow(where, None, _text(model, "text", where), None, turns) for _, model, turns in acts]
+        return [HypothesisRow(at, None, _text(model, "text", at), None, turns) for at, _, model, turns in acts]
     if fields.reply is not None:
         value, name = place(row, fields.reply, where), fields.reply
     elif (found := _shape(row, _REPLIES, where)) is not None:
@@ -103,7 +103,7 @@ def references(row: Cells, where: str, fields: FieldMap) -> list[ReferenceRow]:
         UserError: the references cannot be told, or a field is missing or of the wrong type.
     """
     if not fields.references and (acts := _exchanges(row, where)):
-        return [ReferenceRow(where, None, _labels(human, where)) for human, _, _ in acts]
+        return [ReferenceRow(at, None, _labels(human, at)) for at, human, _, _ in acts]
     if fields.references:
         found = [(name, place(row, name, where)) for name in fields.references]
     elif numbered := [name for name in row if isinstance(name, str) and _NUMBERED.fullmatch(name.lower())]:
@@ -130,7 +130,7 @@ def context(row: Cells, where: str, fields: FieldMap) -> tuple[str | None, tuple
 
 
 def place(row: Cells, path: str, where: str) -> Any:
-    """Return the value at a place: a column's name or position, or keys and positions joined by dots.
+    """Return the value at a place: a key, a position in a list, or several of them joined by dots.
 
     Raises:
         UserError: there is nothing at that place.
@@ -142,22 +142,22 @@ def place(row: Cells, path: str, where: str) -> Any:
         position = int(step) if step.isascii() and step.isdigit() and len(step) < 10 else None
         if isinstance(value, Mapping) and step in value:
             value = value[step]
-        elif isinstance(value, Mapping) and position is not None and position < len(value):
-            value = list(value.values())[position]
-        elif isinstance(value, list) and position is not None and position < len(value):
+        elif position is not None and position in (value if isinstance(value, Mapping) else range(_length(value))):
             value = value[position]
         else:
             raise UserError(f'{where}: field "{path}" is missing: {keys(row)}')
     return value
 
 
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, list) else 0
+
+
 def keys(row: Cells) -> str:
     """Return the first keys of a row, in words."""
     names = list(map(str, row))
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"the keys are {', '.join(name[:40] for name in names[:_SHOWN])}{more}".encode(
-        "utf-8", "backslashreplace"
-    ).decode()
+    return _printable(f"the keys are {', '.join(name[:40] for name in names[:_SHOWN])}{more}")
 
 
 def checked(text: str, name: str, where: str) -> str:
@@ -181,8 +181,14 @@ def _told(row: Cells, names: Sequence[str], where: str, field: str) -> str:
         return str(found[0])
     fault = f"may be {' or '.join(found)}" if found else "is missing"
     first = next((str(key)[:40] for key in row if str(key).lower() not in ID), "KEY")
-    example = first.encode("utf-8", "backslashreplace").decode()
-    raise UserError(f'{where}: field "{field}" {fault}: {keys(row)}; name it, such as --map {field}={example}')
+    raise UserError(
+        f'{where}: field "{field}" {fault}: {keys(row)}; name it, such as --map {field}={_printable(first)}'
+    )
+
+
+def _printable(text: str) -> str:
+    """Return text on one line, lone surrogates escaped."""
+    return " ".join(text.encode("utf-8", "backslashreplace").decode().split())
 
 
 def _optional(row: Cells, names: Sequence[str], where: str) -> str | None:
@@ -197,7 +203,9 @@ def _id(row: Cells, fields: FieldMap, where: str) -> str | None:
         except UserError:  # the map may name the other side's id
             if not any(str(key).lower() in ID for key in row):
                 raise
-    name = next((key for known in ID for key in row if str(key).lower() == known), None)
+    # the `id` of a line of a batch is the server's, and other logs may have one beside their own key
+    known_ids = ("custom_id", "doc_id", *ID) if {"response", "resps", "filtered_resps"} & row.keys() else ID
+    name = next((key for known in known_ids for key in row if str(key).lower() == known), None)
     return None if name is None else _id_text(row[name], str(name), where)
 
 
@@ -246,16 +254,17 @@ def _text(row: Mapping[Any, Any], name: Any, where: str) -> str:
     return str(row[name])
 
 
-def _exchanges(row: Cells, where: str) -> list[tuple[Cells, Cells, tuple[str, ...]]]:
-    """Return (human act, model act, turns before it) of each exchange of a ParlAI world log; else an empty list."""
+def _exchanges(row: Cells, where: str) -> list[tuple[str, Cells, Cells, tuple[str, ...]]]:
+    """Return (where, human act, model act, turns before it) of each exchange of a ParlAI world log; else none."""
     dialog = row.get("dialog")
     if not isinstance(dialog, list) or not all(_is_exchange(exchange) for exchange in dialog):
         return []
     found, turns = [], []
-    for human, model in dialog:
-        turns.append(_text(human, "text", where))
-        found.append((human, model, tuple(turns)))
-        turns.append(_text(model, "text", where))
+    for number, (human, model) in enumerate(dialog, 1):
+        at = f"{where}, exchange {number}"
+        turns.append(_text(human, "text", at))
+        found.append((at, human, model, tuple(turns)))
+        turns.append(_text(model, "text", at))
     return found
 
 

@@ -203,10 +203,10 @@ def _decided(file: ScoringFile[Row], others: Sequence[ScoringFile[Row]], skip_ba
     numbers = [str(number) for number in range(len(mine) + 1)]
     if file.rows and not known and mine in (numbers[1:], numbers[:-1]):  # the numbers of the lines
         return file.decided(True, skip_bad)
-    text = "references=0,references=1 (texts only) or --map id=0,references=1" if file.rows else "id=0,reply=1"
+    places = "id=0 (or --map references=0,references=1, if all are texts)" if file.rows else "id=0,reply=1"
     raise UserError(
-        f"{name}: does the first column hold ids? Its first cell is {ascii(mine[0])[:60]}, which no id of the other side "
-        f"tells; say it with --map {text}, or with a first line of column names"
+        f"{name}: does the first column hold ids? The other side has no id {ascii(mine[0])[:60]}; say it with --map "
+        f"{places}, or with a first line of column names"
     )
 
 
@@ -309,8 +309,8 @@ def _samples(rows: list[HypothesisRow], choice: Samples) -> list[list[Hypothesis
         )
     if odd := next((group for group in groups if len(group) != len(groups[0])), None):
         raise UserError(
-            f"{odd[0].where}: {len(odd)} samples, but {groups[0][0].where} has {len(groups[0])}: every context needs as "
-            "many"
+            f"{odd[0].where}: {len(odd)} samples, but {groups[0][0].where} has {len(groups[0])}: every context needs "
+            "as many"
         )
     return [list(sample) for sample in zip(*groups, strict=True)]
 

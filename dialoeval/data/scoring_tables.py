@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from dialoeval.data.content import Content, content, decoded
 from dialoeval.data.formats import TEXT, Cells, Format, TableRow, detect, parse_json, rows
@@ -145,7 +145,7 @@ def _list_ids(made: list[Row]) -> list[Row] | None:
     lists = [row for row in made if isinstance(row, ReferenceRow) and row.id is None and len(row.references) > 1]
     if not made or len(lists) < len(made):
         return None
-    return [replace(row, id=row.references[0], references=row.references[1:]) for row in lists]
+    return cast("list[Row]", [ReferenceRow(row.where, row.references[0], row.references[1:]) for row in lists])
 
 
 def _good(table: Iterator[TableRow], bad: list[UserError], skip_bad: bool) -> list[tuple[str, Cells]]:
@@ -273,7 +273,7 @@ def _papers(source: Content, lines: list[tuple[str, Cells]], side: Side[Row]) ->
     ):
         if side.names is REFERENCES:
             raise UserError(f"{source.name} holds one system's replies (seven fields a line): give test.refs.txt")
-        return ScoringFile(source, [_conversation(where, cells) for where, cells in table])  # type: ignore[list-item]
+        return ScoringFile(source, cast("list[Row]", [_conversation(*line) for line in table]))
     scored = all(len(cells) > 1 and all(map(_SCORED.match, cells[1:-1])) for _, cells in table)
     if not scored or not any(_SCORED.match(cells[1]) for _, cells in table):
         return None
@@ -302,17 +302,15 @@ def _table(
 ) -> ScoringFile[Row]:
     """Return the rows of a table of cells, with or without a line of names, with or without ids."""
     table = [(where, [str(cell) for cell in cells.values()]) for where, cells in lines]
-    fields = side.fields
+    fields: FieldMap = side.fields
     mapped = (*side.mapped, *(name for name in (fields.id, fields.context) if name))
     if table and is_header(table[0][1], side.names, [name for name in mapped if not name.isdigit()]):
         names = [name.strip() for name in table[0][1]]
-        parse = _named(names, side)
+        parse = _named(names, side, {int(place) for place in mapped if place.isdecimal() and place not in names})
         made = [row for where, cells in table[1:] for row in _parsed(parse, dict(enumerate(cells)), where, bad)]
         return ScoringFile(source, made, layout=Layout.cells)
     if side.mapped:
-        made = [
-            row for where, cells in table for row in _parsed(side.parse, dict(enumerate_text(cells)), where, bad)
-        ]
+        made = [row for where, cells in table for row in _parsed(side.parse, dict(enumerate_text(cells)), where, bad)]
         return ScoringFile(source, made, layout=Layout.cells)
     widths = {len(cells) for _, cells in table}
     if fields.id == "0" and (side.names is REFERENCES or widths == {2}):
@@ -334,11 +332,14 @@ def enumerate_text(cells: Sequence[str]) -> Iterator[tuple[str, str]]:
     return ((str(position), cell) for position, cell in enumerate(cells))
 
 
-def _named(names: list[str], side: Side[Row]) -> Callable[[Cells, str], list[Row]]:
+def _named(names: list[str], side: Side[Row], positions: set[int]) -> Callable[[Cells, str], list[Row]]:
+    """Return a parser of cells under names; cells that the user named by position have that as a further name."""
+
     def parse(cells: Cells, where: str) -> list[Row]:
         if len(cells) != len(names):
             raise UserError(f"{where}: {len(cells)} fields under {len(names)} column names")
-        return side.parse(dict(zip(names, cells.values(), strict=True)), where)
+        by_position = {str(position): cells[position] for position in positions if position < len(cells)}
+        return side.parse(dict(zip(names, cells.values(), strict=True)) | by_position, where)
 
     return parse
 
