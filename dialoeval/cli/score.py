@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     registry.check(names)
     scoring = ScoringConfig(meteor=not options.no_meteor, extra=names, resamples=options.resamples)
     protocol = group("protocol", options.protocol)
-    files = scoring_files.read(options.hypotheses, options.references, _reading(options, protocol))
+    files = scoring_files.read(options.hypotheses, options.references, reading(options, protocol))
     results: dict[str, Scores] = {}
     rows: list[dict[str, Any]] = []
     for name, system in files.systems.items():
@@ -77,7 +77,8 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _reading(options: argparse.Namespace, protocol: ProtocolConfig) -> Reading:
+def reading(options: argparse.Namespace, protocol: ProtocolConfig) -> Reading:
+    """Return how files are read, as the options of `add_reading` say."""
     from dialoeval.data.scoring_fields import FieldMap
     from dialoeval.data.scoring_files import Reading, Samples
 
@@ -121,6 +122,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--resamples", type=_resamples, default=1000, metavar="N", help="bootstrap resamples; 0: no intervals"
     )
+    add_reading(parser)
+    return parser
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how files of replies and references are read."""
     parser.add_argument(
         "--skip-bad",
         action="store_true",
@@ -142,7 +149,6 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="a blank line, an empty cell or an empty string is a reference, not its absence",
     )
-    return parser
 
 
 def _write(options: argparse.Namespace, results: dict[str, Scores], rows: list[dict[str, Any]]) -> None:

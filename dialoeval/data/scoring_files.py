@@ -11,7 +11,15 @@ from pathlib import Path
 from dialoeval.data.content import STDIN
 from dialoeval.data.rows import HypothesisRow, ReferenceRow, TextRow
 from dialoeval.data.scoring_fields import FieldMap
-from dialoeval.data.scoring_tables import Layout, Row, ScoringFile, hypothesis_side, read_file, reference_side
+from dialoeval.data.scoring_tables import (
+    Layout,
+    Row,
+    ScoringFile,
+    context_side,
+    hypothesis_side,
+    read_file,
+    reference_side,
+)
 from dialoeval.errors import UserError
 
 _ENDINGS = (".gz", ".zst", ".bz2", ".xz")
@@ -131,6 +139,31 @@ def read(hypotheses: Sequence[str], references: Sequence[str], reading: Reading 
         sum(len(file.bad) for file in list_files),
         sum(len(row.references) for row in rows) - sum(len(row.references) for row in kept),
     )
+
+
+def read_contexts(path: str, references: Sequence[ReferenceRow], fields: FieldMap) -> list[tuple[str, ...]]:
+    """Return the turns before each of these examples, oldest first, from any format that the content tells.
+
+    Raises:
+        UserError: the file cannot be read or told, or its rows do not fit the examples.
+    """
+    file = read_file(path, context_side(fields))
+    known = {row.id for row in references}
+    if file.with_ids is not None:
+        file = file.decided(any(row.id in known for row in file.with_ids))
+    if _have_ids(file.rows) and _have_ids(references):
+        _refuse_duplicates(file.rows)
+        turns = {row.key: row.references for row in file.rows}
+        absent = next((row for row in references if row.key not in turns), None)
+        if absent is not None:
+            raise UserError(f"{absent.where}: the id {absent.id!r} has no context in {path}")
+        return [turns[row.key] for row in references]
+    if _have_ids(references) or len(file.rows) != len(references):
+        raise UserError(
+            f"{path} has {len(file.rows)} contexts for {len(references)} examples, and not both files have ids to "
+            "match them by"
+        )
+    return [row.references for row in file.rows]
 
 
 def match(replies: Sequence[HypothesisRow], references: Sequence[ReferenceRow], skip_bad: bool = False) -> ScoringInput:
@@ -339,13 +372,14 @@ def _refuse_duplicates(rows: Sequence[TextRow]) -> None:
 
 def _name(path: str, paths: Sequence[str]) -> str:
     """Return the file's stem, or its folder's name if several files share the stem (``replies.jsonl`` of runs)."""
-    stem = _stem(path)
-    if [_stem(other) for other in paths].count(stem) > 1 or stem == "replies":
+    name = stem(path)
+    if [stem(other) for other in paths].count(name) > 1 or name == "replies":
         return Path(path).resolve().parent.name
-    return stem
+    return name
 
 
-def _stem(path: str) -> str:
+def stem(path: str) -> str:
+    """Return a file's name without its endings, those of a compression and of conversations too."""
     if path == STDIN:
         return "stdin"
     name = path[: -len(Path(path).suffix)] if Path(path).suffix.lower() in _ENDINGS else path

@@ -12,7 +12,8 @@ from typing import Any, Generic, TypeVar, cast
 from dialoeval.data.content import Content, content, decoded
 from dialoeval.data.formats import TEXT, Cells, Format, TableRow, detect, parse_json, rows
 from dialoeval.data.rows import HypothesisRow, ReferenceRow
-from dialoeval.data.scoring_fields import REFERENCES, REPLY, FieldMap, all_known, is_header
+from dialoeval.data.scoring_fields import CONTEXT, REFERENCES, REPLY, FieldMap, all_known, is_header
+from dialoeval.data.scoring_fields import context as context_fields
 from dialoeval.data.scoring_fields import hypotheses as hypothesis_fields
 from dialoeval.data.scoring_fields import references as reference_fields
 from dialoeval.data.sources.dstc7 import TURN_END, dialogue_turns, reference_text
@@ -70,7 +71,8 @@ class Side(Generic[Row]):
     """One side of the comparison: what its rows are made from.
 
     Attributes:
-        what: in messages.
+        what: in messages and in ``--map``.
+        many: a row holds a list of texts.
         names: of the columns that hold its texts.
         mapped: places of its texts that the user named.
         parse: makes the rows of one parsed row.
@@ -78,6 +80,7 @@ class Side(Generic[Row]):
     """
 
     what: str
+    many: bool
     names: Sequence[str]
     mapped: tuple[str, ...]
     parse: Callable[[Cells, str], list[Row]]
@@ -92,7 +95,7 @@ def hypothesis_side(fields: FieldMap) -> Side[HypothesisRow]:
     def make(where: str, key: str | None, texts: Sequence[str]) -> HypothesisRow:
         return HypothesisRow(where, key, texts[0])
 
-    return Side("reply", REPLY, mapped, lambda row, where: hypothesis_fields(row, where, fields), make, fields)
+    return Side("reply", False, REPLY, mapped, lambda row, where: hypothesis_fields(row, where, fields), make, fields)
 
 
 def reference_side(fields: FieldMap) -> Side[ReferenceRow]:
@@ -102,7 +105,22 @@ def reference_side(fields: FieldMap) -> Side[ReferenceRow]:
         return ReferenceRow(where, key, tuple(texts))
 
     mapped = fields.references
-    return Side("references", REFERENCES, mapped, lambda row, where: reference_fields(row, where, fields), make, fields)
+    return Side(
+        "references", True, REFERENCES, mapped, lambda row, where: reference_fields(row, where, fields), make, fields
+    )
+
+
+def context_side(fields: FieldMap) -> Side[ReferenceRow]:
+    """Return the side of contexts: the texts of a row are its turns, those of a line stand between ``EOS``."""
+
+    def make(where: str, key: str | None, texts: Sequence[str]) -> ReferenceRow:
+        return ReferenceRow(where, key, tuple(turn for text in texts for turn in dialogue_turns(text)))
+
+    def parse(row: Cells, where: str) -> list[ReferenceRow]:
+        return [ReferenceRow(where, *context_fields(row, where, fields))]
+
+    mapped = () if fields.context is None else (fields.context,)
+    return Side("context", True, CONTEXT, mapped, parse, make, fields)
 
 
 def read_file(path: str, side: Side[Row], skip_bad: bool = False) -> ScoringFile[Row]:
@@ -125,7 +143,7 @@ def read_file(path: str, side: Side[Row], skip_bad: bool = False) -> ScoringFile
         return ScoringFile(source, _plain(source, side), layout=Layout.lines)
     if form in (Format.csv, Format.tsv):
         lines = _good(rows(source, form, names=False), bad, skip_bad)
-        found = None if side.mapped or form == Format.csv else _papers(source, lines, side)
+        found = None if side.mapped or form == Format.csv or side.names is CONTEXT else _papers(source, lines, side)
         found = found or _table(source, lines, side, bad if skip_bad else None)
         return replace(found, bad=bad + found.bad)
     document = None if side.mapped or form == Format.parquet else _document(source, form)
@@ -185,7 +203,7 @@ def _of_value(where: str, key: str | None, value: Any, side: Side[Row]) -> list[
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise UserError(f"{where}: expected a JSON object, found {type(value).__name__} (no text or list of texts)")
-    if side.names is REFERENCES:
+    if side.many:
         return [side.make(where, key, texts)]
     if not texts:
         raise UserError(f"{where}: the list of replies is empty")
@@ -204,7 +222,7 @@ def _document(source: Content, form: Format) -> list[tuple[str, str | None, Any]
         return [(f"{source.name}, item {number}", None, item) for number, item in enumerate(value, 1)]
     if not isinstance(value, dict) or not value or not all(isinstance(item, str | list) for item in value.values()):
         return None
-    if any(all_known([key]) for key in value):  # one row, or columns
+    if any(all_known([key]) for key in value) or source.suffix in (".jsonl", ".ndjson"):  # one row, or columns
         return None
     if any(not isinstance(text, str) for item in value.values() if isinstance(item, list) for text in item):
         return None
@@ -271,7 +289,7 @@ def _papers(source: Content, lines: list[tuple[str, Cells]], side: Side[Row]) ->
     if all(len(cells) == _CONVERSATION_FIELDS and not _SCORED.match(cells[6]) for _, cells in table) and any(
         TURN_END in cells[5] or cells[5].startswith("START") for _, cells in table
     ):
-        if side.names is REFERENCES:
+        if side.many:
             raise UserError(f"{source.name} holds one system's replies (seven fields a line): give test.refs.txt")
         return ScoringFile(source, cast("list[Row]", [_conversation(*line) for line in table]))
     scored = all(len(cells) > 1 and all(map(_SCORED.match, cells[1:-1])) for _, cells in table)
@@ -279,7 +297,7 @@ def _papers(source: Content, lines: list[tuple[str, Cells]], side: Side[Row]) ->
         return None
     if any(" " in cells[0].strip() for _, cells in table):
         return ScoringFile(source, [_reddit(where, cells, side) for where, cells in table])
-    if side.names is not REFERENCES:
+    if not side.many:
         raise UserError(f"{source.name} holds scored references (id, 0.3|text...), not replies")
     made = [side.make(where, key.strip(), [reference_text(cell) for cell in cells]) for where, (key, *cells) in table]
     if absent := next((row.where for row in made if not row.id), None):
@@ -294,7 +312,7 @@ def _conversation(where: str, cells: list[str]) -> HypothesisRow:
 def _reddit(where: str, cells: list[str], side: Side[Row]) -> Row:
     """Return a line of the 6K Reddit file: its id is the line number, its last column the human reply."""
     texts = [reference_text(cell) for cell in cells[1:]]
-    return side.make(where, where.rsplit(" ", 1)[-1], texts[:-1] if side.names is REFERENCES else texts[-1:])
+    return side.make(where, where.rsplit(" ", 1)[-1], texts[:-1] if side.many else texts[-1:])
 
 
 def _table(
@@ -313,17 +331,17 @@ def _table(
         made = [row for where, cells in table for row in _parsed(side.parse, dict(enumerate_text(cells)), where, bad)]
         return ScoringFile(source, made, layout=Layout.cells)
     widths = {len(cells) for _, cells in table}
-    if fields.id == "0" and (side.names is REFERENCES or widths == {2}):
+    if fields.id == "0" and (side.many or widths == {2}):
         return ScoringFile(source, [], _with_ids(table, side), Layout.cells).decided(True, bad is not None)
     if widths == {1}:
         return ScoringFile(source, [side.make(where, None, cells) for where, cells in table], layout=Layout.cells)
-    if side.names is not REFERENCES and widths != {2}:
+    if not side.many and widths != {2}:
         shown = ", ".join(cell[:20] for cell in table[0][1][:10])
         raise UserError(
             f"{source.name}: which of the columns is the reply? (the first line is: {shown}); say it with positions "
             "from 0, such as --map id=0,reply=2"
         )
-    plain = [side.make(where, None, cells) for where, cells in table] if side.names is REFERENCES else []
+    plain = [side.make(where, None, cells) for where, cells in table] if side.many else []
     return ScoringFile(source, plain, _with_ids(table, side), Layout.cells)
 
 
