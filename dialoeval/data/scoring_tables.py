@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar, cast
 from dialoeval.data.content import Content, content, decoded
 from dialoeval.data.formats import TEXT, Cells, Format, TableRow, detect, parse_json, rows
 from dialoeval.data.rows import HypothesisRow, ReferenceRow
-from dialoeval.data.scoring_fields import CONTEXT, REFERENCES, REPLY, FieldMap, all_known, is_header
+from dialoeval.data.scoring_fields import CONTEXT, ID, REFERENCES, REPLY, FieldMap, all_known, is_header
 from dialoeval.data.scoring_fields import context as context_fields
 from dialoeval.data.scoring_fields import hypotheses as hypothesis_fields
 from dialoeval.data.scoring_fields import references as reference_fields
@@ -150,9 +150,11 @@ def read_file(path: str, side: Side[Row], skip_bad: bool = False) -> ScoringFile
     if document is not None:
         made = [row for where, key, value in document for row in _of_value(where, key, value, side)]
         return ScoringFile(source, made, _list_ids(made))
+    single = _one_row(source) if form == Format.json else None
+    table = _good(rows(source, form), bad, skip_bad) if single is None else [(f"{source.name}, item 1", single)]
     found_rows = [
         row
-        for where, cells in _good(rows(source, form), bad, skip_bad)
+        for where, cells in table
         for row in _parsed(lambda c, w: _of_cells(c, w, side), cells, where, bad if skip_bad else None)
     ]
     return ScoringFile(source, found_rows, None if side.mapped else _list_ids(found_rows), bad=bad)
@@ -229,6 +231,17 @@ def _document(source: Content, form: Format) -> list[tuple[str, str | None, Any]
     return [(f"{source.name}, key {ascii(key)[:60]}", key, item) for key, item in value.items()]
 
 
+def _one_row(source: Content) -> Cells | None:
+    """Return the object that a document is if that is one row: it has a text, and is no object of columns."""
+    try:
+        value = parse_json(decoded(source.read(), source.name))
+    except UserError:
+        return None
+    if not isinstance(value, dict) or all(isinstance(item, list) for item in value.values()):
+        return None
+    return value if any(all_known([key]) and key.lower() not in ID for key in value) else None
+
+
 def _is_named_csv(source: Content) -> bool:
     """Return whether the first line holds names of fields between commas."""
     try:
@@ -252,7 +265,7 @@ def _plain(source: Content, side: Side[Row]) -> list[Row]:
         made.append((where, str(value[TEXT])))
     if side.mapped and side.mapped != ("0",):
         raise UserError(f"{source.name} is plain text: it has no field {side.mapped[0]!r} (--map {side.what}=0: lines)")
-    if not side.mapped and (found := _looks_like([text for _, text in made if text.strip()])):
+    if not side.mapped and made and (found := _looks_like([text for _, text in made if text.strip()])):
         raise UserError(
             f"{source.name} looks like {found}, not like plain text: use a file of its own format (JSON lines, CSV or "
             f"TSV), or take every line as it is with --map {side.what}=0"
@@ -269,7 +282,7 @@ def _looks_like(lines: Sequence[str]) -> str | None:
         "a table of tab-separated columns": lambda line: "\t" in line,
         "a table of comma-separated columns": _CSV_ID.match,
     }
-    return next((name for name, test in shapes.items() if 2 * sum(map(bool, map(test, lines))) > len(lines)), None)
+    return next((name for name, test in shapes.items() if 2 * sum(map(bool, map(test, lines))) >= len(lines)), None)
 
 
 def _is_json(line: str) -> bool:
@@ -292,10 +305,15 @@ def _papers(source: Content, lines: list[tuple[str, Cells]], side: Side[Row]) ->
         if side.many:
             raise UserError(f"{source.name} holds one system's replies (seven fields a line): give test.refs.txt")
         return ScoringFile(source, cast("list[Row]", [_conversation(*line) for line in table]))
-    scored = all(len(cells) > 1 and all(map(_SCORED.match, cells[1:-1])) for _, cells in table)
-    if not scored or not any(_SCORED.match(cells[1]) for _, cells in table):
+    dialogues = any(" " in cells[0].strip() for _, cells in table)
+    columns = slice(1, -1) if dialogues and any(len(cells) > 2 for _, cells in table) else slice(1, None)
+    cells = [cell for _, row in table for cell in row[columns] if cell]
+    # as in the scripts, a cell without a score is a text too
+    if not cells or 2 * sum(map(bool, map(_SCORED.match, cells))) < len(cells):
         return None
-    if any(" " in cells[0].strip() for _, cells in table):
+    if short := next((where for where, row in table if len(row) < 2), None):
+        raise UserError(f"{short}: no references, where other lines have them with scores (0.3|text)")
+    if dialogues:
         return ScoringFile(source, [_reddit(where, cells, side) for where, cells in table])
     if not side.many:
         raise UserError(f"{source.name} holds scored references (id, 0.3|text...), not replies")
@@ -333,7 +351,7 @@ def _table(
     widths = {len(cells) for _, cells in table}
     if fields.id == "0" and (side.many or widths == {2}):
         return ScoringFile(source, [], _with_ids(table, side), Layout.cells).decided(True, bad is not None)
-    if widths == {1}:
+    if widths <= {1}:
         return ScoringFile(source, [side.make(where, None, cells) for where, cells in table], layout=Layout.cells)
     if not side.many and widths != {2}:
         shown = ", ".join(cell[:20] for cell in table[0][1][:10])
