@@ -111,7 +111,7 @@ def test_mistakes_name_file_line_and_field(tmp_path, files, replies, references,
     assert "d.jsonl, line 2" in with_replies("d.jsonl", [one, one])
     assert 'line 1: field "reply"' in with_replies("f.jsonl", [json.dumps({"id": "a", "text": "x"})])
     assert "line 2: not JSON" in with_replies("j.jsonl", [one, "{"])
-    assert "found int" in with_replies("l.jsonl", ["[1]"])
+    assert "found list" in with_replies("l.jsonl", ["[1]"])
     assert "'zz' is not in the references" in with_replies("z.jsonl", [json.dumps({"id": "zz", "reply": "x"})])
     assert "has no reply (2 in all)" in with_replies("m.jsonl", [one])
     assert 'field "id" is missing' in with_replies("i.jsonl", [one, json.dumps({"reply": "x"})])
