@@ -5,8 +5,8 @@
 >>> round(scores["bleu2"], 4)
 0.5134
 
-`run`, `score`, `compare`, `load_run`, `list_runs`, `load_dataset` and `open_generator` do from Python what the verbs of
-the command line do. Nothing is imported before it is used.
+`run`, `score`, `import_replies`, `compare`, `load_run`, `list_runs`, `load_dataset` and `open_generator` do from Python
+what the verbs of the command line do. Nothing is imported before it is used.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dialoeval.version import __version__
 if TYPE_CHECKING:
     from dialoeval.api import (
         compare,
+        import_replies,
         list_runs,
         load_dataset,
         load_run,
@@ -32,6 +33,7 @@ __all__ = [
     "UserError",
     "__version__",
     "compare",
+    "import_replies",
     "list_runs",
     "load_dataset",
     "load_run",

@@ -18,6 +18,7 @@ from dialoeval.config import DatasetConfig, ProtocolConfig, RunConfig, ScoringCo
 from dialoeval.config.compose import compose
 from dialoeval.config.groups import group_options
 from dialoeval.data import Dataset
+from dialoeval.data.scoring_files import Reading
 from dialoeval.errors import UserError
 from dialoeval.metrics.scores import Scores
 from dialoeval.metrics.scores import score as _score
@@ -93,6 +94,50 @@ def score(
         raise UserError(f"protocol is a name such as 'dstc7', not {type(protocol).__name__}")
     scoring = ScoringConfig(meteor=meteor, extra=_listed(extra, "extra"), resamples=_whole(resamples, "resamples"))
     return _score(hypotheses, references, protocol, scoring, contexts=contexts)
+
+
+def import_replies(
+    replies: str | os.PathLike[str],
+    references: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    contexts: str | os.PathLike[str] | None = None,
+    *,
+    name: str | None = None,
+    protocol: str = "none",
+    meteor: bool = True,
+    reports_dir: str | os.PathLike[str] = "reports",
+) -> LoadedRun:
+    """Make a run of one system's replies from elsewhere, as ``dialoeval import`` does; return it.
+
+    Args:
+        replies: a file that ``dialoeval score`` reads.
+        references: a file, or parallel files.
+        contexts: file of the turns before each reply; None: those in the file of replies, if it has any.
+        name: of the system; None: its own, or that of the file.
+        protocol: an option of conf/protocol/.
+        meteor: with METEOR, the slow one of the paper's metrics.
+        reports_dir: the folder that holds the run folders.
+
+    Raises:
+        UserError: a file cannot be read or told, ids do not match, or the file holds several systems.
+    """
+    from dialoeval.metrics.scores import protocol_named
+    from dialoeval.runs.importer import ImportSettings
+    from dialoeval.runs.importer import import_replies as import_files
+
+    rules = protocol_named(protocol)
+    settings = ImportSettings(
+        rules,
+        ScoringConfig(meteor=meteor),
+        Reading(positional=bool(rules.slots) or rules.held_out is not None),
+        name,
+        reports_dir=os.fspath(reports_dir),
+    )
+    several = [references] if isinstance(references, str | os.PathLike) else references
+    files = [os.fspath(file) for file in several]
+    runs = import_files([os.fspath(replies)], files, None if contexts is None else os.fspath(contexts), settings)
+    if len(runs) > 1:
+        raise UserError(f"{os.fspath(replies)} holds {len(runs)} systems, each a run now: read one with load_run")
+    return load_run(runs[0][0].path)
 
 
 def compare(
@@ -321,4 +366,14 @@ def _choice(group: str, name: str | os.PathLike[str]) -> list[str]:
     return [f"{group}={by_path}", f"{group}.path='{quoted}'"]
 
 
-__all__ = ["Comparisons", "compare", "list_runs", "load_dataset", "load_run", "open_generator", "run", "score"]
+__all__ = [
+    "Comparisons",
+    "compare",
+    "import_replies",
+    "list_runs",
+    "load_dataset",
+    "load_run",
+    "open_generator",
+    "run",
+    "score",
+]

@@ -17,6 +17,7 @@ VERBS = {
     "run": ("run", "generate replies and score them: model, decoding and dataset from conf/ (a Hydra application)"),
     "train": ("train", "train or fine-tune a dialogue model (a Hydra application)"),
     "score": ("score", "score replies from anywhere with the paper's metrics"),
+    "import": ("import_", "make runs of replies from elsewhere, for compare, report and list"),
     "compare": ("compare", "compare runs: paired tests on every metric, and why they differ"),
     "reproduce": ("reproduce", "print the paper's tables beside what was measured here"),
     "report": ("report", "write one self-contained HTML file of runs"),

@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dialoeval.config import ProtocolConfig
+    from dialoeval.data.scoring_files import Reading
     from dialoeval.metrics.scores import Scores
 
-EPILOG = """hypotheses: JSON lines {"id", "reply"} (a run's replies.jsonl too; with "system", several systems in one
-file), or plain text, one reply a line. references: JSON lines {"id", "references": [...]}, tab-separated text (.tsv:
-id, then the references), or parallel text files, one reference a line each. Where both sides have ids, these are
-matched; otherwise lines are.
+EPILOG = """The content of a file tells its format, whatever its name: JSON lines {"id", "reply"} (a run's replies.jsonl
+too; with "system", several systems in one file) and {"id", "references": [...]}, JSON arrays and objects, CSV and TSV
+(id, then the references, or with a line of column names), Parquet, plain text (one reply or reference a line; several
+files of references are parallel), the paper's own files, sample logs of lm-evaluation-harness, OpenAI's batch output,
+ParlAI's world logs; compressed, through a pipe, or - for standard input. Other fields: --map. Where both sides have
+ids, these are matched; otherwise lines are.
 
-  dialoeval score --hypotheses replies.jsonl --references refs.jsonl --protocol dstc7 --out scores.json
+  dialoeval score --hypotheses replies.jsonl --references refs.jsonl --out scores.json
   dialoeval score --hypotheses a.txt b.txt --references ref0.txt ref1.txt --segments segments.parquet
+  dialoeval score --hypotheses out.jsonl --references gold.csv --map reply=output.text,id=key,references=gold
 """
 
 
@@ -28,8 +33,8 @@ def main(arguments: Sequence[str]) -> int:
     from dialoeval.config.compose import group
     from dialoeval.data import scoring_files
     from dialoeval.errors import UserError
-    from dialoeval.files import sha256_file
     from dialoeval.metrics import registry
+    from dialoeval.metrics.sample_means import mean_scores
     from dialoeval.metrics.scores import score_statistics
     from dialoeval.metrics.system_statistics import statistics
 
@@ -37,35 +42,53 @@ def main(arguments: Sequence[str]) -> int:
     registry.check(names)
     scoring = ScoringConfig(meteor=not options.no_meteor, extra=names, resamples=options.resamples)
     protocol = group("protocol", options.protocol)
-    references, skipped = scoring_files.read_references(options.references, options.skip_bad)
-    systems = scoring_files.read_hypotheses(options.hypotheses, options.skip_bad)
+    files = scoring_files.read(options.hypotheses, options.references, reading(options, protocol))
     results: dict[str, Scores] = {}
     rows: list[dict[str, Any]] = []
-    for name, system in systems.items():
-        try:
-            texts = scoring_files.match(system.replies, references, options.skip_bad)
-        except scoring_files.UnmatchedIds as error:
-            raise UserError(f"{error}; --skip-bad leaves them out") from error
-        stats = statistics(
-            texts.replies,
-            texts.references,
-            protocol,
-            meteor=scoring.meteor,
-            extra=names,
-            contexts=texts.contexts,
-            progress=True,
-        )
-        scores = score_statistics(stats, scoring).with_counts(
-            replies_left_out=texts.without_entry,
-            references_without_reply=texts.without_reply,
-            skipped_lines=system.skipped + skipped,
-        )
-        results[name] = replace(scores, replies_sha256=sha256_file(system.path))
-        if options.segments:
-            rows += [{"system": name, **row} for row in stats.segments(texts.ids).rows()]
+    for name, system in files.systems.items():
+        samples: list[Scores] = []
+        for number, replies in enumerate(system.samples, 1):
+            try:
+                texts = scoring_files.match(replies, files.references, options.skip_bad)
+            except scoring_files.UnmatchedIds as error:
+                raise UserError(f"{error}; --skip-bad leaves them out") from error
+            stats = statistics(
+                texts.replies,
+                texts.references,
+                protocol,
+                meteor=scoring.meteor,
+                extra=names,
+                contexts=texts.contexts,
+                progress=True,
+            )
+            scores = score_statistics(stats, scoring).with_counts(
+                replies_left_out=texts.without_entry,
+                references_without_reply=texts.without_reply,
+                skipped_lines=system.skipped + files.skipped,
+                empty_references_dropped=files.empty_dropped,
+            )
+            samples.append(replace(scores, replies_sha256=system.sha256))
+            if options.segments:
+                sample = {"sample": number} if len(system.samples) > 1 else {}
+                rows += [{"system": name, **sample, **row} for row in stats.segments(texts.ids).rows()]
+        results[name] = mean_scores(samples)
     _write(options, results, rows)
     _print(results)
     return 0
+
+
+def reading(options: argparse.Namespace, protocol: ProtocolConfig) -> Reading:
+    """Return how files are read, as the options of `add_reading` say."""
+    from dialoeval.data.scoring_fields import FieldMap
+    from dialoeval.data.scoring_files import Reading, Samples
+
+    return Reading(
+        fields=FieldMap.parse(options.map) if options.map else FieldMap(),
+        skip_bad=options.skip_bad,
+        samples=Samples(options.samples),
+        keep_empty=options.keep_empty_references,
+        positional=bool(protocol.slots) or protocol.held_out is not None,
+    )
 
 
 def _resamples(text: str) -> int:
@@ -99,12 +122,33 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--resamples", type=_resamples, default=1000, metavar="N", help="bootstrap resamples; 0: no intervals"
     )
+    add_reading(parser)
+    return parser
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how files of replies and references are read."""
     parser.add_argument(
         "--skip-bad",
         action="store_true",
         help="skip, and count, malformed lines and ids that have a reply or references only",
     )
-    return parser
+    parser.add_argument(
+        "--map",
+        metavar="FIELD=PLACE,...",
+        help="where reply, id, references and context are: keys, or positions from 0",
+    )
+    parser.add_argument(
+        "--samples",
+        choices=("refuse", "mean", "systems"),
+        default="refuse",
+        help="several replies an id: a mistake (default), samples whose figures are averaged, or one system a sample",
+    )
+    parser.add_argument(
+        "--keep-empty-references",
+        action="store_true",
+        help="a blank line, an empty cell or an empty string is a reference, not its absence",
+    )
 
 
 def _write(options: argparse.Namespace, results: dict[str, Scores], rows: list[dict[str, Any]]) -> None:

@@ -2,13 +2,54 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
 
-from dialoeval.data.rows import HypothesisRow, ReferenceRow, TextRow, read_hypothesis_rows, read_reference_rows
+from dialoeval.data.content import STDIN
+from dialoeval.data.rows import HypothesisRow, ReferenceRow, TextRow
+from dialoeval.data.scoring_fields import FieldMap
+from dialoeval.data.scoring_tables import (
+    Layout,
+    Row,
+    ScoringFile,
+    context_side,
+    hypothesis_side,
+    read_file,
+    reference_side,
+)
 from dialoeval.errors import UserError
-from dialoeval.files import read_lines
+
+_ENDINGS = (".gz", ".zst", ".bz2", ".xz")
+
+
+class Samples(StrEnum):
+    """What several replies of one system to one context are."""
+
+    refuse = "refuse"  # a mistake
+    mean = "mean"  # samples of one system, whose figures are averaged
+    systems = "systems"  # one system a sample
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files are read.
+
+    Attributes:
+        fields: places of fields that the user named.
+        skip_bad: leave malformed rows and unmatched ids out, and count them.
+        samples: what several replies to one context are.
+        keep_empty: an empty reference is a reference.
+        positional: the protocol counts the positions of references, so that an empty one keeps its place.
+    """
+
+    fields: FieldMap = field(default_factory=FieldMap)
+    skip_bad: bool = False
+    samples: Samples = Samples.refuse
+    keep_empty: bool = False
+    positional: bool = False
 
 
 @dataclass(frozen=True)
@@ -17,13 +58,34 @@ class ScoredSystem:
 
     Attributes:
         path: file that holds them.
-        replies: in file order.
+        sha256: of the bytes that were read.
+        samples: the replies in file order; several lists if each context has several samples.
         skipped: number of malformed lines in the file.
     """
 
     path: str
-    replies: list[HypothesisRow]
+    sha256: str
+    samples: list[list[HypothesisRow]]
     skipped: int
+
+
+@dataclass(frozen=True)
+class ScoringFiles:
+    """What the files of one call hold.
+
+    Attributes:
+        systems: {name: system}.
+        references: one row for each example.
+        references_sha256: of the bytes of each file of references.
+        skipped: number of malformed lines of references.
+        empty_dropped: number of empty references that were left out.
+    """
+
+    systems: dict[str, ScoredSystem]
+    references: list[ReferenceRow]
+    references_sha256: list[str]
+    skipped: int
+    empty_dropped: int
 
 
 @dataclass(frozen=True)
@@ -51,66 +113,57 @@ class UnmatchedIds(UserError):
     """An id without its counterpart in the other file; `skip_bad` leaves such ids out."""
 
 
-def read_hypotheses(paths: Sequence[str], skip_bad: bool = False) -> dict[str, ScoredSystem]:
-    """Read the replies of all systems: JSON lines, or plain text with one reply a line.
-
-    Returns:
-        {name: system}, where the name is the field ``system`` of its rows, or that of the file.
+def read(hypotheses: Sequence[str], references: Sequence[str], reading: Reading | None = None) -> ScoringFiles:
+    """Read replies and references, each file once, in any format that its content tells.
 
     Raises:
-        UserError: a malformed row (naming file, line and field; `skip_bad` counts these instead), a file without
-            replies, a duplicate id, or two systems with the same name.
+        UserError: a file cannot be read or told, a malformed row (naming file, line and field), a duplicate id, or two
+            systems with the same name.
     """
-    systems: dict[str, ScoredSystem] = {}
-    for path in paths:
-        bad_rows: list[UserError] = []
-        replies: dict[str, list[HypothesisRow]] = {}
-        if _is_jsonl(path):
-            for row in read_hypothesis_rows(path, bad_rows=bad_rows if skip_bad else None):
-                replies.setdefault(row.system or "", []).append(row)
-        elif lines := [HypothesisRow(f"{path}, line {number}", None, line) for number, line in read_lines(path)]:
-            replies[""] = lines
-        if not replies:
-            raise UserError(f"{path} has no replies")
-        for system, rows in replies.items():
-            _refuse_duplicates(rows)
-            name = system or _name(path, paths)
-            if name in systems:
-                raise UserError(f"two systems are named {name!r} (in {systems[name].path} and {path}): rename a file")
-            systems[name] = ScoredSystem(path, rows, len(bad_rows))
-    return systems
-
-
-def read_references(paths: Sequence[str], skip_bad: bool = False) -> tuple[list[ReferenceRow], int]:
-    """Read references from one JSON-lines file, one tab-separated file (id, references...), or parallel text files.
-
-    Returns:
-        (rows, one for each example; number of malformed lines skipped).
-
-    Raises:
-        UserError: a malformed row (naming file, line and field; `skip_bad` counts these instead), a duplicate id, a
-            file without references, or parallel files of different lengths.
-    """
-    bad_rows: list[UserError] = []
-    if len(paths) == 1 and _is_jsonl(paths[0]):
-        rows = list(read_reference_rows(paths[0], bad_rows=bad_rows if skip_bad else None))
-    elif len(paths) == 1 and Path(paths[0]).suffix == ".tsv":
-        rows = []
-        for number, line in read_lines(paths[0]):
-            where = f"{paths[0]}, line {number}"
-            name, *references = line.split("\t")
-            if name:
-                rows.append(ReferenceRow(where, name, tuple(references)))
-                continue
-            bad_rows.append(UserError(f"{where}: the first column, the id, is empty"))
-            if not skip_bad:
-                raise bad_rows[0]
-    else:
-        rows = _parallel(paths)
+    reading = reading or Reading()
+    if [*hypotheses, *references].count(STDIN) > 1:
+        raise UserError("standard input (-) can be read once only: give the other side as a file")
+    replies = [read_file(path, hypothesis_side(reading.fields), reading.skip_bad) for path in hypotheses]
+    lists = [read_file(path, reference_side(reading.fields), reading.skip_bad) for path in references]
+    reply_files = [_decided(file, lists, reading.skip_bad) for file in replies]
+    list_files = [_decided(file, replies, reading.skip_bad) for file in lists]
+    rows = _merged(list_files)
     if not rows:
-        raise UserError(f"{paths[0]} has no references")
+        raise UserError(f"{references[0]} has no references")
     _refuse_duplicates(rows)
-    return rows, len(bad_rows)
+    kept = rows if reading.keep_empty else [_without_empty(row, list_files[0].layout, reading) for row in rows]
+    return ScoringFiles(
+        _systems(reply_files, hypotheses, reading),
+        kept,
+        [file.content.sha256 for file in list_files],
+        sum(len(file.bad) for file in list_files),
+        sum(len(row.references) for row in rows) - sum(len(row.references) for row in kept),
+    )
+
+
+def read_contexts(path: str, references: Sequence[ReferenceRow], fields: FieldMap) -> list[tuple[str, ...]]:
+    """Return the turns before each of these examples, oldest first, from any format that the content tells.
+
+    Raises:
+        UserError: the file cannot be read or told, or its rows do not fit the examples.
+    """
+    file = read_file(path, context_side(fields))
+    known = {row.id for row in references}
+    if file.with_ids is not None:
+        file = file.decided(any(row.id in known for row in file.with_ids))
+    if _have_ids(file.rows) and _have_ids(references):
+        _refuse_duplicates(file.rows)
+        turns = {row.key: row.references for row in file.rows}
+        absent = next((row for row in references if row.key not in turns), None)
+        if absent is not None:
+            raise UserError(f"{absent.where}: the id {absent.id!r} has no context in {path}")
+        return [turns[row.key] for row in references]
+    if _have_ids(references) or len(file.rows) != len(references):
+        raise UserError(
+            f"{path} has {len(file.rows)} contexts for {len(references)} examples, and not both files have ids to "
+            "match them by"
+        )
+    return [row.references for row in file.rows]
 
 
 def match(replies: Sequence[HypothesisRow], references: Sequence[ReferenceRow], skip_bad: bool = False) -> ScoringInput:
@@ -159,6 +212,142 @@ def _scoring_input(
     )
 
 
+def _decided(file: ScoringFile[Row], others: Sequence[ScoringFile[Row]], skip_bad: bool) -> ScoringFile[Row]:
+    """Tell from the other side's ids whether the first column of a table without names holds ids.
+
+    Raises:
+        UserError: it cannot be told.
+    """
+    if file.with_ids is None:
+        return file
+    mine = [str(row.id) for row in file.with_ids]
+    known = {row.id for other in others for row in (other.with_ids or other.rows) if row.id is not None}
+    shared = sum(key in known for key in mine)
+    is_list, name = file.layout == Layout.lists, file.content.name
+    if shared and 2 * shared >= min(len(mine), len(known)):
+        if is_list:
+            raise UserError(
+                f"{name}: the first items of the lists are the other side's ids: name them, such as --map "
+                "id=0,references=1"
+            )
+        return file.decided(True, skip_bad)
+    if is_list or (file.rows and not known and _are_texts(mine)):
+        return file.decided(False)
+    numbers = [str(number) for number in range(len(mine) + 1)]
+    if file.rows and not known and mine in (numbers[1:], numbers[:-1]):  # the numbers of the lines
+        return file.decided(True, skip_bad)
+    places = "id=0 (or --map references=0,references=1, if all are texts)" if file.rows else "id=0,reply=1"
+    raise UserError(
+        f"{name}: does the first column hold ids? The other side has no id {ascii(mine[0])[:60]}; say it with --map "
+        f"{places}, or with a first line of column names"
+    )
+
+
+def _are_texts(cells: Sequence[str]) -> bool:
+    """Return whether cells are texts for certain: most have several words, and they differ by more than numbers."""
+    several = sum(len(cell.split()) > 1 for cell in cells)
+    shapes = {re.sub(r"\d+", "0", cell) for cell in cells}
+    return 2 * several >= len(cells) and (2 * len(shapes) > len(cells))
+
+
+def _merged(files: Sequence[ScoringFile[ReferenceRow]]) -> list[ReferenceRow]:
+    """Return the references of one file, of parallel text files, or of several files with ids."""
+    first, *others = files
+    if not others:
+        return first.rows
+    if all(file.layout == Layout.lines for file in files):
+        return _parallel(files)
+    by_id: dict[str, ReferenceRow] = {}
+    for file in files:
+        _refuse_duplicates(file.rows)
+        for row in file.rows:
+            if row.id is None:
+                raise UserError(
+                    f"{row.where}: the row has no id: several files of references are merged by id, unless all are "
+                    "plain text of as many lines"
+                )
+            earlier = by_id.get(row.id)
+            by_id[row.id] = row if earlier is None else replace(earlier, references=earlier.references + row.references)
+    return list(by_id.values())
+
+
+def _parallel(files: Sequence[ScoringFile[ReferenceRow]]) -> list[ReferenceRow]:
+    first = files[0]
+    for file in files:
+        if len(file.rows) != len(first.rows):
+            raise UserError(
+                f"parallel reference files differ in length: {first.content.name} has {len(first.rows)} lines, "
+                f"{file.content.name} has {len(file.rows)}"
+            )
+    return [
+        replace(row, references=tuple(text for file in files for text in file.rows[i].references))
+        for i, row in enumerate(first.rows)
+    ]
+
+
+def _without_empty(row: ReferenceRow, layout: Layout, reading: Reading) -> ReferenceRow:
+    """Return a row without its empty references: blank lines, padded cells, empty strings of a list.
+
+    Where positions count, lists keep theirs, and other files lose only what follows their last reference.
+    """
+    texts = list(row.references)
+    if not reading.positional:
+        texts = [text for text in texts if text.strip()]
+    elif layout != Layout.lists:
+        while texts and not texts[-1].strip():
+            del texts[-1]
+    return replace(row, references=tuple(texts))
+
+
+def _systems(
+    files: Sequence[ScoringFile[HypothesisRow]], paths: Sequence[str], reading: Reading
+) -> dict[str, ScoredSystem]:
+    systems: dict[str, ScoredSystem] = {}
+    for path, file in zip(paths, files, strict=True):
+        replies: dict[str, list[HypothesisRow]] = {}
+        for row in file.rows:
+            replies.setdefault(row.system or "", []).append(row)
+        if not replies:
+            raise UserError(f"{path} has no replies")
+        for system, rows in replies.items():
+            samples, base = _samples(rows, reading.samples), system or _name(path, paths)
+            apart = reading.samples == Samples.systems and len(samples) > 1
+            named = {f"{base}#{i}": [sample] for i, sample in enumerate(samples, 1)} if apart else {base: samples}
+            for name, lists in named.items():
+                if name in systems:
+                    earlier = systems[name].path
+                    raise UserError(f"two systems are named {name!r} (in {earlier} and {path}): rename a file")
+                systems[name] = ScoredSystem(path, file.content.sha256, lists, len(file.bad))
+    return systems
+
+
+def _samples(rows: list[HypothesisRow], choice: Samples) -> list[list[HypothesisRow]]:
+    """Return the rows as one list, or as one list a sample if contexts have several replies.
+
+    Raises:
+        UserError: a context has several replies and `choice` does not say what they are, or not all have as many.
+    """
+    by_context: dict[str, list[HypothesisRow]] = {}
+    for row in rows:
+        by_context.setdefault(row.where if row.id is None else f"id {row.id}", []).append(row)
+    if len(by_context) == len(rows):
+        return [rows]
+    groups = list(by_context.values())
+    first, second = next(group for group in groups if len(group) > 1)[:2]
+    if choice == Samples.refuse:
+        fault = f"duplicate id {second.id!r} (first at {first.where})" if second.id is not None else "several replies"
+        raise UserError(
+            f'{second.where}: field "id": {fault}; if they are samples of one system, --samples mean averages their '
+            "figures, and --samples systems scores each sample as a system"
+        )
+    if odd := next((group for group in groups if len(group) != len(groups[0])), None):
+        raise UserError(
+            f"{odd[0].where}: {len(odd)} samples, but {groups[0][0].where} has {len(groups[0])}: every context needs "
+            "as many"
+        )
+    return [list(sample) for sample in zip(*groups, strict=True)]
+
+
 def _have_ids(rows: Sequence[TextRow]) -> bool:
     without_id = [row for row in rows if row.id is None]
     if without_id and len(without_id) < len(rows):
@@ -181,27 +370,17 @@ def _refuse_duplicates(rows: Sequence[TextRow]) -> None:
         first_where[row.id] = row.where
 
 
-def _parallel(paths: Sequence[str]) -> list[ReferenceRow]:
-    columns = [[line for _, line in read_lines(path)] for path in paths]
-    for path, column in zip(paths, columns, strict=True):
-        if len(column) != len(columns[0]):
-            raise UserError(
-                f"parallel reference files differ in length: {paths[0]} has {len(columns[0])} lines, {path} has "
-                f"{len(column)}"
-            )
-    return [
-        ReferenceRow(f"{paths[0]}, line {number}", None, references)
-        for number, references in enumerate(zip(*columns, strict=True), 1)
-    ]
-
-
-def _is_jsonl(path: str) -> bool:
-    return Path(path).suffix in (".jsonl", ".ndjson", ".json")
-
-
 def _name(path: str, paths: Sequence[str]) -> str:
     """Return the file's stem, or its folder's name if several files share the stem (``replies.jsonl`` of runs)."""
-    stem = Path(path).stem
-    if [Path(other).stem for other in paths].count(stem) > 1 or stem == "replies":
+    name = stem(path)
+    if [stem(other) for other in paths].count(name) > 1 or name == "replies":
         return Path(path).resolve().parent.name
-    return stem
+    return name
+
+
+def stem(path: str) -> str:
+    """Return a file's name without its endings, those of a compression and of conversations too."""
+    if path == STDIN:
+        return "stdin"
+    name = path[: -len(Path(path).suffix)] if Path(path).suffix.lower() in _ENDINGS else path
+    return Path(name).stem.removesuffix(".convos")

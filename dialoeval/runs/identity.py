@@ -38,7 +38,11 @@ def decoding_settings(decoding: DecodingConfig) -> dict[str, Any]:
 
 def folder_name(config: RunConfig, identity: dict[str, Any]) -> str:
     """Return ``<model>-<decoding>-<dataset>-<12 hex digits>``."""
-    words = (model_name(config), config.decoding.name, config.dataset.name)
+    return named_folder((model_name(config), config.decoding.name, config.dataset.name), identity)
+
+
+def named_folder(words: tuple[str, ...], identity: dict[str, Any]) -> str:
+    """Return words as a folder's name, with the first 12 hex digits of the identity's hash."""
     readable = "-".join(re.sub(r"[^A-Za-z0-9.]+", "_", word).strip("_.") or "x" for word in words)
     return f"{readable[:120]}-{sha256_json(identity)[:12]}"
 

@@ -29,15 +29,37 @@ def write_report(
     It contains no time and no path: the same run gives the same bytes.
     """
     name = f"{config.model.name} {config.decoding.name}"
+    write_page(folder, (name, config.dataset.name), _settings(config, folder), scores, rows, references)
+
+
+def write_page(
+    folder: RunFolder,
+    names: tuple[str, str],
+    settings: str,
+    scores: Scores,
+    rows: Sequence[ReplyRow],
+    references: Mapping[str, Sequence[str]],
+) -> None:
+    """Write report.md of a run.
+
+    Args:
+        folder: of the run.
+        names: of the run and of its dataset.
+        settings: lines of a Markdown list.
+        scores: of the replies.
+        rows: the replies.
+        references: {id: references}.
+    """
+    name, dataset = names
     parts = [
-        f"# {name} on {config.dataset.name}\n",
+        f"# {name} on {dataset}\n",
         f"{scores.n} replies. Figures with half the width of their 95% bootstrap interval "
         f"({scores.resamples} resamples of the replies).\n",
         score_table([(name, scores)], intervals=bool(scores.intervals)).to_markdown(),
         _degenerate(scores),
         *_warnings(scores),
         "## Settings\n",
-        _settings(config, folder),
+        settings,
         "## Signatures\n",
         "".join(f"- {metric}: `{signature}`\n" for metric, signature in scores.signatures.items()),
     ]

@@ -65,8 +65,9 @@ def test_all_forms_of_the_same_input_give_the_same_figures(tmp_path, files, repl
     tsv = files("refs.tsv", ["\t".join([i, *refs]) for i, _, refs in ROWS])
     text = files("system.txt", [reply for _, reply, _ in ROWS])
     by_line = files("plain.jsonl", [json.dumps({"references": refs}) for _, _, refs in ROWS])
-    for hypotheses, lists in ((replies, tsv), (text, tsv), (text, by_line), (replies, by_line)):
-        found = score(tmp_path, [hypotheses], [lists])
+    named = ("--map", "id=0")  # without it, the first column may be a reference: no id of a text tells
+    for hypotheses, lists, *more in ((replies, tsv), (text, tsv, *named), (text, by_line), (replies, by_line)):
+        found = score(tmp_path, [hypotheses], [lists], *more)
         assert {k: found[k] for k in ("nist", "bleu", "entropy", "distinct")} == {
             k: expected[k] for k in ("nist", "bleu", "entropy", "distinct")
         }
@@ -115,8 +116,8 @@ def test_mistakes_name_file_line_and_field(tmp_path, files, replies, references,
     assert "has no reply (2 in all)" in with_replies("m.jsonl", [one])
     assert 'field "id" is missing' in with_replies("i.jsonl", [one, json.dumps({"reply": "x"})])
     assert "2 replies but 3 lists" in with_replies("t.txt", ["x", "y"])
-    assert "has no replies" in with_replies("e.txt", [])
-    assert "cannot read" in refused(capsys, "--hypotheses", str(tmp_path / "no.txt"), "--references", references)
+    assert "e.txt is empty" in with_replies("e.txt", [])
+    assert "there is no file" in refused(capsys, "--hypotheses", str(tmp_path / "no.txt"), "--references", references)
     arguments = ("--hypotheses", replies, "--references", references)
     assert "did you mean 'dstc7'" in refused(capsys, *arguments, "--protocol", "dstc")
     assert "did you mean 'rouge_l'" in refused(capsys, *arguments, "--extra", "rouge-l")
