@@ -14,6 +14,7 @@ from dialoeval.data.content import Content, decoded
 from dialoeval.errors import UserError, first_line
 
 TEXT = "text"  # the only column of plain text
+csv.field_size_limit(2**31 - 1)  # a cell may be a long conversation
 Cells = Mapping[Any, Any]  # {column name, or position from 0 in a table without names: value}
 
 

@@ -45,7 +45,7 @@ def test_files_of_a_run(fake, config):
     outcome = runner.run(config)
     folder = outcome.folder.path
     assert sorted(final_bytes(folder)) == [
-        "config.yaml", "manifest.json", "references.jsonl", "replies.jsonl", "report.md", "scores.json",
+        "config.yaml", "manifest.json", "prompts.jsonl", "references.jsonl", "replies.jsonl", "report.md", "scores.json",
         "segments.jsonl",
     ]  # fmt: skip
     manifest = json.loads((folder / "manifest.json").read_text())
