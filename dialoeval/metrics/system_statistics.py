@@ -12,7 +12,7 @@ import numpy as np
 from dialoeval.config import ProtocolConfig
 from dialoeval.errors import UserError
 from dialoeval.metrics import paper, registry
-from dialoeval.metrics.base import Array, Metric, MetricStatistics
+from dialoeval.metrics.base import Array, Metric, MetricStatistics, Rows
 from dialoeval.metrics.corpus import Corpus, corpus, join, require_same
 
 
@@ -77,6 +77,11 @@ class Statistics:
         metrics = shards[0].metrics
         parts = {m.name: m.merged(whole, [shard.parts[m.name] for shard in shards]) for m in metrics}
         return Statistics(whole, metrics, parts)
+
+    def left_out(self, name: str) -> list[int]:
+        """Return the positions of replies that have references but no statistics of a metric whose rows add up."""
+        part = self.parts.get(name)
+        return np.flatnonzero(self.corpus.judged & ~part.judged).tolist() if isinstance(part, Rows) else []
 
     def segments(self, ids: Sequence[str]) -> Segments:
         """Return the scores of the single replies, whose ids are `ids`."""

@@ -23,7 +23,10 @@ def info(description: str | None, citation: str, features: Any) -> evaluate.Metr
     return evaluate.MetricInfo(
         description=description,
         citation=citation,
-        inputs_description="predictions: replies; references: for each reply a list of references, or one reference",
+        inputs_description=(
+            "predictions: replies; references: for each reply a list of references, or one reference; "
+            "protocol: dstc7, reddit6k or none (the text as it is)"
+        ),
         features=features,
     )
 

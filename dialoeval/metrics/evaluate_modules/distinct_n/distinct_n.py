@@ -16,6 +16,6 @@ class DistinctN(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
     def _info(self) -> evaluate.MetricInfo:
         return _base.info(__doc__, "Li et al. 2016; " + _base.DIALOGPT, _base.REPLY_INPUTS)
 
-    def _compute(self, predictions: list[str]) -> dict[str, Any]:
-        first, second = metrics.distinct(predictions)
+    def _compute(self, predictions: list[str], protocol: str | None = None) -> dict[str, Any]:
+        first, second = metrics.distinct(predictions, protocol=protocol)
         return {"distinct1": first, "distinct2": second}

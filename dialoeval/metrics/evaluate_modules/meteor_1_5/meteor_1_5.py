@@ -16,5 +16,5 @@ class Meteor15(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
     def _info(self) -> evaluate.MetricInfo:
         return _base.info(__doc__, "Denkowski and Lavie 2014; " + _base.DIALOGPT, _base.REFERENCE_INPUTS)
 
-    def _compute(self, predictions: list[str], references: list[Any]) -> dict[str, Any]:
-        return {"meteor": metrics.meteor(predictions, _base.reference_lists(references))}
+    def _compute(self, predictions: list[str], references: list[Any], protocol: str | None = None) -> dict[str, Any]:
+        return {"meteor": metrics.meteor(predictions, _base.reference_lists(references), protocol=protocol)}

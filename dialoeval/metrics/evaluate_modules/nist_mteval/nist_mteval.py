@@ -16,6 +16,6 @@ class NistMteval(evaluate.Metric):  # type: ignore[misc]  # evaluate has no type
     def _info(self) -> evaluate.MetricInfo:
         return _base.info(__doc__, "Doddington 2002; " + _base.DIALOGPT, _base.REFERENCE_INPUTS)
 
-    def _compute(self, predictions: list[str], references: list[Any]) -> dict[str, Any]:
-        values = metrics.nist(predictions, _base.reference_lists(references))
+    def _compute(self, predictions: list[str], references: list[Any], protocol: str | None = None) -> dict[str, Any]:
+        values = metrics.nist(predictions, _base.reference_lists(references), protocol=protocol)
         return {"nist": values[3], "nist_by_order": values}
