@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,18 +30,19 @@ def main(arguments: Sequence[str]) -> int:
     from dialoeval.data import scoring_files
     from dialoeval.errors import UserError
     from dialoeval.files import sha256_file
-    from dialoeval.metrics import registry
     from dialoeval.metrics.scores import score_statistics
-    from dialoeval.metrics.system_statistics import statistics
+    from dialoeval.metrics.system_statistics import checked_metrics, statistics
 
     names = [name for name in (options.extra or "").split(",") if name]
-    registry.check(names)
+    _check_outputs(options)
     scoring = ScoringConfig(meteor=not options.no_meteor, extra=names, resamples=options.resamples)
+    checked_metrics(scoring.meteor, names)
     protocol = group("protocol", options.protocol)
     references, skipped = scoring_files.read_references(options.references, options.skip_bad)
     systems = scoring_files.read_hypotheses(options.hypotheses, options.skip_bad)
     results: dict[str, Scores] = {}
     rows: list[dict[str, Any]] = []
+    left_out: dict[str, list[str]] = {}
     for name, system in systems.items():
         try:
             texts = scoring_files.match(system.replies, references, options.skip_bad)
@@ -61,10 +63,13 @@ def main(arguments: Sequence[str]) -> int:
             skipped_lines=system.skipped + skipped,
         )
         results[name] = replace(scores, replies_sha256=sha256_file(system.path))
+        left_out[name] = [texts.ids[i] for i in stats.left_out("meteor")]
         if options.segments:
             rows += [{"system": name, **row} for row in stats.segments(texts.ids).rows()]
-    _write(options, results, rows)
-    _print(results)
+    try:
+        _print(results, left_out)
+    finally:  # a reader that goes away (`| head -1`) stops no file, and a file that cannot be written no table
+        _write(options, results, rows)
     return 0
 
 
@@ -107,27 +112,73 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _write(options: argparse.Namespace, results: dict[str, Scores], rows: list[dict[str, Any]]) -> None:
-    from dialoeval.files import atomic_open, write_json, write_jsonl
+def _check_outputs(options: argparse.Namespace) -> None:
+    """Check, before anything is computed, that the outputs can be written, and are not the inputs.
 
-    if options.out:
-        systems = {name: scores.to_json() for name, scores in results.items()}
-        write_json(options.out, systems.popitem()[1] if len(systems) == 1 else {"schema": 1, "systems": systems})
-    if not options.segments:
-        return
-    if len(results) == 1:
-        rows = [{key: value for key, value in row.items() if key != "system"} for row in rows]
-    if Path(options.segments).suffix == ".jsonl":
-        write_jsonl(options.segments, rows)
+    Raises:
+        UserError: an output cannot be written, or would replace an input or another output.
+    """
+    from dialoeval.errors import UserError
+    from dialoeval.files import check_writable
+
+    taken = {Path(file).resolve(): file for file in (*options.hypotheses, *options.references)}
+    for flag, file in (("--out", options.out), ("--segments", options.segments)):
+        if not file:
+            continue
+        if Path(file).resolve() in taken:
+            raise UserError(f"{flag} {file} would replace {taken[Path(file).resolve()]}: give another name")
+        taken[Path(file).resolve()] = f"what {flag} writes"
+        check_writable(file)
+
+
+def _write(options: argparse.Namespace, results: dict[str, Scores], rows: list[dict[str, Any]]) -> None:
+    """Write the files asked for; one that fails does not stop the other.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
+    from dialoeval.errors import UserError
+    from dialoeval.files import write_json
+
+    problems = []
+    try:
+        if options.out:
+            systems = {name: scores.to_json() for name, scores in results.items()}
+            write_json(options.out, systems.popitem()[1] if len(systems) == 1 else {"schema": 1, "systems": systems})
+    except UserError as error:
+        problems.append(str(error))
+    try:
+        if options.segments:
+            several = len(results) > 1
+            _write_segments(
+                options.segments, [{k: x for k, x in row.items() if several or k != "system"} for row in rows]
+            )
+    except UserError as error:
+        problems.append(str(error))
+    if problems:
+        raise UserError("; ".join(problems))
+
+
+def _write_segments(path: str, rows: list[dict[str, Any]]) -> None:
+    from dialoeval.files import atomic_open, write_jsonl
+
+    if Path(path).suffix == ".jsonl":
+        write_jsonl(path, rows)
         return
     import pyarrow
     from pyarrow import parquet
 
-    with atomic_open(options.segments, "wb") as stream:
+    # Parquet holds UTF-8, which has no lone surrogates
+    texts = ("system", "id")
+    rows = [
+        row | {k: row[k].encode("utf-8", "backslashreplace").decode("utf-8") for k in texts if k in row} for row in rows
+    ]
+    with atomic_open(path, "wb") as stream:
         parquet.write_table(pyarrow.Table.from_pylist(rows), stream)
 
 
-def _print(results: dict[str, Scores]) -> None:
+def _print(results: dict[str, Scores], left_out: dict[str, list[str]]) -> None:
+    """Print the table, and what was odd; `left_out` has the ids of replies without METEOR of each system."""
     from dialoeval.metrics.score_tables import score_table
 
     order = sorted(results, key=lambda name: results[name].get("nist4") or 0.0, reverse=True)
@@ -138,5 +189,10 @@ def _print(results: dict[str, Scores]) -> None:
         odd = {key: value for key, value in results[name].counts.items() if value}
         if odd:
             print(f"{name}: " + ", ".join(f"{value} {key.replace('_', ' ')}" for key, value in odd.items()))
+        for remark in results[name].remarks():
+            print(f"{name}: {remark}")
+        if left_out[name]:
+            print(f"{name}: without METEOR: {', '.join(left_out[name][:10])}")
         for metric, result in results[name].extra.items():
             print(f"{name}: {metric} = {result.score}  ({result.signature})")
+    sys.stdout.flush()

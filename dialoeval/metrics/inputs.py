@@ -67,9 +67,10 @@ def _nested(values: Any, name: str, of: str) -> list[list[str]]:
     """Return a list of lists of strings; `of` says what an entry holds.
 
     Raises:
-        UserError: an entry is not a sequence of strings, or an iterator occurs twice and would be empty the second time.
+        UserError: an entry is not a sequence of strings, or an iterator occurs twice, the second time empty.
     """
-    lists, iterators = [], {}
+    lists: list[list[str]] = []
+    iterators: dict[int, tuple[int, Any]] = {}
     for i, entry in enumerate(_items(values, name)):
         where = f"{name}[{i}]"
         if fault := _no_list(entry):
@@ -101,7 +102,7 @@ def _no_list(value: Any) -> str:
 
     A set has no first entry (the protocols count places), and a dict or a file is not a list of texts.
     """
-    refused = str | bytes | bytearray | memoryview | Mapping | Set | io.IOBase
+    refused = (str, bytes, bytearray, memoryview, Mapping, Set, io.IOBase)
     if isinstance(value, refused) or type(value).__name__ == "DataFrame" or not isinstance(value, Iterable):
         return _kind(value)
     return _kind(value) if getattr(value, "ndim", 1) == 0 else ""  # an array without dimensions

@@ -96,6 +96,16 @@ class Meteor(RowMetric):
     description = "METEOR 1.5, as meteor-1.5.jar -l en -norm prints it (0..1)"
     figures = (METEOR,)
 
+    def check(self) -> None:
+        """Check that METEOR's language data is there, and the folder of its index.
+
+        Raises:
+            UserError: pycocoevalcap is missing, or the index is not built and its folder cannot be written.
+        """
+        from dialoeval.metrics.meteor15 import index
+
+        index.check()
+
     def rows(self, corpus: Corpus) -> Array:
         """Return the statistics of `meteor15`, one row for each reply."""
         return self._rows(corpus, progress=False)

@@ -115,6 +115,18 @@ class Segments:
             yield {"id": name, **{key: values[i] for key, values in self.scores.items()}, "length": self.lengths[i]}
 
 
+def checked_metrics(meteor: bool, extra: Sequence[str]) -> tuple[Metric, ...]:
+    """Return the paper's metrics, with or without METEOR, and those of these names, each once; all can be computed.
+
+    Raises:
+        UserError: a metric is unknown, or a package, model or data file that it needs is missing.
+    """
+    metrics = (*paper.metrics(meteor), *(registry.get(name) for name in dict.fromkeys(extra)))
+    for metric in metrics:
+        metric.check()
+    return metrics
+
+
 def statistics(
     hypotheses: Iterable[str],
     references: Iterable[Iterable[str]],
@@ -139,8 +151,8 @@ def statistics(
     Raises:
         UserError: the lengths differ, a metric is unknown, or a package, model or data file is missing.
     """
-    metrics = (*paper.metrics(meteor), *(registry.get(name) for name in dict.fromkeys(extra)))
     whole = corpus(hypotheses, references, protocol, contexts)
+    metrics = checked_metrics(meteor, extra)
     return Statistics(whole, metrics, {m.name: m.statistics(whole, progress=progress) for m in metrics})
 
 

@@ -130,9 +130,9 @@ def score_replies(
             for reply, count in sorted(_score_in_threads(pool, threads, batch, options, index).items()):
                 beginning = " ".join(batch.tokens[batch.texts.replies[reply]][:8])
                 _LOG.warning(
-                    "METEOR leaves out reply %d of %d, which begins with %r: it has %s possible matches with a reference",
-                    begin + reply + 1, n, beginning, f"{count:,}",
-                )  # fmt: skip
+                    "METEOR leaves out reply %d of %d, which begins with %r: %s possible matches with a reference",
+                    *(begin + reply + 1, n, beginning, f"{count:,}"),
+                )
             rows[begin:end] = batch.rows
             bar.update(end - begin)
     return rows
@@ -150,7 +150,8 @@ def _score_in_threads(
     starts = iter(range(0, n, _RANGE))
 
     def work() -> dict[int, int]:
-        scorer, too_many = Scorer(batch, options, index), {}
+        scorer = Scorer(batch, options, index)
+        too_many: dict[int, int] = {}
         for begin in starts:  # shared: each range goes to the next free thread
             too_many |= scorer.score(begin, min(n, begin + _RANGE))
         return too_many
