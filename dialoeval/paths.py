@@ -35,8 +35,11 @@ def cache_dir() -> Path:
         return Path(override)
     import platformdirs
 
-    folder = Path(platformdirs.user_cache_dir("dialoeval"))
-    if not folder.is_absolute():  # "~" stays as it is
+    try:
+        folder = Path(platformdirs.user_cache_dir("dialoeval"))
+    except RuntimeError:  # no HOME, and no entry for the user
+        return _temporary_cache()
+    if not folder.is_absolute():  # older releases of platformdirs leave "~" as it is
         return _temporary_cache()
     nearest = next(path for path in (folder, *folder.parents) if os.path.exists(path))
     return folder if nearest == folder or os.access(nearest, os.W_OK) else _temporary_cache()

@@ -14,6 +14,7 @@ from dialoeval.files import read_json, read_lines
 from dialoeval.metrics.figures import PAPER_TABLE
 from dialoeval.metrics.score_tables import score_cell
 from dialoeval.metrics.scores import Scores, score
+from dialoeval.metrics.protocol import signed_name
 from dialoeval.reports.paper import PAPER, Figures, printed_cell, published
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.records import RunSettings
@@ -187,7 +188,7 @@ def _from_runs(table: str, runs: Iterable[RunFolder]) -> tuple[dict[str, list[Li
     for folder in runs:
         try:
             scores = folder.scores() if folder.is_complete() else None
-            if scores is None or scores.protocol.name != table:
+            if scores is None or signed_name(scores.protocol) != table:
                 continue
             settings = folder.settings()
         except UserError as error:

@@ -10,7 +10,7 @@ from dialoeval import metrics
 from dialoeval.metrics.evaluate_modules import _base
 
 
-class BleuMteval(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
+class BleuMteval(_base.Module):
     """`compute` returns ``{"bleu": BLEU-4, "bleu_by_order": [BLEU-1..4]}``."""
 
     def _info(self) -> evaluate.MetricInfo:

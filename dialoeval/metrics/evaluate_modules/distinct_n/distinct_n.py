@@ -10,7 +10,7 @@ from dialoeval import metrics
 from dialoeval.metrics.evaluate_modules import _base
 
 
-class DistinctN(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
+class DistinctN(_base.Module):
     """`compute` returns ``{"distinct1": ..., "distinct2": ...}``."""
 
     def _info(self) -> evaluate.MetricInfo:

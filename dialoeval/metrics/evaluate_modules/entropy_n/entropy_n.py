@@ -10,7 +10,7 @@ from dialoeval import metrics
 from dialoeval.metrics.evaluate_modules import _base
 
 
-class EntropyN(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
+class EntropyN(_base.Module):
     """`compute` returns ``{"entropy": entropy-4, "entropy_by_order": [entropy-1..4]}``."""
 
     def _info(self) -> evaluate.MetricInfo:

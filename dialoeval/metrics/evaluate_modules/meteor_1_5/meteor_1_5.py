@@ -10,7 +10,7 @@ from dialoeval import metrics
 from dialoeval.metrics.evaluate_modules import _base
 
 
-class Meteor15(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
+class Meteor15(_base.Module):
     """`compute` returns ``{"meteor": score of the set}``."""
 
     def _info(self) -> evaluate.MetricInfo:

@@ -10,7 +10,7 @@ from dialoeval import metrics
 from dialoeval.metrics.evaluate_modules import _base
 
 
-class NistMteval(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
+class NistMteval(_base.Module):
     """`compute` returns ``{"nist": NIST-4, "nist_by_order": [NIST-1..5]}``."""
 
     def _info(self) -> evaluate.MetricInfo:
