@@ -51,13 +51,13 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     """Check, before long work, that a file can be written: its folder or the nearest one above it that exists.
 
     Raises:
-        UserError: the path is a folder, a file is in the way of its folder, the folder cannot be written, or the disk
+        UserError: the path is a folder or device, a file is in the way of its folder, the folder cannot be written, or the disk
             is full but for a few MB.
     """
     path = Path(path)
     try:
-        if path.is_dir():
-            raise UserError(f"cannot write {path}: it is a folder")
+        if path.exists() and not path.is_file():  # writing replaces what is there, a device or pipe too
+            raise UserError(f"cannot write {path}: it is {'a folder' if path.is_dir() else 'no regular file'}")
         folder = next(parent for parent in path.absolute().parents if parent.exists())
         with tempfile.TemporaryFile(dir=folder):
             free = shutil.disk_usage(folder).free

@@ -17,7 +17,7 @@ file), or plain text, one reply a line. references: JSON lines {"id", "reference
 id, then the references), or parallel text files, one reference a line each. Where both sides have ids, these are
 matched; otherwise lines are.
 
-  dialoeval score --hypotheses replies.jsonl --references refs.jsonl --protocol dstc7 --out scores.json
+  dialoeval score --hypotheses replies.jsonl --references refs.jsonl --out scores.json
   dialoeval score --hypotheses a.txt b.txt --references ref0.txt ref1.txt --segments segments.parquet
 """
 

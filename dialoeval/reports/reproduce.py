@@ -12,9 +12,9 @@ from dialoeval.data.dstc7_release import SystemReplies, read_release
 from dialoeval.errors import UserError
 from dialoeval.files import read_json, read_lines
 from dialoeval.metrics.figures import PAPER_TABLE
+from dialoeval.metrics.protocol import signed_name
 from dialoeval.metrics.score_tables import score_cell
 from dialoeval.metrics.scores import Scores, score
-from dialoeval.metrics.protocol import signed_name
 from dialoeval.reports.paper import PAPER, Figures, printed_cell, published
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.records import RunSettings

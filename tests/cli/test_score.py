@@ -178,6 +178,7 @@ def test_outputs_and_packages_are_checked_before_work(tmp_path, replies, referen
     (tmp_path / "file").write_text("")
     for file, problem in (
         (tmp_path, "it is a folder"),
+        (Path(os.devnull), "it is no regular file"),
         (tmp_path / "file" / "scores.json", "Not a directory"),
         (Path("/proc/nowhere/scores.json"), "cannot write"),
         (Path(replies), "would replace"),
