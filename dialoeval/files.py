@@ -51,8 +51,8 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     """Check, before long work, that a file can be written: its folder or the nearest one above it that exists.
 
     Raises:
-        UserError: the path is a folder or device, a file is in the way of its folder, the folder cannot be written, or the disk
-            is full but for a few MB.
+        UserError: the path is a folder or device, a file is in the way of its folder, the folder cannot be written, or
+            the disk is full but for a few MB.
     """
     path = Path(path)
     try:
