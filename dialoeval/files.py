@@ -6,12 +6,15 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from dialoeval.errors import UserError
+
+_LEAST_FREE = 20_000_000  # bytes: the files of a run of some thousand replies
 
 
 @contextlib.contextmanager
@@ -42,6 +45,26 @@ def atomic_open(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[An
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Check, before long work, that a file can be written: its folder or the nearest one above it that exists.
+
+    Raises:
+        UserError: the path is a folder or device, a file is in the way of its folder, the folder cannot be written, or
+            the disk is full but for a few MB.
+    """
+    path = Path(path)
+    try:
+        if path.exists() and not path.is_file():  # writing replaces what is there, a device or pipe too
+            raise UserError(f"cannot write {path}: it is {'a folder' if path.is_dir() else 'no regular file'}")
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        with tempfile.TemporaryFile(dir=folder):
+            free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    if free < _LEAST_FREE:
+        raise UserError(f"cannot write {path}: only {free / 1e6:.1f} MB are free on the disk of {folder}")
 
 
 def _umask() -> int:

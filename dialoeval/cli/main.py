@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import logging
 import sys
 from collections.abc import Iterator, Sequence
@@ -65,8 +66,16 @@ def log_to_stderr() -> Iterator[None]:
         logger.propagate = propagate
 
 
+def _print_anything() -> None:
+    r"""Print characters that the terminal's encoding lacks, and lone surrogates, as ``\uXXXX`` instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb. Exit codes: 0 done, 1 a job failed, 2 the user can put it right, 130 interrupted."""
+    _print_anything()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage(), end="")

@@ -38,6 +38,8 @@ def main(arguments: Sequence[str]) -> int:
     result = run(compose("config", overrides))
     print(score_table([(result.name, result.scores)], intervals=True).to_markdown(), end="")
     print_warnings([(result.name, result.scores)])
+    for remark in result.scores.remarks():
+        print(f"\n{remark}")
     if not result.generated:
         print("\nnothing to generate: all replies exist already")
     print(f"\nreport: {result.folder.report_file}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from dialoeval.config import ProtocolConfig
     from dialoeval.data.scoring_files import Reading
     from dialoeval.metrics.scores import Scores
+    from dialoeval.metrics.system_statistics import Statistics
 
 EPILOG = """The content of a file tells its format, whatever its name: JSON lines {"id", "reply"} (a run's replies.jsonl
 too; with "system", several systems in one file) and {"id", "references": [...]}, JSON arrays and objects, CSV and TSV
@@ -33,20 +35,19 @@ def main(arguments: Sequence[str]) -> int:
     from dialoeval.config.compose import group
     from dialoeval.data import scoring_files
     from dialoeval.errors import UserError
-    from dialoeval.metrics import registry
     from dialoeval.metrics.sample_means import mean_scores
     from dialoeval.metrics.scores import score_statistics
-    from dialoeval.metrics.system_statistics import statistics
+    from dialoeval.metrics.system_statistics import checked_metrics, statistics
 
     names = [name for name in (options.extra or "").split(",") if name]
-    registry.check(names)
+    _check_outputs(options)
     scoring = ScoringConfig(meteor=not options.no_meteor, extra=names, resamples=options.resamples)
+    checked_metrics(scoring.meteor, names)
     protocol = group("protocol", options.protocol)
     files = scoring_files.read(options.hypotheses, options.references, reading(options, protocol))
-    results: dict[str, Scores] = {}
-    rows: list[dict[str, Any]] = []
+    outcome = _Outcome()
     for name, system in files.systems.items():
-        samples: list[Scores] = []
+        samples = []
         for number, replies in enumerate(system.samples, 1):
             try:
                 texts = scoring_files.match(replies, files.references, options.skip_bad)
@@ -68,13 +69,34 @@ def main(arguments: Sequence[str]) -> int:
                 empty_references_dropped=files.empty_dropped,
             )
             samples.append(replace(scores, replies_sha256=system.sha256))
-            if options.segments:
-                sample = {"sample": number} if len(system.samples) > 1 else {}
-                rows += [{"system": name, **sample, **row} for row in stats.segments(texts.ids).rows()]
-        results[name] = mean_scores(samples)
-    _write(options, results, rows)
-    _print(results)
+            outcome.add_replies(name, number if len(system.samples) > 1 else None, texts.ids, stats)
+        outcome.results[name] = mean_scores(samples)
+    try:
+        _print(outcome.results, outcome.left_out)
+    finally:  # a reader that goes away (`| head -1`) stops no file, and a file that cannot be written no table
+        _write(options, outcome.results, outcome.rows)
     return 0
+
+
+@dataclass
+class _Outcome:
+    """What was scored.
+
+    Attributes:
+        results: {system: scores}.
+        rows: the scores of each reply.
+        left_out: {system: ids of the replies without METEOR}.
+    """
+
+    results: dict[str, Scores] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+
+    def add_replies(self, name: str, sample: int | None, ids: list[str], stats: Statistics) -> None:
+        """Add the scores of the single replies of a system, of one of its samples if it has several."""
+        self.left_out.setdefault(name, []).extend(ids[i] for i in stats.left_out("meteor"))
+        keys = {"system": name} if sample is None else {"system": name, "sample": sample}
+        self.rows += [{**keys, **row} for row in stats.segments(ids).rows()]
 
 
 def reading(options: argparse.Namespace, protocol: ProtocolConfig) -> Reading:
@@ -151,27 +173,73 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _write(options: argparse.Namespace, results: dict[str, Scores], rows: list[dict[str, Any]]) -> None:
-    from dialoeval.files import atomic_open, write_json, write_jsonl
+def _check_outputs(options: argparse.Namespace) -> None:
+    """Check, before anything is computed, that the outputs can be written, and are not the inputs.
 
-    if options.out:
-        systems = {name: scores.to_json() for name, scores in results.items()}
-        write_json(options.out, systems.popitem()[1] if len(systems) == 1 else {"schema": 1, "systems": systems})
-    if not options.segments:
-        return
-    if len(results) == 1:
-        rows = [{key: value for key, value in row.items() if key != "system"} for row in rows]
-    if Path(options.segments).suffix == ".jsonl":
-        write_jsonl(options.segments, rows)
+    Raises:
+        UserError: an output cannot be written, or would replace an input or another output.
+    """
+    from dialoeval.errors import UserError
+    from dialoeval.files import check_writable
+
+    taken = {Path(file).resolve(): file for file in (*options.hypotheses, *options.references)}
+    for flag, file in (("--out", options.out), ("--segments", options.segments)):
+        if not file:
+            continue
+        if Path(file).resolve() in taken:
+            raise UserError(f"{flag} {file} would replace {taken[Path(file).resolve()]}: give another name")
+        taken[Path(file).resolve()] = f"what {flag} writes"
+        check_writable(file)
+
+
+def _write(options: argparse.Namespace, results: dict[str, Scores], rows: list[dict[str, Any]]) -> None:
+    """Write the files asked for; one that fails does not stop the other.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
+    from dialoeval.errors import UserError
+    from dialoeval.files import write_json
+
+    problems = []
+    try:
+        if options.out:
+            systems = {name: scores.to_json() for name, scores in results.items()}
+            write_json(options.out, systems.popitem()[1] if len(systems) == 1 else {"schema": 1, "systems": systems})
+    except UserError as error:
+        problems.append(str(error))
+    try:
+        if options.segments:
+            several = len(results) > 1
+            _write_segments(
+                options.segments, [{k: x for k, x in row.items() if several or k != "system"} for row in rows]
+            )
+    except UserError as error:
+        problems.append(str(error))
+    if problems:
+        raise UserError("; ".join(problems))
+
+
+def _write_segments(path: str, rows: list[dict[str, Any]]) -> None:
+    from dialoeval.files import atomic_open, write_jsonl
+
+    if Path(path).suffix == ".jsonl":
+        write_jsonl(path, rows)
         return
     import pyarrow
     from pyarrow import parquet
 
-    with atomic_open(options.segments, "wb") as stream:
+    # Parquet holds UTF-8, which has no lone surrogates
+    texts = ("system", "id")
+    rows = [
+        row | {k: row[k].encode("utf-8", "backslashreplace").decode("utf-8") for k in texts if k in row} for row in rows
+    ]
+    with atomic_open(path, "wb") as stream:
         parquet.write_table(pyarrow.Table.from_pylist(rows), stream)
 
 
-def _print(results: dict[str, Scores]) -> None:
+def _print(results: dict[str, Scores], left_out: dict[str, list[str]]) -> None:
+    """Print the table, and what was odd; `left_out` has the ids of replies without METEOR of each system."""
     from dialoeval.cli.input_warnings import print_warnings
     from dialoeval.metrics.score_tables import score_table
 
@@ -184,5 +252,10 @@ def _print(results: dict[str, Scores]) -> None:
         odd = {key: value for key, value in results[name].counts.items() if value}
         if odd:
             print(f"{name}: " + ", ".join(f"{value} {key.replace('_', ' ')}" for key, value in odd.items()))
+        for remark in results[name].remarks():
+            print(f"{name}: {remark}")
+        if left_out[name]:
+            print(f"{name}: without METEOR: {', '.join(left_out[name][:10])}")
         for metric, result in results[name].extra.items():
             print(f"{name}: {metric} = {result.score}  ({result.signature})")
+    sys.stdout.flush()

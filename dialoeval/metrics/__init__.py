@@ -1,7 +1,7 @@
 """Metrics of generated replies, exactly as the paper's tools compute them.
 
-``references[i]`` holds the references of reply i; their number may vary. The functions here use the text as given.
-`score` first applies one of the paper's protocols (cleaning, reference slots), and adds intervals and signatures.
+``references[i]`` holds the references of reply i; their number may vary. The functions here use the text as given,
+or first apply one of the paper's protocols (cleaning, reference slots). `score` adds intervals and signatures.
 
 >>> from dialoeval.metrics import bleu
 >>> bleu(["the cat sat"], [["the cat sat", "a cat was sitting"]])
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from dialoeval.metrics.figures import FIGURES
 
 if TYPE_CHECKING:
+    from dialoeval.config import ProtocolConfig
     from dialoeval.metrics.base import MeanMetric, Metric, RowMetric
     from dialoeval.metrics.figures import Figure
     from dialoeval.metrics.registry import available
@@ -68,12 +69,15 @@ def __dir__() -> list[str]:
     return __all__
 
 
-def nist(hypotheses: Iterable[str], references: Iterable[Iterable[str]]) -> list[float]:
+def nist(
+    hypotheses: Iterable[str], references: Iterable[Iterable[str]], *, protocol: ProtocolConfig | str | None = None
+) -> list[float]:
     """Return cumulative NIST-1..5 of the set, in bits per word (Doddington 2002; mteval-v14).
 
     Args:
         hypotheses: n replies: a list, tuple, generator, numpy array or pandas Series of strings.
         references: for each reply, the list of its references.
+        protocol: ``"dstc7"``, ``"reddit6k"`` or ``"none"``, or its settings; None: text as given.
 
     Raises:
         UserError: the lengths differ, an entry is not a string, or no reply has a reference.
@@ -82,15 +86,18 @@ def nist(hypotheses: Iterable[str], references: Iterable[Iterable[str]]) -> list
         >>> [round(x, 4) for x in nist(["i like it"], [["i like it a lot"]])]
         [0.7728, 0.7728, 0.7728, 0.7728, 0.7728]
     """
-    return _overlap_figures(hypotheses, references, "nist", 5)
+    return _overlap_figures(hypotheses, references, protocol, "nist", 5)
 
 
-def bleu(hypotheses: Iterable[str], references: Iterable[Iterable[str]]) -> list[float]:
+def bleu(
+    hypotheses: Iterable[str], references: Iterable[Iterable[str]], *, protocol: ProtocolConfig | str | None = None
+) -> list[float]:
     """Return cumulative BLEU-1..4 of the set, 0..1 (Papineni et al. 2002; smoothed as in mteval-v14).
 
     Args:
         hypotheses: n replies: a list, tuple, generator, numpy array or pandas Series of strings.
         references: for each reply, the list of its references.
+        protocol: ``"dstc7"``, ``"reddit6k"`` or ``"none"``, or its settings; None: text as given.
 
     Raises:
         UserError: the lengths differ, an entry is not a string, or no reply has a reference.
@@ -99,26 +106,31 @@ def bleu(hypotheses: Iterable[str], references: Iterable[Iterable[str]]) -> list
         >>> [round(x, 4) for x in bleu(["i like it"], [["i like it a lot"]])]
         [0.5134, 0.5134, 0.5134, 0.5134]
     """
-    return _overlap_figures(hypotheses, references, "bleu", 4)
+    return _overlap_figures(hypotheses, references, protocol, "bleu", 4)
 
 
-def meteor(hypotheses: Iterable[str], references: Iterable[Iterable[str]]) -> float:
+def meteor(
+    hypotheses: Iterable[str], references: Iterable[Iterable[str]], *, protocol: ProtocolConfig | str | None = None
+) -> float:
     """Return METEOR 1.5 of the set, 0..1 (Denkowski and Lavie 2014), as ``meteor-1.5.jar -l en -norm`` prints it.
 
     Args:
         hypotheses: n replies: a list, tuple, generator, numpy array or pandas Series of strings.
         references: for each reply, the list of its references.
+        protocol: ``"dstc7"``, ``"reddit6k"`` or ``"none"``, or its settings; None: text as given.
 
     Raises:
         UserError: the lengths differ, an entry is not a string, or METEOR's data is not installed.
     """
     from dialoeval.metrics import meteor15
-    from dialoeval.metrics.inputs import paired_inputs
+    from dialoeval.metrics.corpus import corpus
+    from dialoeval.metrics.scores import protocol_named
 
-    return float(meteor15.corpus(*paired_inputs(hypotheses, references)))
+    texts = corpus(hypotheses, references, protocol_named(protocol)).texts
+    return float(meteor15.corpus(texts.hypotheses, texts.references))
 
 
-def entropy(hypotheses: Iterable[str]) -> list[float]:
+def entropy(hypotheses: Iterable[str], *, protocol: ProtocolConfig | str | None = None) -> list[float]:
     """Return entropy-1..4 of the n-gram distribution of the replies, in nats (Zhang et al. 2018).
 
     Raises:
@@ -128,10 +140,10 @@ def entropy(hypotheses: Iterable[str]) -> list[float]:
         >>> [round(x, 4) for x in entropy(["a a b", "a"])]
         [0.5623, 0.6931, 0.0, 0.0]
     """
-    return _diversity_figures(hypotheses, "entropy", 4)
+    return _diversity_figures(hypotheses, protocol, "entropy", 4)
 
 
-def distinct(hypotheses: Iterable[str]) -> list[float]:
+def distinct(hypotheses: Iterable[str], *, protocol: ProtocolConfig | str | None = None) -> list[float]:
     """Return distinct-1 and distinct-2 of the replies: distinct n-grams / n-grams, 0..1 (Li et al. 2016).
 
     Raises:
@@ -141,24 +153,34 @@ def distinct(hypotheses: Iterable[str]) -> list[float]:
         >>> distinct(["a a b", "a"])
         [0.5, 1.0]
     """
-    return _diversity_figures(hypotheses, "distinct", 2)
+    return _diversity_figures(hypotheses, protocol, "distinct", 2)
 
 
 def _overlap_figures(
-    hypotheses: Iterable[str], references: Iterable[Iterable[str]], name: str, orders: int
+    hypotheses: Iterable[str],
+    references: Iterable[Iterable[str]],
+    protocol: ProtocolConfig | str | None,
+    name: str,
+    orders: int,
 ) -> list[float]:
     from dialoeval.errors import UserError
+    from dialoeval.metrics.scores import protocol_named
     from dialoeval.metrics.system_statistics import statistics
 
-    figures = statistics(hypotheses, references, meteor=False).figures()
+    figures = statistics(hypotheses, references, protocol_named(protocol), meteor=False).figures()
     if f"{name}1" not in figures:
         raise UserError(f"{name} needs at least one reply with a reference")
     return [float(figures[f"{name}{n}"][0]) for n in range(1, orders + 1)]
 
 
-def _diversity_figures(hypotheses: Iterable[str], name: str, orders: int) -> list[float]:
+def _diversity_figures(
+    hypotheses: Iterable[str], protocol: ProtocolConfig | str | None, name: str, orders: int
+) -> list[float]:
+    from dialoeval.metrics.corpus import corpus
     from dialoeval.metrics.diversity import Diversity
     from dialoeval.metrics.inputs import reply_list
+    from dialoeval.metrics.scores import protocol_named
 
-    figures = Diversity([line.split() for line in reply_list(hypotheses)]).figures()
+    replies = reply_list(hypotheses)
+    figures = Diversity(corpus(replies, [[]] * len(replies), protocol_named(protocol)).words).figures()
     return [float(figures[f"{name}{n}"][0]) for n in range(1, orders + 1)]

@@ -93,6 +93,13 @@ class Metric(ABC):
         """The figure of the reply scores, or None if the metric has no reply scores."""
         return self.figures[0]
 
+    def check(self) -> None:  # noqa: B027 - most metrics need nothing
+        """Check, before long work and without loading a model, that what the metric needs is there.
+
+        Raises:
+            UserError: a package, model or data file is missing.
+        """
+
     @abstractmethod
     def signature(self, corpus: Corpus) -> str:
         """Return the settings that determine the figures, as ``key:value|...``."""

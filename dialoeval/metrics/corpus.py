@@ -13,7 +13,7 @@ from dialoeval.config import ProtocolConfig
 from dialoeval.errors import UserError
 from dialoeval.metrics.inputs import context_lists, paired_inputs
 from dialoeval.metrics.overlap import Overlap, overlap
-from dialoeval.metrics.protocol import Texts, apply, reference_slots
+from dialoeval.metrics.protocol import Texts, apply, holds_out, reference_slots
 from dialoeval.text.mteval import tokenize
 
 
@@ -27,6 +27,7 @@ class Corpus:
         contexts: for each reply, the turns before it; or None if unknown.
         texts: replies and references (in their slots) after the protocol's cleaning.
         protocol: protocol that was applied.
+        held_out: number of replies whose held-out human reply was left out of the references.
     """
 
     hypotheses: list[str]
@@ -34,6 +35,7 @@ class Corpus:
     contexts: list[list[str]] | None
     texts: Texts
     protocol: ProtocolConfig
+    held_out: int = 0
 
     def __len__(self) -> int:
         return len(self.hypotheses)
@@ -61,7 +63,12 @@ class Corpus:
         contexts = None if self.contexts is None or other.contexts is None else self.contexts + other.contexts
         texts = Texts(self.texts.hypotheses + other.texts.hypotheses, self.texts.references + other.texts.references)
         return Corpus(
-            self.hypotheses + other.hypotheses, self.references + other.references, contexts, texts, self.protocol
+            self.hypotheses + other.hypotheses,
+            self.references + other.references,
+            contexts,
+            texts,
+            self.protocol,
+            self.held_out + other.held_out,
         )
 
 
@@ -80,7 +87,8 @@ def corpus(
     replies, lists = paired_inputs(hypotheses, references)
     turns = None if contexts is None else context_lists(contexts, len(replies))
     distinct = [list(dict.fromkeys(reference_slots(refs, protocol))) for refs in lists]
-    return Corpus(replies, distinct, turns, apply(replies, lists, protocol), protocol)
+    held_out = sum(holds_out(refs, protocol) for refs in lists)
+    return Corpus(replies, distinct, turns, apply(replies, lists, protocol), protocol, held_out)
 
 
 def require_same(a: Corpus, b: Corpus) -> None:

@@ -12,6 +12,7 @@ from dialoeval.metrics.base import Array, Metric, MetricStatistics, RowMetric, R
 from dialoeval.metrics.corpus import Corpus
 from dialoeval.metrics.diversity import Diversity
 from dialoeval.metrics.figures import BLEU, DISTINCT, ENTROPY, LENGTH, METEOR, NIST, Figure
+from dialoeval.metrics.protocol import signed_name
 from dialoeval.version import __version__
 
 
@@ -99,13 +100,24 @@ class Meteor(RowMetric):
     description = "METEOR 1.5, as meteor-1.5.jar -l en -norm prints it (0..1)"
     figures = (METEOR,)
 
+    def check(self) -> None:
+        """Check that METEOR's language data is there, and the folder of its index.
+
+        Raises:
+            UserError: pycocoevalcap is missing, or the index is not built and its folder cannot be written.
+        """
+        from dialoeval.metrics.meteor15 import index
+
+        index.check()
+
     def rows(self, corpus: Corpus) -> Array:
         """Return the statistics of `meteor15`, one row for each reply."""
         return self._rows(corpus, progress=False)
 
     def statistics(self, corpus: Corpus, *, progress: bool = False) -> Rows:
-        """Align replies with their references, which is the slow part."""
-        return Rows(self, self._rows(corpus, progress), corpus.judged)
+        """Align replies with their references, which is the slow part; replies it leaves out are not scored."""
+        rows = self._rows(corpus, progress)
+        return Rows(self, np.nan_to_num(rows), corpus.judged & ~np.isnan(rows[:, 0]))
 
     def values(self, totals: Array) -> Array:
         """Return (m, 1) METEOR."""
@@ -240,11 +252,12 @@ def _version() -> str:
 
 
 def _common(corpus: Corpus) -> str:
-    return f"protocol:{corpus.protocol.name}|clean:{corpus.protocol.clean}"
+    return f"protocol:{signed_name(corpus.protocol)}|clean:{corpus.protocol.clean}"
 
 
 def _relevance(corpus: Corpus) -> str:
-    return f"{_common(corpus)}|refs:{references_key(corpus)}|slots:{corpus.protocol.slots or 'all'}"
+    held_out = "" if corpus.protocol.held_out is None else f"|held-out:{corpus.protocol.held_out}"
+    return f"{_common(corpus)}|refs:{references_key(corpus)}|slots:{corpus.protocol.slots or 'all'}{held_out}"
 
 
 def _mteval(corpus: Corpus) -> str:

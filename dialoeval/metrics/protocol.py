@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
 
 from dialoeval.config import ProtocolConfig
+from dialoeval.config.groups import find_option
 from dialoeval.text import clean as cleaning
 from dialoeval.text.mteval import xml_line
 
@@ -60,6 +63,30 @@ def reference_slots(references: Sequence[str], protocol: ProtocolConfig) -> list
             index = (index + 1) % len(references)
         slots.append(references[index])
     return slots
+
+
+def holds_out(references: Sequence[str], protocol: ProtocolConfig) -> bool:
+    """Return whether the protocol leaves the held-out human reply out of these references; an only one it uses."""
+    return protocol.held_out is not None and len(references) > max(1, protocol.held_out)
+
+
+def signed_name(protocol: ProtocolConfig) -> str:
+    """Return the protocol's name for signatures: ``dstc7(changed)`` if its settings are not those of conf/protocol/."""
+    settings = _shipped(protocol.name)
+    return protocol.name if settings in (None, asdict(protocol)) else f"{protocol.name}(changed)"
+
+
+@lru_cache
+def _shipped(name: str) -> dict[str, Any] | None:
+    """Return the settings of the protocol of that name, in any case, or None if there is none; without Hydra."""
+    import yaml
+
+    option = find_option("protocol", str(name).strip().lower())
+    if option is None:
+        return None
+    settings = yaml.safe_load(option.file.read_text(encoding="utf-8"))
+    settings.pop("defaults", None)
+    return asdict(ProtocolConfig(**settings))
 
 
 def _one_line(text: str) -> str:

@@ -37,16 +37,6 @@ def get(name: str) -> Metric:
     return factory(argument if colon else None)
 
 
-def check(names: Iterable[str]) -> None:
-    """Check that every name is that of a metric.
-
-    Raises:
-        UserError: as `get`.
-    """
-    for name in names:
-        get(name)
-
-
 def available() -> dict[str, str]:
     """Return {name: description} of all metrics, the paper's first. Plugins are not imported."""
     described = dict(paper.DESCRIPTIONS)
@@ -228,4 +218,4 @@ class _FunctionMetric(Metric):
         return self._signature
 
 
-__all__: Sequence[str] = ("available", "check", "compute", "figure", "get", "metric_of", "reply_figure", "result")
+__all__: Sequence[str] = ("available", "compute", "figure", "get", "metric_of", "reply_figure", "result")

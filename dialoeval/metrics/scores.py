@@ -14,6 +14,7 @@ from dialoeval.errors import UserError, nearest
 from dialoeval.metrics import paper, registry
 from dialoeval.metrics.corpus import Corpus
 from dialoeval.metrics.figures import BLEU, DISTINCT, ENTROPY, FIGURES, NIST, PAPER_TABLE, Figure
+from dialoeval.metrics.protocol import signed_name
 from dialoeval.metrics.system_statistics import Statistics, statistics
 from dialoeval.stats import bootstrap_intervals
 from dialoeval.tables import Cell, Table
@@ -131,6 +132,8 @@ class Scores:
         figure = registry.figure(name)
         if name not in FIGURES and name not in self.extra:
             return "not computed"
+        if name == "meteor" and self.counts.get("replies_without_meteor"):
+            return "no reply can be aligned"
         if name == "meteor" and "nist1" in self.figures:
             return "not computed (scoring.meteor=false)"
         return "no reply has a reference" if figure.needs_references else "no replies"
@@ -147,6 +150,21 @@ class Scores:
     def with_counts(self, **counts: int) -> Scores:
         """Return a copy with further counts."""
         return replace(self, counts=self.counts | counts)
+
+    def remarks(self) -> list[str]:
+        """Return sentences on what the protocol or METEOR left out, for terminals and reports; often none."""
+        remarks = []
+        if (place := self.protocol.held_out) is not None:
+            left_out = self.counts.get("references_held_out", 0)
+            remarks.append(
+                f"The protocol {signed_name(self.protocol)} holds out reference {place} of each context (counted from "
+                f"0), the human reply: it is no reference of {left_out:,} of {self.n:,} replies."
+            )
+        if without := self.counts.get("replies_without_meteor"):
+            remarks.append(
+                f"METEOR leaves out {_replies(without)} with too many possible matches (null in the segments)."
+            )
+        return remarks
 
     def to_json(self) -> dict[str, Any]:
         """Return the object of scores.json."""
@@ -233,7 +251,7 @@ class Scores:
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{f.heading} {f.cell(value).figure}" for f, value in self._shown())
-        return f"Scores({self.n} replies, protocol {self.protocol.name}: {shown})"
+        return f"Scores({self.n} replies, protocol {signed_name(self.protocol)}: {shown})"
 
     def _repr_html_(self) -> str:
         columns = self.columns()
@@ -276,7 +294,7 @@ def score(
     stats = statistics(
         hypotheses,
         references,
-        protocol_named(protocol) if isinstance(protocol, str) else protocol,
+        protocol_named(protocol),
         meteor=scoring.meteor,
         extra=scoring.extra,
         contexts=contexts,
@@ -285,16 +303,18 @@ def score(
     return score_statistics(stats, scoring)
 
 
-def protocol_named(name: str) -> ProtocolConfig:
-    """Return the protocol of that name from conf/protocol/.
+def protocol_named(protocol: ProtocolConfig | str | None) -> ProtocolConfig:
+    """Return the protocol of that name from conf/protocol/, settings as they are, or for None text as given.
 
     Raises:
         UserError: the name is unknown.
     """
+    if not isinstance(protocol, str):
+        return protocol or ProtocolConfig(name="none")
     from dialoeval.config.compose import group
 
-    protocol: ProtocolConfig = group("protocol", name)
-    return protocol
+    settings: ProtocolConfig = group("protocol", protocol)
+    return settings
 
 
 def score_statistics(stats: Statistics, scoring: ScoringConfig) -> Scores:
@@ -328,6 +348,8 @@ def _counts(stats: Statistics) -> dict[str, int]:
         "empty_replies": lengths.count(0),
         "one_word_replies": lengths.count(1),
         "replies_without_references": int(np.sum(~corpus.judged)),
+        "references_held_out": corpus.held_out,
+        "replies_without_meteor": len(stats.left_out("meteor")),
         "empty_references": sum(not reference.strip() for refs in corpus.references for reference in refs),
         "references_empty_after_cleaning": sum(
             not reference.split() for refs in corpus.texts.references for reference in set(refs)
@@ -385,6 +407,10 @@ def _fault(scores: Any) -> str | None:
     if not all(isinstance(text, str) for text in scores["signatures"].values()) or "nist" not in scores["signatures"]:
         return 'field "signatures" must hold strings, that of "nist" among them'
     return None if isinstance(scores.get("signature"), str) else 'field "signature" must be a string'
+
+
+def _replies(n: int) -> str:
+    return "1 reply" if n == 1 else f"{n:,} replies"
 
 
 def _is_whole(value: Any) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from dialoeval.config import ProtocolConfig
 from dialoeval.errors import UserError
 from dialoeval.metrics import paper, registry
-from dialoeval.metrics.base import Array, Metric, MetricStatistics
+from dialoeval.metrics.base import Array, Metric, MetricStatistics, Rows
 from dialoeval.metrics.corpus import Corpus, corpus, join, require_same
 
 
@@ -95,6 +95,11 @@ class Statistics:
         parts = {m.name: m.merged(whole, [shard.parts[m.name] for shard in shards]) for m in metrics}
         return Statistics(whole, metrics, parts)
 
+    def left_out(self, name: str) -> list[int]:
+        """Return the positions of replies that have references but no statistics of a metric whose rows add up."""
+        part = self.parts.get(name)
+        return np.flatnonzero(self.corpus.judged & ~part.judged).tolist() if isinstance(part, Rows) else []
+
     def segments(self, ids: Sequence[str]) -> Segments:
         """Return the scores of the single replies, whose ids are `ids`."""
         columns: dict[str, list[float | None]] = {}
@@ -127,6 +132,18 @@ class Segments:
             yield {"id": name, **{key: values[i] for key, values in self.scores.items()}, "length": self.lengths[i]}
 
 
+def checked_metrics(meteor: bool, extra: Sequence[str]) -> tuple[Metric, ...]:
+    """Return the paper's metrics, with or without METEOR, and those of these names, each once; all can be computed.
+
+    Raises:
+        UserError: a metric is unknown, or a package, model or data file that it needs is missing.
+    """
+    metrics = (*paper.metrics(meteor), *(registry.get(name) for name in dict.fromkeys(extra)))
+    for metric in metrics:
+        metric.check()
+    return metrics
+
+
 def statistics(
     hypotheses: Iterable[str],
     references: Iterable[Iterable[str]],
@@ -151,8 +168,8 @@ def statistics(
     Raises:
         UserError: the lengths differ, a metric is unknown, or a package, model or data file is missing.
     """
-    metrics = (*paper.metrics(meteor), *(registry.get(name) for name in dict.fromkeys(extra)))
     whole = corpus(hypotheses, references, protocol, contexts)
+    metrics = checked_metrics(meteor, extra)
     return Statistics(whole, metrics, {m.name: m.statistics(whole, progress=progress) for m in metrics})
 
 

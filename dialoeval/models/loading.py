@@ -106,6 +106,17 @@ def describe_model(path: str, *, revision: str | None) -> ModelDescription:
     return _description(path, commit, config, settings, vocabulary, folder_or_commit(location, commit))
 
 
+def check_model(path: str) -> None:
+    """Check that a model is there, by its configuration, without reading its weights.
+
+    Raises:
+        UserError: as `load_model`.
+    """
+    location = resolve(path)
+    with explained(path, location):
+        read_config(location, None)
+
+
 def load_encoder(path: str) -> tuple[Any, Any]:
     """Load (encoder without its head, tokenizer) in float32 and evaluation mode, on the GPU if there is one.
 

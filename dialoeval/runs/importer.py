@@ -14,9 +14,8 @@ from dialoeval.data.example import Example, fingerprint
 from dialoeval.data.scoring_files import Reading, Samples, ScoredSystem, ScoringFiles
 from dialoeval.errors import UserError
 from dialoeval.files import sha256_file, sha256_json, write_json, write_jsonl, write_text
-from dialoeval.metrics import registry
 from dialoeval.metrics.scores import Scores, protocol_json, score_statistics
-from dialoeval.metrics.system_statistics import statistics
+from dialoeval.metrics.system_statistics import checked_metrics, statistics
 from dialoeval.runs.environment import code_revision, versions
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.identity import named_folder
@@ -94,7 +93,7 @@ def import_replies(
     Raises:
         UserError: a file cannot be read or told, ids do not match, or a folder cannot be written.
     """
-    registry.check(settings.scoring.extra)
+    checked_metrics(settings.scoring.meteor, settings.scoring.extra)
     if settings.reading.samples == Samples.mean:
         raise UserError("a run has one reply an example: import several samples with --samples systems")
     files = scoring_files.read(replies, references, settings.reading)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dialoeval.config import RunConfig
 from dialoeval.errors import UserError
 from dialoeval.files import write_text
+from dialoeval.metrics.protocol import signed_name
 from dialoeval.metrics.score_tables import score_table
 from dialoeval.metrics.scores import Scores
 from dialoeval.runs.folder import RunFolder
@@ -78,7 +79,8 @@ def _warnings(scores: Scores) -> list[str]:
 
 def _degenerate(scores: Scores) -> str:
     counted = [f"{value} {key.replace('_', ' ')}" for key, value in scores.counts.items() if value]
-    return (f"Counted: {', '.join(counted)}.\n") if counted else "No degenerate input was met.\n"
+    counts = f"Counted: {', '.join(counted)}.\n" if counted else "No degenerate input was met.\n"
+    return "\n".join([counts, *(f"{remark}\n" for remark in scores.remarks())])
 
 
 def _settings(config: RunConfig, folder: RunFolder) -> str:
@@ -94,7 +96,7 @@ def _settings(config: RunConfig, folder: RunFolder) -> str:
         *(f"- decoding.{key}: {value}" for key, value in decoding_settings(config.decoding).items()),
         f"- dataset: {config.dataset.name} ({config.dataset.kind}, split {config.dataset.split}, "
         f"context turns {config.dataset.context_turns or 'all'}, limit {config.dataset.limit or 'none'})",
-        f"- protocol: {config.protocol.name}",
+        f"- protocol: {signed_name(config.protocol)}",
         f"- engine: {environment.engine or config.engine.name}{reason}",
         f"- precision: {_precision(config, environment, folder)}",
         f"- seed: {config.seed}",

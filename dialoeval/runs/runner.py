@@ -17,11 +17,11 @@ from dialoeval.config import Prompt, RunConfig
 from dialoeval.config.compose import to_yaml
 from dialoeval.data.example import Dataset, Example
 from dialoeval.errors import UserError, is_out_of_memory
-from dialoeval.files import sha256_file, write_json, write_jsonl, write_text
+from dialoeval.files import check_writable, sha256_file, write_json, write_jsonl, write_text
 from dialoeval.generation import open_generator
 from dialoeval.generation.types import Generator
-from dialoeval.metrics import registry
 from dialoeval.metrics.scores import Scores, protocol_json
+from dialoeval.metrics.system_statistics import checked_metrics
 from dialoeval.progress import progress
 from dialoeval.runs.environment import environment, summary
 from dialoeval.runs.folder import RunFolder
@@ -86,7 +86,8 @@ def run(config: RunConfig) -> RunResult:
         UserError: a mistake that the user can correct. The folder then keeps every finished reply.
     """
     check_tracker(config.tracker)
-    registry.check(config.scoring.extra)
+    check_writable(Path(config.reports_dir) / "run")
+    checked_metrics(config.scoring.meteor, config.scoring.extra)
     config = replace(config, model=replace(config.model, name=model_name(config)))
     dataset = data.load(config.dataset)
     generator = open_generator(config.model, config.engine, config.decoding)
@@ -237,6 +238,8 @@ def _score(run: Run) -> Scores:
         contexts=[row.context for row in rows],
         progress=sys.stderr.isatty(),
     )
+    if left_out := stats.left_out("meteor"):
+        _LOG.warning("replies without METEOR: %s", ", ".join(rows[i].id for i in left_out[:10]))
     scores = replace(
         score_statistics(stats, config.scoring).with_counts(
             cut_contexts=sum(row.dropped_turns > 0 for row in rows),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from dialoeval.config import Tracker
@@ -16,10 +20,18 @@ def check_tracker(tracker: Tracker) -> None:
     """Make sure that a tracker can be used, before anything is generated.
 
     Raises:
-        UserError: its package is not installed.
+        UserError: its package is not installed or cannot be imported, or W&B has no key.
     """
-    if tracker != "none" and importlib.util.find_spec(tracker) is None:
+    if tracker == "none":
+        return
+    if importlib.util.find_spec(tracker) is None:
         raise UserError(f"tracker={tracker} needs a package: pip install 'dialoeval[{tracker}]'")
+    try:
+        importlib.import_module(tracker)
+    except Exception as error:  # whatever a broken installation raises
+        raise UserError(f"tracker={tracker} cannot be imported: {first_line(error)}") from error
+    if tracker == Tracker.wandb and not _wandb_can_log_in():
+        raise UserError("tracker=wandb has no key: `wandb login`, or set WANDB_API_KEY or WANDB_MODE=offline")
 
 
 def track(tracker: Tracker, folder: RunFolder, name: str, scores: Scores) -> None:
@@ -36,6 +48,14 @@ def track(tracker: Tracker, folder: RunFolder, name: str, scores: Scores) -> Non
         raise UserError(
             f"tracker={tracker} failed ({first_line(error)}); the run is complete in {folder.path}"
         ) from error
+
+
+def _wandb_can_log_in() -> bool:
+    """Return whether W&B works offline, has a key in the environment or in ~/.netrc, or can ask for one."""
+    if os.environ.get("WANDB_MODE", "online") in ("offline", "disabled", "dryrun") or "WANDB_API_KEY" in os.environ:
+        return True
+    netrc = Path(os.environ.get("NETRC", os.path.expanduser("~/.netrc")))
+    return netrc.is_file() or (sys.stdin is not None and sys.stdin.isatty())
 
 
 def _wandb(folder: RunFolder, name: str, figures: dict[str, float], identity: dict[str, Any]) -> None:

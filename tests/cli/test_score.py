@@ -6,10 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from dialoeval.cli.main import main
+from dialoeval.errors import UserError
 
 ROWS = [("b", "a cat sat", ["the cat sat"]), ("a", "yes", ["yes", "no"]), ("c", "", ["maybe so"])]
 
@@ -170,3 +173,106 @@ def test_warnings_are_printed_and_written(tmp_path, replies, references, files, 
     error = capsys.readouterr().err
     assert "warning: equal: all 3 replies are equal, '0.3|hello': see" in error
     assert "warning: equal: 3 of 3 replies look like JSON, a row of a table or weighted text" in error
+
+
+@pytest.fixture
+def no_work(monkeypatch):
+    """Scoring that fails the test: checks come before it."""
+
+    def fail(*arguments, **options):
+        raise AssertionError("work began before the checks")
+
+    monkeypatch.setattr("dialoeval.metrics.system_statistics.statistics", fail)
+
+
+def test_outputs_and_packages_are_checked_before_work(tmp_path, replies, references, capsys, monkeypatch, no_work):
+    base = ["--hypotheses", replies, "--references", references]
+    (tmp_path / "file").write_text("")
+    for file, problem in (
+        (tmp_path, "it is a folder"),
+        (Path(os.devnull), "it is no regular file"),
+        (tmp_path / "file" / "scores.json", "Not a directory"),
+        (Path("/proc/nowhere/scores.json"), "cannot write"),
+        (Path(replies), "would replace"),
+        (tmp_path / ".." / tmp_path.name / "refs.jsonl", "would replace"),
+    ):
+        assert problem in refused(capsys, *base, "--out", str(file))
+    segments = str(tmp_path / "s.jsonl")
+    assert "what --out writes" in refused(capsys, *base, "--out", segments, "--segments", segments)
+    assert "needs a model" in refused(capsys, *base, "--extra", "perplexity")
+    assert "no folder" in refused(capsys, *base, "--extra", "perplexity:./nowhere")
+    assert "no config.json" in refused(capsys, *base, "--extra", f"bertscore:{tmp_path}@2")
+    monkeypatch.setattr("dialoeval.metrics.extra._models.EMBEDDED_ENCODER", "not-installed")
+    assert "pip install" in refused(capsys, *base, "--extra", "embedding_relevance")
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=1_200_000))
+    assert "only 1.2 MB are free" in refused(capsys, *base, "--out", str(tmp_path / "new" / "scores.json"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_table_is_printed_whatever_happens_to_the_files(tmp_path, replies, references, capsys, monkeypatch):
+    def fail(path, value):
+        raise UserError(f"cannot write {path}: the disk broke")
+
+    monkeypatch.setattr("dialoeval.files.write_json", fail)
+    segments = tmp_path / "segments.jsonl"
+    arguments = ["score", "--no-meteor", "--hypotheses", replies, "--references", references]
+    assert main([*arguments, "--out", str(tmp_path / "s.json"), "--segments", str(segments)]) == 2
+    printed = capsys.readouterr()
+    assert "NIST-2" in printed.out and printed.err.startswith("dialoeval: cannot write") and "broke" in printed.err
+    assert len(segments.read_text().splitlines()) == 3
+
+
+def test_a_reader_that_goes_away_stops_no_file(tmp_path, replies, references, monkeypatch):
+    def fail(*arguments, **options):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("dialoeval.metrics.score_tables.score_table", fail)
+    out = tmp_path / "scores.json"
+    arguments = ["score", "--no-meteor", "--hypotheses", replies, "--references", references, "--out", str(out)]
+    assert main(arguments) == 1
+    assert json.loads(out.read_text())["n"] == 3
+
+
+def test_what_the_protocol_holds_out_is_said(files, capsys):
+    replies = files("system.jsonl", [json.dumps({"id": "1", "reply": "great, thanks!"})])
+    references = files("r.jsonl", [json.dumps({"id": "1", "references": ["fine, you?", "great, thanks!"]})])
+    main(["score", "--hypotheses", replies, "--references", references, "--protocol", "dstc7", "--no-meteor"])
+    printed = capsys.readouterr().out
+    assert "system: The protocol dstc7 holds out reference 1" in printed and "|held-out:1|" in printed
+    main(["score", "--hypotheses", replies, "--references", references, "--no-meteor"])
+    assert "holds out" not in capsys.readouterr().out
+
+
+def test_a_reply_without_meteor_is_named_by_its_id(tmp_path, files, capsys):
+    worst = " ".join(["no"] * 7000)
+    texts = {"short": "a cat", "worst": worst}
+    replies = files("system.jsonl", [json.dumps({"id": i, "reply": text}) for i, text in texts.items()])
+    references = files("r.jsonl", [json.dumps({"id": i, "references": [text]}) for i, text in texts.items()])
+    segments = tmp_path / "segments.jsonl"
+    arguments = ["--hypotheses", replies, "--references", references, "--segments", str(segments), "--resamples", "0"]
+    assert main(["score", *arguments]) == 0
+    assert "system: without METEOR: worst" in capsys.readouterr().out
+    rows = [json.loads(line) for line in segments.read_text().splitlines()]
+    assert {row["id"]: row["meteor"] for row in rows}["worst"] is None and rows[0]["bleu"] is not None
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_any_name_prints_in_any_encoding_and_without_a_home(tmp_path, files, references, encoding):
+    system = "a\ud800 \u4e2d"
+    rows = [json.dumps({"id": i, "reply": reply, "system": system}) for i, reply, _ in ROWS]
+    replies = files("odd.jsonl", rows)
+    environment = {k: v for k, v in os.environ.items() if k not in ("HOME", "XDG_CACHE_HOME", "DIALOEVAL_CACHE")}
+    program = (
+        "import pwd, sys\ndef nobody(uid): raise KeyError(uid)\npwd.getpwuid = nobody\n"
+        "from dialoeval.paths import cache_dir\nfrom dialoeval.cli.main import main\n"
+        "assert cache_dir().parent.samefile(sys.argv[1])\nsys.exit(main(sys.argv[2:]) or main(['list', 'models']))"
+    )
+    segments = str(tmp_path / "segments.parquet")
+    arguments = ["--hypotheses", replies, "--references", references, "--no-meteor", "--segments", segments]
+    run = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path), "score", *arguments],
+        capture_output=True, encoding=encoding, check=False,
+        env={**environment, "PYTHONIOENCODING": encoding, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert (run.returncode, run.stderr) == (0, "")
+    assert r"a\ud800" in run.stdout and ("\u4e2d" in run.stdout) == (encoding == "utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import dialoeval
 from dialoeval import metrics
 from dialoeval.errors import UserError
 from dialoeval.metrics.evaluate_modules import NAMES, path
@@ -53,3 +54,31 @@ def test_batches_and_single_reference_strings(evaluate, tmp_path):
 def test_unknown_name_says_the_nearest():
     with pytest.raises(UserError, match="nist_mteval"):
         path("nist")
+
+
+def test_every_module_takes_a_protocol_and_any_lists(evaluate, tmp_path):
+    figures = dialoeval.score(REPLIES, REFERENCES, "dstc7", resamples=0).figures
+    for name, key, figure in (
+        ("nist_mteval", "nist", "nist4"),
+        ("bleu_mteval", "bleu", "bleu4"),
+        ("meteor_1_5", "meteor", "meteor"),
+        ("entropy_n", "entropy", "entropy4"),
+        ("distinct_n", "distinct1", "distinct1"),
+    ):
+        module = load(evaluate, name, tmp_path)
+        inputs = {"references": (iter(refs) for refs in REFERENCES)} if "references" in str(module.features) else {}
+        assert module.compute(predictions=iter(REPLIES), **inputs, protocol="dstc7")[key] == figures[figure]
+    with pytest.raises(UserError, match="did you mean 'dstc7'"):
+        load(evaluate, "entropy_n", tmp_path).compute(predictions=REPLIES, protocol="dstc8")
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), {"a": 1}, 7, b"a"])
+def test_what_is_no_text_is_refused_with_its_place(evaluate, value, tmp_path):
+    module = load(evaluate, "bleu_mteval", tmp_path)
+    for references, place in (([value], r"references\[0\]"), ([["a", value]], r"references\[0\]\[1\]")):
+        with pytest.raises(UserError, match=place):
+            module.compute(predictions=["a"], references=references)
+    with pytest.raises(UserError, match=r"hypotheses\[0\]"):
+        module.compute(predictions=[value], references=[["a"]])
+    with pytest.raises(UserError, match="references is"):
+        module.compute(predictions=["a"], references={"a": ["b"]})

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import dialoeval
 from dialoeval.errors import UserError
 from dialoeval.metrics.meteor15 import (
     STATISTICS,
@@ -220,3 +221,24 @@ def test_importing_is_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_reply_with_too_many_matches_costs_its_own_meteor_only(caplog):
+    worst = " ".join(["no"] * 7000)
+    replies, references = ["a cat sat", worst, "", "the dog"], [["the cat sat"], ["x", worst], ["a"], ["dogs"]]
+    rows = statistics(replies, references)
+    others = [0, 2, 3]
+    assert np.isnan(rows[1]).all()
+    assert (rows[others] == statistics([replies[i] for i in others], [references[i] for i in others])).all()
+    assert corpus(replies, references) == corpus([replies[i] for i in others], [references[i] for i in others])
+    assert "reply 2 of 4" in caplog.text and "49,000,000 possible matches" in caplog.text and "'no no no" in caplog.text
+    assert np.isnan(segment(worst, [worst])) and np.isnan(segments(rows)).tolist() == [False, True, False, False]
+    with pytest.raises(UserError, match="49,000,000 possible matches"):
+        align(worst, worst)
+    found = dialoeval.score(replies, references, resamples=50)
+    assert found["meteor"] == corpus(replies, references) and found.counts["replies_without_meteor"] == 1
+    assert any("METEOR leaves out 1 reply" in remark for remark in found.remarks())
+    low, high = found.interval("meteor")
+    assert 0 <= low <= high <= 1 and found["bleu1"] > 0
+    alone = dialoeval.score([worst], [[worst]], resamples=0)
+    assert alone.get("meteor") is None and alone.missing("meteor") == "no reply can be aligned"

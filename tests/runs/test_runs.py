@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -45,8 +48,8 @@ def test_files_of_a_run(fake, config):
     outcome = runner.run(config)
     folder = outcome.folder.path
     assert sorted(final_bytes(folder)) == [
-        "config.yaml", "manifest.json", "prompts.jsonl", "references.jsonl", "replies.jsonl", "report.md", "scores.json",
-        "segments.jsonl",
+        "config.yaml", "manifest.json", "prompts.jsonl", "references.jsonl", "replies.jsonl", "report.md",
+        "scores.json", "segments.jsonl",
     ]  # fmt: skip
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["status"] == "complete" and folder.name == f"fake-greedy-talk-{manifest['identity_sha256'][:12]}"
@@ -220,6 +223,53 @@ def test_unknown_tracker_and_missing_package_stop_before_generation(fake, config
     assert fake.opened == []
 
 
+def test_wandb_without_a_key_stops_before_generation(fake, config, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "wandb", types.ModuleType("wandb"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: True)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    with pytest.raises(UserError, match="tracker=wandb has no key"):
+        runner.run(dataclasses.replace(config, tracker="wandb"))
+    assert fake.opened == []
+
+
+def test_a_tracker_that_cannot_be_imported_stops_before_generation(fake, config, monkeypatch, tmp_path):
+    (tmp_path / "mlflow.py").write_text("raise ValueError('broken')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UserError, match="tracker=mlflow cannot be imported: broken"):
+        runner.run(dataclasses.replace(config, tracker="mlflow"))
+    assert fake.opened == []
+
+
+def test_outputs_packages_and_disk_are_checked_before_generation(fake, config, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    scoring = ScoringConfig(meteor=False, extra=["perplexity:./nowhere"])
+    for change, problem in (
+        ({"reports_dir": str(tmp_path / "file")}, "Not a directory"),
+        ({"reports_dir": "/proc/reports"}, "cannot write"),
+        ({"scoring": scoring}, "no folder"),
+    ):
+        with pytest.raises(UserError, match=problem):
+            runner.run(dataclasses.replace(config, **change))
+    with monkeypatch.context() as patch:
+        patch.setattr("dialoeval.metrics.meteor15.source.importlib.util.find_spec", lambda name: None)
+        with pytest.raises(UserError, match="pip install pycocoevalcap"):
+            runner.run(dataclasses.replace(config, scoring=ScoringConfig()))
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: types.SimpleNamespace(free=100))
+    with pytest.raises(UserError, match=r"0\.0 MB are free"):
+        runner.run(config)
+    assert fake.opened == [] and not Path(config.reports_dir).exists()
+
+
+def test_the_report_says_what_the_protocol_holds_out(fake, config):
+    folder = runner.run(dataclasses.replace(config, protocol=ProtocolConfig(name="dstc7", held_out=1))).folder
+    report = folder.report_file.read_text()
+    assert "The protocol dstc7(changed) holds out reference 1 of each context" in report
+    assert "- protocol: dstc7(changed)" in report
+
+
 def test_tensorboard_gets_the_figures(fake, config):
     pytest.importorskip("tensorboard", reason="NOT CHECKED: tensorboard is not installed")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -242,6 +292,7 @@ def test_wandb_offline_and_its_failure(fake, config, monkeypatch):
         def finish(self):
             logged["finished"] = True
 
+    monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setattr(wandb, "init", lambda **options: Run())
     outcome = runner.run(dataclasses.replace(config, tracker="wandb"))
     assert logged.pop("finished") and logged["nist4"] == outcome.scores["nist4"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dialoeval.errors import UserError
-from dialoeval.models import load_causal_lm, load_encoder
+from dialoeval.models import check_model, load_causal_lm, load_encoder
 
 if TYPE_CHECKING:
     import torch
@@ -50,6 +50,16 @@ class Encoder:
                 for i, text in enumerate(batch.texts):
                     encoded[text] = Encoded(states[i][real[i]].float(), ~special[i][real[i]])
         return encoded
+
+
+def check_encoder(argument: str | None) -> None:
+    """Check that an encoder, ``model@layer`` or None, is there, without loading its weights.
+
+    Raises:
+        UserError: as `Encoder`, or the layer is not a number.
+    """
+    name, _ = split_layer(argument)
+    check_model(name or _embedded_encoder())
 
 
 class LanguageModel:

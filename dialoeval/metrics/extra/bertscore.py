@@ -38,6 +38,16 @@ class BertScore(MeanMetric):
     takes_argument = True
     needs_references = True
 
+    def check(self) -> None:
+        """Check that the encoder is there.
+
+        Raises:
+            UserError: it is not.
+        """
+        from dialoeval.metrics.extra._models import check_encoder
+
+        check_encoder(self.argument)
+
     def per_reply(self, corpus: Corpus) -> Array:
         """Return (n, 3) F1, precision and recall."""
         from dialoeval.metrics.extra._models import Encoder, split_layer

@@ -38,6 +38,16 @@ class EmbeddingRelevance(MeanMetric):
     )
     takes_argument = True
 
+    def check(self) -> None:
+        """Check that the encoder is there.
+
+        Raises:
+            UserError: it is not.
+        """
+        from dialoeval.metrics.extra._models import check_encoder
+
+        check_encoder(self.argument)
+
     def per_reply(self, corpus: Corpus) -> Array:
         """Return (n, 4) average, extrema, greedy and context, NaN without references or context."""
         from dialoeval.metrics.extra._models import Encoder, split_layer

@@ -20,19 +20,20 @@ class NltkMeteor(MeanMetric):
     figures = (Figure("nltk_meteor", "METEOR (NLTK)", percent=True, unit="0..1", needs_references=True),)
     needs_references = True
 
+    def check(self) -> None:
+        """Check that NLTK has WordNet.
+
+        Raises:
+            UserError: it has not.
+        """
+        _score([["a"]], ["b"])
+
     def per_reply(self, corpus: Corpus) -> Array:
         """Return (n,) segment scores, NaN without references."""
-        from nltk.translate.meteor_score import meteor_score
-
         scores = np.full(len(corpus), np.nan)
-        try:
-            for i, (hypothesis, refs) in enumerate(zip(corpus.hypotheses, corpus.references, strict=True)):
-                if refs:
-                    scores[i] = meteor_score([r.lower().split() for r in refs], hypothesis.lower().split())
-        except LookupError as error:
-            raise UserError(
-                "nltk_meteor needs NLTK's WordNet: python -m nltk.downloader wordnet (METEOR 1.5 does not need it)"
-            ) from error
+        for i, (hypothesis, refs) in enumerate(zip(corpus.hypotheses, corpus.references, strict=True)):
+            if refs:
+                scores[i] = _score([r.lower().split() for r in refs], hypothesis.lower().split())
         return scores
 
     def signature(self, corpus: Corpus) -> str:
@@ -41,3 +42,14 @@ class NltkMeteor(MeanMetric):
 
 
 METRIC = NltkMeteor
+
+
+def _score(references: list[list[str]], hypothesis: list[str]) -> float:
+    from nltk.translate.meteor_score import meteor_score
+
+    try:
+        return float(meteor_score(references, hypothesis))
+    except LookupError as error:
+        raise UserError(
+            "nltk_meteor needs NLTK's WordNet: python -m nltk.downloader wordnet (METEOR 1.5 does not need it)"
+        ) from error

@@ -33,6 +33,17 @@ class Perplexity(RowMetric):
         if not argument:
             raise UserError("perplexity needs a model after a colon, a Hub name or a folder: perplexity:gpt2")
 
+    def check(self) -> None:
+        """Check that the model is there.
+
+        Raises:
+            UserError: it is not.
+        """
+        from dialoeval.models import check_model
+
+        assert self.argument is not None
+        check_model(self.argument)
+
     def statistics(self, corpus: Corpus, *, progress: bool = False) -> Rows:
         """Compute the rows of a corpus; replies without tokens are not scored."""
         rows = self.rows(corpus)

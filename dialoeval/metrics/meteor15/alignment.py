@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dialoeval.metrics.meteor15.evaluation import check_texts
+from dialoeval.errors import UserError
+from dialoeval.metrics.inputs import paired_inputs
 from dialoeval.metrics.meteor15.formula import STATISTICS, figures
 from dialoeval.metrics.meteor15.options import MODULES, PAPER, Options
 
@@ -38,8 +39,12 @@ class Alignment:
 
 
 def align(hypothesis: str, reference: str, options: Options = PAPER) -> Alignment:
-    """Return the alignment of one reply with one reference. Raises as `statistics` does."""
-    check_texts([hypothesis], [[reference]])
+    """Return the alignment of one reply with one reference.
+
+    Raises:
+        UserError: as `statistics`, or the pair has too many possible matches.
+    """
+    paired_inputs([hypothesis], [[reference]])
     from dialoeval.metrics.meteor15 import index
     from dialoeval.metrics.meteor15.batch import prepare
     from dialoeval.metrics.meteor15.scorer import Scorer
@@ -47,7 +52,8 @@ def align(hypothesis: str, reference: str, options: Options = PAPER) -> Alignmen
     language = index.load()
     pair = prepare([hypothesis], [[reference]], options, language)
     scorer = Scorer(pair, options, language)
-    scorer.score(0, 1)
+    if too_many := scorer.score(0, 1):
+        raise UserError(f"METEOR finds {too_many[0]:,} possible matches between the two texts: too many to align")
     row = pair.rows[0]
     named = dict(zip(STATISTICS, row.tolist(), strict=True))
     return Alignment(

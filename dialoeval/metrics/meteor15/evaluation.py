@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from dialoeval.errors import UserError
+from dialoeval.metrics.inputs import paired_inputs
 from dialoeval.metrics.meteor15.formula import figures
 from dialoeval.metrics.meteor15.options import PAPER, Options
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def statistics(
-    hypotheses: Sequence[str],
-    references: Sequence[Sequence[str]],
+    hypotheses: Iterable[str],
+    references: Iterable[Iterable[str]],
     options: Options = PAPER,
     *,
     progress: bool = False,
@@ -33,45 +33,31 @@ def statistics(
 
     Returns:
         (n, len(STATISTICS)) float64, whole numbers; rows add up. The best reference is the one with the highest score,
-        the first among equals.
+        the first among equals. The row of a reply that has too many possible matches with a reference (7,000 times
+        one word against its like) is NaN, and a warning is logged that names it.
 
     Raises:
-        UserError: the two lengths differ, an entry is not text, pycocoevalcap is missing, or the cache cannot be
+        UserError: the two lengths differ, an entry is not a string, pycocoevalcap is missing, or the cache cannot be
             written.
     """
-    check_texts(hypotheses, references)
+    replies, lists = paired_inputs(hypotheses, references)
     from dialoeval.metrics.meteor15 import index, scorer
 
     return scorer.score_replies(
-        hypotheses, references, options, index.load(progress=progress), progress=progress, workers=workers
+        replies, lists, options, index.load(progress=progress), progress=progress, workers=workers
     )
 
 
-def check_texts(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:
-    """Check that the arguments are n texts and n lists of texts.
-
-    Raises:
-        UserError: the lengths differ, or an entry is not text.
-    """
-    if isinstance(hypotheses, str) or isinstance(references, str):
-        raise UserError("METEOR needs a list of replies and for each a list of references, not one text")
-    if len(hypotheses) != len(references):
-        raise UserError(f"{len(hypotheses)} replies but {len(references)} lists of references")
-    for number, (reply, texts) in enumerate(zip(hypotheses, references, strict=True), 1):
-        if not isinstance(reply, str):
-            raise UserError(f"reply {number} is not text but {type(reply).__name__}")
-        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
-            raise UserError(f"the references of reply {number} are not a list of texts")
-
-
-def corpus(hypotheses: Sequence[str], references: Sequence[Sequence[str]], options: Options = PAPER) -> float:
-    """Return the score of a set, which is not the mean of its replies' scores.
+def corpus(hypotheses: Iterable[str], references: Iterable[Iterable[str]], options: Options = PAPER) -> float:
+    """Return the score of a set, which is not the mean of its replies' scores, without replies whose row is NaN.
 
     Args and Raises: see `statistics`.
     """
-    return float(figures(statistics(hypotheses, references, options).sum(axis=0), options))
+    import numpy as np
+
+    return float(figures(np.nansum(statistics(hypotheses, references, options), axis=0), options))
 
 
-def segment(hypothesis: str, references: Sequence[str], options: Options = PAPER) -> float:
-    """Return the score of one reply: the highest among its references. Raises as `statistics` does."""
+def segment(hypothesis: str, references: Iterable[str], options: Options = PAPER) -> float:
+    """Return the score of one reply, the highest among its references; NaN if its row is. Raises as `statistics`."""
     return float(figures(statistics([hypothesis], [references], options)[0], options))

@@ -44,7 +44,7 @@ def figures(totals: NDArray[Any], options: Options = PAPER) -> NDArray[np.float6
         options: the parameters of the formula.
 
     Returns:
-        (...) float64 from 0 to 1; 0 if nothing matches or there are no words.
+        (...) float64 from 0 to 1; 0 if nothing matches or there are no words; NaN for sums that are NaN.
     """
     import numpy as np
 
@@ -66,7 +66,7 @@ def figures(totals: NDArray[Any], options: Options = PAPER) -> NDArray[np.float6
         mean = 1.0 / ((1.0 - alpha) / precision + alpha / recall)
         fragments = column["chunks"] / ((column["hypothesis_matches"] + column["reference_matches"]) / 2.0)
         scores = mean * (1.0 - gamma * fragments**beta)
-        return np.where(scores > 0.0, scores, 0.0)
+        return np.where(scores > 0.0, scores, np.where(np.isnan(totals[..., 0]), np.nan, 0.0))
 
 
 def segments(statistics: NDArray[Any], options: Options = PAPER) -> NDArray[np.float64]:

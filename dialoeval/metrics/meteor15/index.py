@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dialoeval import paths
 from dialoeval.errors import UserError
+from dialoeval.files import check_writable
 from dialoeval.metrics.meteor15 import index_build, index_file, machine_code, source
 from dialoeval.metrics.meteor15.layout import Phrases, Synonyms, Vocabulary
 
@@ -59,6 +60,18 @@ def load(*, progress: bool = False) -> Index:
             machine_code.load(path.parent),
         )
     return _open[key]
+
+
+def check() -> None:
+    """Check that the index can be loaded or built, without doing so.
+
+    Raises:
+        UserError: pycocoevalcap is missing, or there is no index and the cache cannot be written.
+    """
+    source.files()
+    path = folder() / "english.index"
+    if not path.is_file():
+        check_writable(path)
 
 
 def _build(path: Path, fingerprint: str, progress: bool) -> index_file.Tables:

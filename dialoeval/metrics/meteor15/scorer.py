@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -10,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from dialoeval.errors import UserError
 from dialoeval.metrics.meteor15.batch import Batch, prepare
 from dialoeval.metrics.meteor15.index import Index
 from dialoeval.metrics.meteor15.layout import (
@@ -26,6 +26,7 @@ from dialoeval.metrics.meteor15.layout import (
 )
 from dialoeval.metrics.meteor15.options import MODULES, Options
 
+_LOG = logging.getLogger(__name__)
 _BATCH = 4096  # replies per batch: the tokens of one batch are in memory
 _RANGE = 64  # replies per call of the loop
 _FIRST_CAPACITY = 4096  # candidate matches of a pair; grows when needed
@@ -63,13 +64,14 @@ class Scorer:
         )
         self._output = Output(batch.rows, np.zeros(COLUMNS), np.zeros(2, np.int64))
 
-    def score(self, begin: int, end: int) -> None:
+    def score(self, begin: int, end: int) -> dict[int, int]:
         """Fill in rows `begin` to `end` of the batch.
 
-        Raises:
-            UserError: a pair has too many candidate matches.
+        Returns:
+            {reply: candidate matches with a reference} of replies that have too many; their rows are NaN.
         """
         batch, cursor = self._batch, self._output.cursor
+        too_many: dict[int, int] = {}
         cursor[:] = begin, end
         while True:
             self._index.kernels.call(
@@ -83,15 +85,14 @@ class Scorer:
                 self._output,
             )
             if cursor[0] >= end:
-                return
+                return too_many
             needed = int(self._candidates.total[0])
             if needed > _MOST_CANDIDATES:
-                beginning = " ".join(batch.tokens[batch.texts.replies[cursor[0]]][:8])
-                raise UserError(
-                    f"METEOR finds {needed:,} possible matches between one reply and one of its references, more than"
-                    f" memory should hold; the reply begins with {beginning!r}"
-                )
-            table = np.zeros((TABLE_ROWS, needed + needed // 2), np.int32)
+                too_many[int(cursor[0])] = needed
+                batch.rows[cursor[0]] = np.nan
+                cursor[0] += 1
+                continue
+            table = np.zeros((TABLE_ROWS, min(needed + needed // 2, _MOST_CANDIDATES)), np.int32)
             self._candidates = self._candidates._replace(table=table)
 
     def matches(self) -> NDArray[np.int32]:
@@ -126,7 +127,12 @@ def score_replies(
         for begin in range(0, n, _BATCH):
             end = min(n, begin + _BATCH)
             batch = prepare(hypotheses[begin:end], references[begin:end], options, index)
-            _score_in_threads(pool, threads, batch, options, index)
+            for reply, count in sorted(_score_in_threads(pool, threads, batch, options, index).items()):
+                beginning = " ".join(batch.tokens[batch.texts.replies[reply]][:8])
+                _LOG.warning(
+                    "METEOR leaves out reply %d of %d, which begins with %r: %s possible matches with a reference",
+                    *(begin + reply + 1, n, beginning, f"{count:,}"),
+                )
             rows[begin:end] = batch.rows
             bar.update(end - begin)
     return rows
@@ -136,14 +142,19 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _score_in_threads(pool: ThreadPoolExecutor, threads: int, batch: Batch, options: Options, index: Index) -> None:
+def _score_in_threads(
+    pool: ThreadPoolExecutor, threads: int, batch: Batch, options: Options, index: Index
+) -> dict[int, int]:
+    """Fill in the rows of a batch; return what `Scorer.score` returns."""
     n = len(batch.rows)
     starts = iter(range(0, n, _RANGE))
 
-    def work() -> None:
+    def work() -> dict[int, int]:
         scorer = Scorer(batch, options, index)
+        too_many: dict[int, int] = {}
         for begin in starts:  # shared: each range goes to the next free thread
-            scorer.score(begin, min(n, begin + _RANGE))
+            too_many |= scorer.score(begin, min(n, begin + _RANGE))
+        return too_many
 
-    for future in [pool.submit(work) for _ in range(min(threads, -(-n // _RANGE)))]:
-        future.result()
+    futures = [pool.submit(work) for _ in range(min(threads, -(-n // _RANGE)))]
+    return {reply: count for future in futures for reply, count in future.result().items()}

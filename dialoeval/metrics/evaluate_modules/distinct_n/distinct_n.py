@@ -10,12 +10,12 @@ from dialoeval import metrics
 from dialoeval.metrics.evaluate_modules import _base
 
 
-class DistinctN(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
+class DistinctN(_base.Module):
     """`compute` returns ``{"distinct1": ..., "distinct2": ...}``."""
 
     def _info(self) -> evaluate.MetricInfo:
         return _base.info(__doc__, "Li et al. 2016; " + _base.DIALOGPT, _base.REPLY_INPUTS)
 
-    def _compute(self, predictions: list[str]) -> dict[str, Any]:
-        first, second = metrics.distinct(predictions)
+    def _compute(self, predictions: list[str], protocol: str | None = None) -> dict[str, Any]:
+        first, second = metrics.distinct(predictions, protocol=protocol)
         return {"distinct1": first, "distinct2": second}

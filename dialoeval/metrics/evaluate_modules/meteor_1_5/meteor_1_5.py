@@ -10,11 +10,11 @@ from dialoeval import metrics
 from dialoeval.metrics.evaluate_modules import _base
 
 
-class Meteor15(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
+class Meteor15(_base.Module):
     """`compute` returns ``{"meteor": score of the set}``."""
 
     def _info(self) -> evaluate.MetricInfo:
         return _base.info(__doc__, "Denkowski and Lavie 2014; " + _base.DIALOGPT, _base.REFERENCE_INPUTS)
 
-    def _compute(self, predictions: list[str], references: list[Any]) -> dict[str, Any]:
-        return {"meteor": metrics.meteor(predictions, _base.reference_lists(references))}
+    def _compute(self, predictions: list[str], references: list[Any], protocol: str | None = None) -> dict[str, Any]:
+        return {"meteor": metrics.meteor(predictions, _base.reference_lists(references), protocol=protocol)}
