@@ -13,7 +13,6 @@ from dialoeval.data.dstc7_release import SystemReplies, read_release
 from dialoeval.errors import UserError
 from dialoeval.files import read_json, read_lines
 from dialoeval.metrics.figures import PAPER_TABLE
-from dialoeval.metrics.protocol import signed_name
 from dialoeval.metrics.score_tables import score_cell
 from dialoeval.metrics.scores import Scores, protocol_json, protocol_named, score
 from dialoeval.reports.paper import PAPER, Figures, known, printed_cell, published
@@ -195,7 +194,7 @@ def _from_runs(table: str, runs: Iterable[RunFolder]) -> tuple[dict[str, list[Li
     for folder in runs:
         try:
             scores = folder.scores() if folder.is_complete() else None
-            if scores is None or signed_name(scores.protocol) != table:
+            if scores is None or scores.protocol.name != table:
                 continue
             settings, identity = folder.settings(), folder.existing_manifest().identity
             model = _model(settings, identity)
