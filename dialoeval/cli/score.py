@@ -229,7 +229,7 @@ def _write_segments(path: str, rows: list[dict[str, Any]]) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    # Parquet holds UTF-8, which has no lone surrogates
+    # Parquet holds UTF-8, without the lone surrogates that stand for odd bytes in a file's name
     texts = ("system", "id")
     rows = [
         row | {k: row[k].encode("utf-8", "backslashreplace").decode("utf-8") for k in texts if k in row} for row in rows

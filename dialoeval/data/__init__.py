@@ -63,7 +63,12 @@ def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
     module = _module(config)
     if isinstance(module, ConversationKind):
         return module.dialogues(config)
-    return [(*example.context, reference) for example in load(config).examples for reference in example.references]
+    return [
+        (*example.context, reference)
+        for example in load(config).examples
+        for reference in example.references
+        if reference.strip()
+    ]
 
 
 def has_splits(config: DatasetConfig) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -10,7 +11,7 @@ from typing import Any
 
 from dialoeval.config.schema import ColumnsConfig, DatasetConfig
 from dialoeval.data import shapes
-from dialoeval.data.conversations import Conversation, Reader, kind
+from dialoeval.data.conversations import SYSTEM, TOOLS, USERS, Conversation, Reader, kind
 from dialoeval.data.example import Dataset, Example, Reading, fingerprint
 from dialoeval.data.formats import Cells, TableRow, peek
 from dialoeval.errors import UserError, nearest
@@ -144,11 +145,12 @@ def _table(config: DatasetConfig, rows: Iterable[TableRow], form: str) -> Table:
     if mapping.references is None and not _is_conversation(mapping):
         # a row without the references that other rows have is an error
         mapping = replace(mapping, references=next((name for name in _REFERENCES if name in names), None))
+    if not chosen and mapping.system is None and "system" in names:
+        mapping = replace(mapping, system="system")
+    used = set(re.findall(r"[\w ]+", " ".join(shapes.settings(mapping)))) | {"id"}
+    unread = tuple(name for name in names if name not in used) if not chosen else ()
     guessed = not chosen and config.shape is None and told not in (ColumnsConfig(), ColumnsConfig(context="context"))
-    reading = Reading(form, tuple(names), shapes.settings(mapping), guessed)
-    unread = [name for name in names if name not in ("context", "id")]
-    if told == ColumnsConfig(context="context") and mapping.references is None and unread:
-        _logger.info("%s: read without references; columns that are not read: %s", config.name, shown(unread))
+    reading = Reading(form, tuple(names), shapes.settings(mapping), guessed, unread=unread)
     if guessed:
         _logger.info("%s: read with %s, told by its columns", config.name, " ".join(reading.settings))
     return Table(rows, mapping, reading)
@@ -222,13 +224,36 @@ def _grouped(config: DatasetConfig, table: Table, skipped: list[tuple[str, str]]
         try:
             value = _value(row)
             groups.setdefault(str(_get(value, columns.group)), []).append((row, value))
-        except UserError as error:
-            _refuse_or_skip(config, table.reading.columns, row, error, skipped)
+        except UserError as error:  # without it, its conversation would be another one
+            raise UserError(f"{row.where}: {error} (a conversation cannot be read without one of its rows)") from error
     for name, rows in groups.items():
-        if columns.order is not None:
+        if columns.order is not None and all(_get(value, columns.order) is None for _, value in rows):
+            rows = _parents_first(rows, columns.order)
+        elif columns.order is not None:
             rows.sort(key=lambda pair: _order(_get(pair[1], columns.order)))
         first = rows[0][0]
         yield TableRow(first.where, first.number, {"id": name, _ROWS: [value for _, value in rows]})
+
+
+def _parents_first(rows: list[tuple[TableRow, Cells]], order: Any) -> list[tuple[TableRow, Cells]]:
+    """Return the rows of a conversation in the order of their replies, since no value orders them.
+
+    Raises:
+        UserError: the rows do not say which row each replies to, or several reply to one.
+    """
+    parent = next((name for name in ("reply-to", "reply_to", "parent_id") if name in rows[0][1]), None)
+    by_parent = {} if parent is None else {row[1].get(parent): row for row in rows}
+    ordered: list[tuple[TableRow, Cells]] = []
+    key: Any = None
+    while key in by_parent and len(ordered) < len(rows):
+        ordered.append(by_parent[key])
+        key = ordered[-1][1].get("id")
+    if len(ordered) < len(rows):
+        raise UserError(
+            f"{rows[0][0].where}: field {order!r} orders no row of this conversation, and the rows do not reply to each "
+            "other in turn; set dataset.columns.order"
+        )
+    return ordered
 
 
 def _order(value: Any) -> tuple[int, float, str]:
@@ -310,6 +335,8 @@ def _split(cell: Any, name: Any, columns: ColumnsConfig) -> list[Any]:
         return [dict(zip(cell, items, strict=True)) for items in zip(*cell.values(), strict=True)]
     if not isinstance(cell, str):
         raise UserError(f"field {name!r}: expected a string or a list of strings, found {kind(cell)}")
+    if cell.strip()[:1] == "[" and cell.strip()[-1:] == "]" and cell.strip()[1:2] in ("'", '"', "{", "["):
+        raise UserError(f"field {name!r}: a list written as text; write the table as JSON lines or Parquet")
     separators = columns.turn_separator
     pieces = [cell]
     for separator in [] if separators is None else separators if isinstance(separators, list) else [separators]:
@@ -386,7 +413,16 @@ def _references(row: Cells, column: Any, reader: Reader) -> tuple[str, ...]:
     if isinstance(cell, list | tuple) and not cell:
         return ()
     texts = _raw_turns(row, column, plain)
+    if texts and all(isinstance(text, Mapping) for text in texts):
+        return _last_replies(texts, _name(column), quiet)
     return tuple(turn.text for turn in quiet._turns(texts, _name(column)))
+
+
+def _last_replies(values: list[Any], name: str, reader: Reader) -> tuple[str, ...]:
+    """Return the references among messages: those after the last turn of a user, who is no reference."""
+    turns = [turn for turn in reader._turns(values, name) if turn.text.strip()]
+    users = [i for i, turn in enumerate(turns) if (turn.speaker or "").lower() in USERS | SYSTEM | TOOLS]
+    return tuple(turn.text for turn in turns[users[-1] + 1 if users else 0 :])
 
 
 def _get(row: Cells, name: Any) -> Any:

@@ -16,7 +16,7 @@ from dialoeval.errors import UserError
 TEXT_FIELDS = ("text", "content", "value", "utterance", "message", "body")
 ROLE_FIELDS = ("role", "from", "speaker", "agent", "author", "sender")
 ASSISTANTS = frozenset(("assistant", "gpt", "chatgpt", "bot", "chatbot", "model", "ai", "bing", "bard", "claude"))
-USERS = frozenset(("user", "human", "prompter", "customer", "client"))
+USERS = frozenset(("user", "human", "prompter", "customer", "client", "usr", "u", "seeker", "patient", "questioner"))
 SYSTEM = frozenset(("system", "developer"))
 TOOLS = frozenset(
     (
@@ -78,6 +78,7 @@ class Reader:
         turns = list(self._turns(values, name))
         systems = [turn for turn in turns if self._is_system(turn, turns)]
         kept: list[Turn] = []
+        last = -1  # index of the last turn that was kept or joined: turns are joined only to their neighbours
         system: list[str] = []
         for turn in turns:
             if turn in systems:
@@ -89,10 +90,12 @@ class Reader:
                 self.counts["tool turns left out"] += 1
             elif not turn.text.strip():
                 self.counts["empty turns left out"] += 1
-            elif kept and turn.speaker is not None and kept[-1].speaker == turn.speaker and turn.references is None:
+            elif last == turn.index - 1 and _same_speaker(kept[-1:], turn) and turn.references is None:
+                last = turn.index
                 self.counts["turns joined to the speaker's turn before"] += 1
                 kept[-1] = replace(kept[-1], text=f"{kept[-1].text} {turn.text}")
             else:
+                last = turn.index
                 kept.append(turn)
         return Conversation(tuple(kept), "\n".join(system) or None)
 
@@ -108,7 +111,9 @@ class Reader:
         replying = self._replying(turns)
         found = False
         for i in range(1, len(turns)):
-            if replying(turns[i]):
+            if _same_speaker(turns[i - 1 : i], turns[i]):
+                self.counts["turns after a turn of the same speaker that are no replies"] += 1
+            elif replying(turns[i]):
                 context = tuple(turn.text for turn in turns[:i])
                 speakers = [turn.speaker or "" for turn in turns[: i + 1]]
                 yield Example(
@@ -171,7 +176,8 @@ class Reader:
     def _object_turn(self, index: int, value: Mapping[Any, Any], name: str, where: str) -> Turn:
         key = self.columns.text
         if key is None:
-            key = next((k for k in TEXT_FIELDS if k in value), None)
+            present = [k for k in TEXT_FIELDS if k in value]
+            key = next((k for k in present if value[k] is not None), next(iter(present), None))
         if key is None or key not in value:
             keys = ", ".join(map(str, list(value)[:10]))
             raise UserError(f"{where}: no field for the text (the fields are: {keys}); set dataset.columns.text")
@@ -191,7 +197,7 @@ class Reader:
                 raise UserError(f"{where}, field {self.columns.responses!r}: expected a list of strings")
             references = tuple(self.clean(item, name) for item in listed if item.strip())
             speaker = None
-        return Turn(index, self.clean(text, name), None if speaker is None else str(speaker), references)
+        return Turn(index, self.clean(text, name), None if speaker is None else str(speaker).strip(), references)
 
     def _is_system(self, turn: Turn, turns: Sequence[Turn]) -> bool:
         """Return whether a turn is the system's text, and not that of a dialogue system which replies."""
@@ -240,13 +246,19 @@ def _flattened(values: Sequence[Any]) -> Sequence[Any]:
     ]
 
 
+_NUMBERED = re.compile(r"[A-Za-z]|(speaker|agent|person|user|human|bot)[ _-]?[0-9A-Za-z]", re.IGNORECASE)
+
+
 def _are_speakers(names: Sequence[str]) -> bool:
+    """Return whether the first texts of pairs name speakers: in doubt they are turns."""
     known = ASSISTANTS | USERS | SYSTEM | TOOLS
-    if all(name.lower() in known for name in names):
+    if all(name.strip().lower() in known or _NUMBERED.fullmatch(name.strip()) for name in names):
         return True
-    short = all(len(name) <= 24 and len(name.split()) <= 2 for name in names)
-    repeated = len(set(names)) <= max(2, len(names) // 2) and len(set(names)) < len(names)
-    return short and (repeated or all(len(name) <= 2 for name in names))
+    return len(names) >= 4 and names[0] != names[1] and all(name == names[i % 2] for i, name in enumerate(names))
+
+
+def _same_speaker(before: Sequence[Turn], turn: Turn) -> bool:
+    return bool(before) and turn.speaker is not None and before[0].speaker == turn.speaker
 
 
 def _content(value: Any, where: str) -> str:

@@ -37,6 +37,7 @@ class Reading:
         settings: the mapping that was used, as settings of `dataset`.
         guessed: the mapping was not given, but told by the columns.
         counts: {what: how many}, such as turns left out.
+        unread: columns that the told mapping leaves aside.
     """
 
     format: str
@@ -44,6 +45,7 @@ class Reading:
     settings: tuple[str, ...] = ()
     guessed: bool = False
     counts: Mapping[str, int] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, repr=False)

@@ -13,6 +13,7 @@ from typing import Any
 from dialoeval.data.content import Content, decoded
 from dialoeval.errors import UserError, first_line
 
+_REFERENCES = {"references", "reference"}
 TEXT = "text"  # the only column of plain text
 csv.field_size_limit(2**31 - 1)  # a cell may be a long conversation
 Cells = Mapping[Any, Any]  # {column name, or position from 0 in a table without names: value}
@@ -57,7 +58,8 @@ def detect(content: Content) -> Format:
     lines = [line for line in head.split(b"\n") if line.strip()]
     first = lines[0].strip() if lines else b""
     if first[:1] in (b"{", b"["):
-        return _json_format(content, first, lines)
+        whole_lines = (line for _, line in content.lines() if line.strip())
+        return _json_format(content, first, list(islice(whole_lines, 2)))
     by_suffix = {".csv": Format.csv, ".tsv": Format.tsv, ".jsonl": Format.jsonl, ".ndjson": Format.jsonl}
     chosen = by_suffix.get(content.suffix) or (Format.json if content.suffix == ".json" else None)
     if chosen in (Format.jsonl, Format.json):  # a damaged first line
@@ -69,7 +71,7 @@ def detect(content: Content) -> Format:
 
 
 def _json_format(content: Content, first: bytes, lines: list[bytes]) -> Format:
-    value, second = _value(first), _value(lines[1]) if len(lines) > 1 else None
+    value, second = _value(lines[0]), _value(lines[1]) if len(lines) > 1 else None
     if value is None:  # an indented document, or a damaged line of JSON lines, or text in brackets
         if second is not None:
             return Format.jsonl
@@ -77,8 +79,8 @@ def _json_format(content: Content, first: bytes, lines: list[bytes]) -> Format:
             return Format.jsonl if _value(content.read()) is None else Format.json
         is_text = content.suffix != ".json" and first[1:].strip()[:1] not in (b"", b'"', b"{", b"[", b"]", b"}")
         return Format.text if is_text else Format.json
-    if len(lines) > 1 or len(first) > 60_000:
-        return Format.jsonl if len(lines) > 1 else Format.json
+    if len(lines) > 1:
+        return Format.jsonl
     if content.suffix == ".json" or (isinstance(value, list) and any(isinstance(item, dict) for item in value)):
         return Format.json
     return Format.jsonl if isinstance(value, dict) or content.suffix in (".jsonl", ".ndjson") else Format.json
@@ -107,7 +109,7 @@ def rows(content: Content, form: Format, *, names: bool = True) -> Iterator[Tabl
     if form == Format.csv:
         return _table(content, lambda lines: csv.reader(lines, strict=True), names)
     if form == Format.csv_unquoted:
-        return _table(content, lambda lines: csv.reader(lines, quoting=csv.QUOTE_NONE, strict=True), names)
+        return _table(content, lambda lines: _unquoted(lines), names)
     if form == Format.tsv:
         return _table(content, _tab_separated, names)
     return {
@@ -190,6 +192,15 @@ def _items(value: Any, name: str) -> list[Any]:
     lists = [item for item in value.values() if isinstance(item, list)]
     if len(lists) == 1 and all(isinstance(item, dict) for item in lists[0]):  # {"version": ..., "data": [...]}
         return lists[0]
+    if (
+        "context" in value
+        and any(isinstance(item, str) for item in value["context"] or ())
+        and _REFERENCES & set(value)
+    ):
+        raise UserError(
+            f"{name}: one object with lists of texts may be one row or columns: write the row as a line of JSON lines "
+            "(dataset.format=jsonl), or an array of objects"
+        )
     lengths = {key: len(item) if isinstance(item, list) else None for key, item in value.items()}
     if None not in lengths.values() and len(set(lengths.values())) == 1:
         return [dict(zip(value, items, strict=True)) for items in zip(*value.values(), strict=True)]
@@ -225,6 +236,27 @@ def _table(content: Content, make_reader: Callable[[Iterator[str]], Any], names:
             continue
         number += 1
         yield TableRow(f"{content.name}, line {line}", number, _or_error(_fields, header, fields))
+
+
+def _unquoted(lines: Iterator[str]) -> Any:
+    """A further field at the end of a row, which some of the published files have, is dropped."""
+    return _Shortened(csv.reader(lines, quoting=csv.QUOTE_NONE, strict=True))
+
+
+class _Shortened:
+    """Rows of at most as many fields as the first, of which one more is allowed."""
+
+    def __init__(self, reader: Any) -> None:
+        self.reader, self.most = reader, 0
+
+    @property
+    def line_num(self) -> int:
+        return int(self.reader.line_num)
+
+    def __next__(self) -> list[str]:
+        fields: list[str] = next(self.reader)
+        self.most = self.most or len(fields)
+        return fields[: self.most] if len(fields) == self.most + 1 else fields
 
 
 def _tab_separated(lines: Iterator[str]) -> Any:

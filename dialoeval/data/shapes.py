@@ -52,7 +52,7 @@ SHAPES = (
         id="dialogue_id", turns="turns", text="utterance", role="speaker", replies_by=["system", "1"])),
     _shape("ubuntu", "Context/Utterance/Label", ColumnsConfig(
         context="Context", references="Utterance", turn_separator="__eot__", replace=_EOU,
-        where={"Label": ["1", "1.0"]})),
+        where={"Label": ["1", "1.0", "True"]})),
     _shape("ubuntu", "Context/Ground Truth Utterance", ColumnsConfig(
         context="Context", references="Ground Truth Utterance", turn_separator="__eot__", replace=_EOU)),
     _shape("dailydialog_multiref", "dialogue/dialogue.responses", ColumnsConfig(
@@ -70,10 +70,10 @@ SHAPES = (
 # Columns of whole conversations, of prompts and their replies, and of conversations that utterances belong to.
 _TURNS = ("turns", "dialogue", "dialog", "utterances", "conversation_turns", "history_and_reply")
 _PAIRS = (
-    ("context", ("response", "reply", "target", "label")),
     ("prompt", ("response", "completion", "reply", "answer", "chosen")),
     ("instruction", ("output", "response")),
     ("question", ("answer", "response")),
+    ("context", ("response", "reply", "target", "label")),
     ("query", ("response", "reply", "answer")),
     ("history", ("response", "reply")),
     ("post", ("response", "reply", "comment")),

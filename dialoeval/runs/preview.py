@@ -43,6 +43,8 @@ def _head(config: RunConfig, dataset: Dataset) -> Iterator[str]:
             yield f"columns: {shown(reading.columns)}"
         if reading.settings:
             told = " (told by the columns; change it with these settings)" if reading.guessed else ""
+            if reading.unread:
+                yield f"not read: {shown(reading.unread)}"
             yield f"read with: {' '.join(reading.settings)}{told}"
     references = [len(example.references) for example in dataset.examples]
     low, high = min(references), max(references)

@@ -258,21 +258,22 @@ def test_a_reply_without_meteor_is_named_by_its_id(tmp_path, files, capsys):
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_any_name_prints_in_any_encoding_and_without_a_home(tmp_path, files, references, encoding):
-    system = "a \u4e2d"
-    rows = [json.dumps({"id": i, "reply": reply, "system": system}) for i, reply, _ in ROWS]
-    replies = files("odd.jsonl", rows)
+    segments, out = str(tmp_path / "segments.parquet"), str(tmp_path / "scores.json")
+    rows = [json.dumps({"id": i, "reply": reply}) for i, reply, _ in ROWS]
+    replies = os.fsdecode(os.fsencode(str(tmp_path)) + b"/a\xff \xe4\xb8\xad.jsonl")  # not UTF-8: a lone surrogate
+    os.rename(files("odd.jsonl", rows), replies)
     environment = {k: v for k, v in os.environ.items() if k not in ("HOME", "XDG_CACHE_HOME", "DIALOEVAL_CACHE")}
     program = (
         "import pwd, sys\ndef nobody(uid): raise KeyError(uid)\npwd.getpwuid = nobody\n"
         "from dialoeval.paths import cache_dir\nfrom dialoeval.cli.main import main\n"
         "assert cache_dir().parent.samefile(sys.argv[1])\nsys.exit(main(sys.argv[2:]) or main(['list', 'models']))"
     )
-    segments = str(tmp_path / "segments.parquet")
     arguments = ["--hypotheses", replies, "--references", references, "--no-meteor", "--segments", segments]
+    arguments += ["--out", out]
     run = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path), "score", *arguments],
         capture_output=True, encoding=encoding, check=False,
         env={**environment, "PYTHONIOENCODING": encoding, "TMPDIR": str(tmp_path)},
     )  # fmt: skip
     assert (run.returncode, run.stderr) == (0, "")
-    assert ("\u4e2d" if encoding == "utf-8" else r"\u4e2d") in run.stdout
+    assert r"a\udcff" in run.stdout and ("\u4e2d" in run.stdout) == (encoding == "utf-8")

@@ -60,8 +60,7 @@ def paths(config: DatasetConfig) -> list[str]:
     path = str(Path(config.path).expanduser()) if config.path != "-" else "-"
     if Path(path).is_dir():
         found = sorted(str(file) for file in Path(path).iterdir() if Content(str(file)).suffix in _SUFFIXES)
-        of_split = [file for file in found if config.split in Path(file).name]
-        found = of_split or found
+        found = _of_split(found, config.split, path)
     elif has_magic(path) and not Path(path).exists():
         found = sorted(glob(path, recursive=True))
     else:
@@ -69,6 +68,25 @@ def paths(config: DatasetConfig) -> list[str]:
     if not found:
         raise UserError(f"there is no file {path}" if has_magic(path) else f"the folder {path} has no data file")
     return found
+
+
+_SPLITS = ({"train", "training"}, {"valid", "validation", "val", "dev"}, {"test", "testing"})
+
+
+def _of_split(files: list[str], split: str, folder: str) -> list[str]:
+    """Return the files that are named after a split, or all if none is named after any.
+
+    Raises:
+        UserError: files are named after other splits only.
+    """
+    words = {file: set(re.split(r"[^a-z]+", Path(file).name.lower())) for file in files}
+    own = next((names for names in _SPLITS if split in names), {split})
+    chosen = [file for file in files if words[file] & own]
+    others = [file for file in files if words[file] & set().union(*_SPLITS)]
+    if not chosen and others:
+        listed = ", ".join(Path(file).name for file in others[:5])
+        raise UserError(f"the folder {folder} has no file of the split {split!r} (it has: {listed}); set dataset.split")
+    return chosen or files
 
 
 def _open(config: DatasetConfig) -> tuple[DatasetConfig, Iterator[TableRow], str]:

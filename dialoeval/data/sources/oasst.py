@@ -42,7 +42,12 @@ def _examples(
                     raise row.value
                 message = _tree(row.value)
                 if message is None:
-                    flat[str(row.value["message_id"])] = (row.where, {**row.value, "replies": []})
+                    name = str(row.value["message_id"])
+                    if name in flat:
+                        raise UserError(f"the message {name!r} occurs twice (first at {flat[name][0]})")
+                    flat[name] = (row.where, {**row.value, "replies": []})
+                    continue
+                if _is_left_out(message, counts):
                     continue
                 found = list(_replied(message, (), counts))
             except UserError as error:
@@ -81,9 +86,18 @@ def _roots(
             roots.append((where, message))
         elif str(parent) in flat:
             flat[str(parent)][1]["replies"].append(message)
-        else:
-            counts["messages whose parent is not in the file left out"] += 1
-    yield from roots
+    reached = sum(1 for _, root in roots for _ in _below(root))
+    if reached < len(flat):
+        counts["messages in circles or without their parent left out"] += len(flat) - reached
+    yield from (root for root in roots if not _is_left_out(root[1], counts))
+
+
+def _below(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield a message and all below it."""
+    pending = [message]
+    while pending:
+        pending += (message := pending.pop()).get("replies") or ()
+        yield message
 
 
 def _replied(message: Mapping[str, Any], context: tuple[str, ...], counts: Counter[str]) -> Iterator[Example]:
@@ -96,6 +110,9 @@ def _replied(message: Mapping[str, Any], context: tuple[str, ...], counts: Count
             raise UserError('a message has no "text" or no "message_id"')
         turns = (*context, text)
         replies = [reply for reply in message.get("replies") or () if not _is_left_out(reply, counts)]
+        counts["messages of unknown roles that are no replies"] += sum(
+            str(r.get("role")) not in _ROLES for r in replies
+        )
         references = tuple(str(reply.get("text")) for reply in replies if _ROLES.get(str(reply.get("role"))))
         if references:
             yield Example(name, turns, references)
@@ -104,9 +121,9 @@ def _replied(message: Mapping[str, Any], context: tuple[str, ...], counts: Count
 
 def _is_left_out(message: Mapping[str, Any], counts: Counter[str]) -> bool:
     if message.get("deleted"):
-        counts["deleted messages left out"] += 1
+        counts["deleted messages, and messages below them, left out"] += sum(1 for _ in _below(message))
         return True
     if not str(message.get("text") or "").strip():
-        counts["empty messages left out"] += 1
+        counts["empty messages, and messages below them, left out"] += sum(1 for _ in _below(message))
         return True
     return False

@@ -49,6 +49,7 @@ def _examples(
     conversation = 0
     turns: list[str] = []
     persona: list[str] = []
+    broken = False
     for path in paths(config):
         for number, line in content(path).text_lines():
             if not line.strip():
@@ -59,26 +60,43 @@ def _examples(
             fields = match.group(2).split("\t") if match else []
             if match and match.group(1) == "1":
                 conversation, turns, persona = conversation + 1, [], []
-            if fields and fields[0].startswith(_OWN):
-                persona.append(fields[0])
+            if match and match.group(1) == "1":
+                broken = False
+            if fields:
+                fields[0] = _without_personas(fields[0], persona, counts)
+                if not fields[0].strip() and len(fields) < 2:
+                    continue
+            if broken:
+                counts["lines of conversations with a bad line left out"] += 1
                 continue
-            if fields and fields[0].startswith(_OTHER):
-                counts["lines of the other speaker's persona left out"] += 1
-                continue
-            if fields and not fields[0].strip():
+            if fields and not fields[0].strip() and not persona:
                 problem = "the text before the reply is empty"
             if problem:
                 if not config.skip_bad:
                     raise UserError(f"{where}: {problem}{ADVICE}")
                 skipped.append((where, problem))
+                broken = True  # without this line, the rest would be another conversation
                 continue
-            if fields[0].strip() != _SILENCE:
+            if fields[0].strip() not in ("", _SILENCE):
                 turns.append(fields[0].strip())
             if len(fields) > 1 and fields[1].strip():
-                reply = fields[1].strip()
+                replies = tuple(reply.strip() for reply in fields[1].split("|") if reply.strip())
                 if turns:
                     name = f"{conversation}:{len(turns)}"
-                    yield where, Example(name, tuple(turns), (reply,), "\n".join(persona) or None)
+                    yield where, Example(name, tuple(turns), replies, "\n".join(persona) or None)
                 else:
                     counts["replies that begin a conversation left out"] += 1
-                turns.append(reply)
+                turns.append(replies[0])
+
+
+def _without_personas(text: str, persona: list[str], counts: Counter[str]) -> str:
+    """Return a text without the lines of personas in it; those of the replying speaker are added to `persona`."""
+    rest = []
+    for piece in text.split("\\n"):
+        if piece.startswith(_OWN):
+            persona.append(piece)
+        elif piece.startswith(_OTHER):
+            counts["lines of the other speaker's persona left out"] += 1
+        else:
+            rest.append(piece)
+    return " ".join(rest)
