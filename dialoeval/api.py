@@ -294,7 +294,7 @@ class Comparisons:
                     "low": result.low,
                     "high": result.high,
                     "p_adjusted": c.adjusted[name],
-                    "p_randomization": c.randomization[name].p_value,
+                    "p_randomization": c.randomization[name].p_two_sided,
                     "p_bootstrap": result.p_two_sided,
                     "p_bootstrap_adjusted": c.adjusted_bootstrap[name],
                 }

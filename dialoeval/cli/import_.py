@@ -17,6 +17,7 @@ dialoeval, give that run's own files:
 def main(arguments: Sequence[str]) -> int:
     """Write and score the run of each system; print its folder and its figures."""
     options = _parser().parse_args(arguments)
+    from dialoeval.cli.input_warnings import print_counts, print_warnings
     from dialoeval.config import ScoringConfig
     from dialoeval.config.compose import group
     from dialoeval.data.scoring_files import UnmatchedIds
@@ -38,7 +39,11 @@ def main(arguments: Sequence[str]) -> int:
         runs = import_replies(options.replies, options.references, options.contexts, settings)
     except UnmatchedIds as error:
         raise UserError(f"{error}; --skip-bad leaves them out") from error
-    print(score_table([(folder.settings().name, scores) for folder, scores in runs], intervals=True).to_markdown())
+    named = [(folder.settings().name, scores) for folder, scores in runs]
+    print(score_table(named, intervals=True).to_markdown())
+    print_warnings(named)
+    for name, scores in named:
+        print_counts(name, scores)
     for folder, _ in runs:
         print(f"run: {folder.path}")
     return 0

@@ -240,7 +240,7 @@ def _write_segments(path: str, rows: list[dict[str, Any]]) -> None:
 
 def _print(results: dict[str, Scores], left_out: dict[str, list[str]]) -> None:
     """Print the table, and what was odd; `left_out` has the ids of replies without METEOR of each system."""
-    from dialoeval.cli.input_warnings import print_warnings
+    from dialoeval.cli.input_warnings import print_counts, print_warnings
     from dialoeval.metrics.score_tables import score_table
 
     order = sorted(results, key=lambda name: results[name].get("nist4") or 0.0, reverse=True)
@@ -249,11 +249,7 @@ def _print(results: dict[str, Scores], left_out: dict[str, list[str]]) -> None:
     first = results[order[0]]
     print(f"\nsignature: {first.signature}")
     for name in order:
-        odd = {key: value for key, value in results[name].counts.items() if value}
-        if odd:
-            print(f"{name}: " + ", ".join(f"{value} {key.replace('_', ' ')}" for key, value in odd.items()))
-        for remark in results[name].remarks():
-            print(f"{name}: {remark}")
+        print_counts(name, results[name])
         if left_out[name]:
             print(f"{name}: without METEOR: {', '.join(left_out[name][:10])}")
         for metric, result in results[name].extra.items():

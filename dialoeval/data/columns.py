@@ -250,8 +250,8 @@ def _parents_first(rows: list[tuple[TableRow, Cells]], order: Any) -> list[tuple
         key = ordered[-1][1].get("id")
     if len(ordered) < len(rows):
         raise UserError(
-            f"{rows[0][0].where}: field {order!r} orders no row of this conversation, and the rows do not reply to each "
-            "other in turn; set dataset.columns.order"
+            f"{rows[0][0].where}: field {order!r} orders no row of this conversation, and the rows do not reply to "
+            "each other in turn; set dataset.columns.order"
         )
     return ordered
 

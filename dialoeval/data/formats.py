@@ -226,6 +226,7 @@ def _table(content: Content, make_reader: Callable[[Iterator[str]], Any], names:
             raise UserError(f"{content.name}, line 1: {first}")
         header = _header(first, content.name)
     number = 0
+    blank: list[int] = []  # blank lines that a row may follow
     while True:
         line = reader.line_num + 1
         try:
@@ -233,7 +234,14 @@ def _table(content: Content, make_reader: Callable[[Iterator[str]], Any], names:
         except StopIteration:
             return
         if fields == []:
+            blank.append(line)
             continue
+        for place in blank:
+            number += 1
+            name: str | int = header[0] if header is not None else 0
+            empty = {name: ""} if len(header or fields) == 1 else UserError("a blank line between rows")
+            yield TableRow(f"{content.name}, line {place}", number, empty)
+        blank = []
         number += 1
         yield TableRow(f"{content.name}, line {line}", number, _or_error(_fields, header, fields))
 

@@ -11,7 +11,10 @@ from dialoeval.data.formats import Cells, parse_json
 from dialoeval.data.rows import HypothesisRow, ReferenceRow
 from dialoeval.errors import UserError, nearest
 
-ID = ("id", "example_id", "custom_id", "doc_id")
+ID = (
+    *("id", "example_id", "custom_id", "doc_id", "qid", "question_id", "query_id", "sample_id", "item_id", "dialog_id"),
+    *("dialogue_id", "turn_id", "uid", "uuid", "key", "idx", "index"),
+)
 REPLY = ("reply", "hypothesis", "prediction", "generated", "generation", "response", "output")
 REFERENCES = ("references", "reference", "refs", "ref", "targets", "target")
 CONTEXT = ("context",)
@@ -235,7 +238,7 @@ def _context(row: Cells, fields: FieldMap, where: str) -> tuple[str, ...]:
 
 def _listed(value: Any, name: str, where: str, padded: bool = False) -> list[str]:
     """Return a text or a list of texts as a list; a cell of a table may hold the JSON of a list."""
-    if isinstance(value, str) and value.startswith(('["', "['")) and value.endswith("]"):
+    if isinstance(value, str) and value.startswith(('["', "['")) and value[3:].endswith(('"]', "']")):
         try:
             value = parse_json(value)
         except UserError as error:

@@ -175,7 +175,11 @@ def match(replies: Sequence[HypothesisRow], references: Sequence[ReferenceRow], 
         UnmatchedIds: an id occurs in one file only, and `skip_bad` is not set.
         UserError: without ids, the numbers of lines differ; or only a part of the rows has ids.
     """
-    if not (_have_ids(replies) and _have_ids(references)):
+    named = (_have_ids(replies), _have_ids(references))
+    if not all(named):
+        for rows, have in zip((replies, references), named, strict=True):
+            if have:
+                _refuse_other_order(rows)
         if len(replies) != len(references):
             raise UserError(
                 f"{len(replies)} replies but {len(references)} lists of references, and not both files have ids to "
@@ -196,6 +200,25 @@ def match(replies: Sequence[HypothesisRow], references: Sequence[ReferenceRow], 
         raise UserError(f"none of the reply ids is in the references (first reply: {replies[0].where})")
     pairs = [(reply, by_id[reply.key]) for reply in scored]
     return _scoring_input([reply.key for reply in scored], pairs, len(without_entry), len(without_reply))
+
+
+def _refuse_other_order(rows: Sequence[TextRow]) -> None:
+    """Refuse to match by line rows whose ids are the numbers of lines in another order.
+
+    Raises:
+        UserError: naming the first row that does not stand where its id says.
+    """
+    keys = [row.key for row in rows]
+    if not all(key.isdecimal() for key in keys):
+        return
+    numbers = [int(key) for key in keys]
+    ordered = sorted(numbers)
+    if numbers != ordered and ordered[-1] - ordered[0] == len(rows) - 1:
+        row = next(row for row, number, place in zip(rows, numbers, ordered, strict=True) if number != place)
+        raise UserError(
+            f"{row.where}: the id {row.key} is not in the order of the lines, and the other file has no ids to match "
+            "it by: give both files ids, or bring the lines into one order"
+        )
 
 
 def _scoring_input(
@@ -294,7 +317,7 @@ def _without_empty(row: ReferenceRow, layout: Layout, reading: Reading) -> Refer
     if not reading.positional:
         texts = [text for text in texts if text.strip()]
     elif layout != Layout.lists:
-        while texts and not texts[-1].strip():
+        while len(texts) > 1 and not texts[-1].strip():
             del texts[-1]
     return replace(row, references=tuple(texts))
 

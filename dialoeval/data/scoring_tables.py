@@ -265,7 +265,7 @@ def _plain(source: Content, side: Side[Row]) -> list[Row]:
         made.append((where, str(value[TEXT])))
     if side.mapped and side.mapped != ("0",):
         raise UserError(f"{source.name} is plain text: it has no field {side.mapped[0]!r} (--map {side.what}=0: lines)")
-    if not side.mapped and made and (found := _looks_like([text for _, text in made if text.strip()])):
+    if not side.mapped and made and (found := _looks_like([text for _, text in made])):
         raise UserError(
             f"{source.name} looks like {found}, not like plain text: use a file of its own format (JSON lines, CSV or "
             f"TSV), or take every line as it is with --map {side.what}=0"
@@ -282,7 +282,8 @@ def _looks_like(lines: Sequence[str]) -> str | None:
         "a table of tab-separated columns": lambda line: "\t" in line,
         "a table of comma-separated columns": _CSV_ID.match,
     }
-    return next((name for name, test in shapes.items() if 2 * sum(map(bool, map(test, lines))) >= len(lines)), None)
+    counts = {name: sum(map(bool, map(test, lines))) for name, test in shapes.items()}
+    return next((name for name, count in counts.items() if count and 2 * count >= len(lines)), None)
 
 
 def _is_json(line: str) -> bool:

@@ -126,7 +126,7 @@ def compare(
             f"{', '.join(untested)} cannot be tested on these runs: it was not computed for them (METEOR off, no "
             "references), or is a value of the whole set without a paired test"
         )
-    adjusted = adjust({test: randomizations[test[0]][test[1]].p_value for test in family}, settings.correction)
+    adjusted = adjust({test: randomizations[test[0]][test[1]].p_two_sided for test in family}, settings.correction)
     beside = adjust({test: bootstraps[test[0]][test[1]].p_two_sided for test in family}, settings.correction)
     comparisons = []
     for pair in pairs:

@@ -38,7 +38,7 @@ def to_json(comparisons: Sequence[Comparison], settings: ComparisonSettings) -> 
                         "difference": result.difference,
                         "interval": [result.low, result.high],
                         "p_adjusted": c.adjusted[name],
-                        "p_randomization": c.randomization[name].p_value,
+                        "p_randomization": c.randomization[name].p_two_sided,
                         "p_bootstrap": result.p_two_sided,
                         "p_bootstrap_adjusted": c.adjusted_bootstrap[name],
                     }
@@ -94,7 +94,9 @@ def disagreements(c: Comparison) -> list[str]:
     """Return sentences about figures whose interval and p-values point to different verdicts."""
     found: dict[str, list[str]] = {}
     for name, result in c.bootstrap.items():
-        if reason := _disagreement(result, c.randomization[name].p_value, c.adjusted[name], c.adjusted_bootstrap[name]):
+        if reason := _disagreement(
+            result, c.randomization[name].p_two_sided, c.adjusted[name], c.adjusted_bootstrap[name]
+        ):
             found.setdefault(reason, []).append(figure(name).heading)
     return [f"{', '.join(names)}: {reason}" for reason, names in found.items()]
 

@@ -178,7 +178,7 @@ def _score(run: ImportedRun, folder: RunFolder, settings: ImportSettings) -> Sco
         settings.protocol,
         meteor=settings.scoring.meteor,
         extra=settings.scoring.extra,
-        contexts=[row.context for row in run.rows],
+        contexts=[row.context for row in run.rows] if any(row.context for row in run.rows) else None,
         progress=sys.stderr.isatty(),
     )
     scores = score_statistics(stats, settings.scoring).with_counts(**run.counts)

@@ -98,7 +98,8 @@ def approximate_randomization(a: P, b: P, trials: int = 1000, seed: int = 12345)
 
     Each trial swaps the systems' replies to each example with probability 1/2. The p-value is (k + 1) / (trials + 1),
     where k counts the trials whose absolute difference is larger than the observed one. For the same seed it equals
-    sacrebleu's (test_type="ar"), except that it is 1 if the observed difference is 0.
+    sacrebleu's (test_type="ar"), except that it is 1 if the observed difference is 0. `p_two_sided` also counts the
+    trials whose difference is as large as the observed one: where few replies differ, most are.
 
     Raises:
         UserError: the systems have different numbers of examples.
@@ -109,6 +110,7 @@ def approximate_randomization(a: P, b: P, trials: int = 1000, seed: int = 12345)
     swaps = np.random.default_rng(seed).integers(2, size=(trials, n), dtype=bool)
     testable = pool.figures(np.ones((1, 2 * n), dtype=np.int32))
     larger = {name: 0 for name in figures_a if name in testable}
+    at_least = dict(larger)
     for start in range(0, trials, _BLOCK):
         swap = swaps[start : start + _BLOCK]
         left = pool.figures(np.hstack([~swap, swap]).astype(np.int32))
@@ -116,12 +118,14 @@ def approximate_randomization(a: P, b: P, trials: int = 1000, seed: int = 12345)
         for name in larger:
             observed = abs(figures_b[name] - figures_a[name])
             # NaN, a trial in which one side lacks the figure, counts as larger
-            larger[name] += int(np.sum(~(np.abs(right[name] - left[name]) <= observed + _EQUAL)))
+            differences = np.abs(right[name] - left[name])
+            larger[name] += int(np.sum(~(differences <= observed + _EQUAL)))
+            at_least[name] += int(np.sum(~(differences < observed - _EQUAL)))
     results = {}
     for name, count in larger.items():
         difference = figures_b[name] - figures_a[name]
-        p = _p_value(count, trials, difference)
-        results[name] = PairedResult(figures_a[name], figures_b[name], difference, None, None, p, p)
+        p, two_sided = (_p_value(k, trials, difference) for k in (count, at_least[name]))
+        results[name] = PairedResult(figures_a[name], figures_b[name], difference, None, None, p, two_sided)
     return results
 
 

@@ -16,12 +16,13 @@ MARKERS = (
     *("<|eot_id|>", "[/INST]"),
 )
 SEPARATORS = (" EOS ", "</s>", "[SEP]")  # these occur in text as well: a camera, sarcasm
-_WEIGHT = re.compile(r"\s*[01]\.\d+\s")
+_WEIGHT = re.compile(r"\s*[01]\.0\s")
 _SPEAKER = re.compile(
     r"\s*(?:(?i:user|assistant|bot|human|system|agent|customer|your persona|partner's persona|[abq]|"
-    r"(?:user|person|speaker) ?[\dab]+)|[A-Z][\w.'-]*(?: [A-Z\d][\w.'-]*)?) ?:"
+    r"(?:user|person|speaker) ?[\dab]+)|[A-Z][\w.'-]*(?: [A-Z\d][\w.'-]*)?) ?:(?![()DPpOo/\\|*'-])"
 )
 _ROW = re.compile(r"\s*(?:\d*\.?\d+\|\S|\{\s*[\"']|\[\s*[\"'{\[])|[^\t]*\t")  # 0.3|text, JSON, cells of a table
+_COPIED = 0.9  # share of replies that equal a reference from which on they look like the references themselves
 _SHOWN = 60  # characters of an example
 
 
@@ -62,6 +63,7 @@ class _Sign:
         advice: what to do.
         share: of the texts that must show it.
         of: returns the texts that show it.
+        least: number of texts that must show it, unless there are fewer.
     """
 
     kind: str
@@ -69,11 +71,12 @@ class _Sign:
     advice: str
     share: float
     of: Callable[[Sequence[str]], list[str]]
+    least: int = 1
 
     def find(self, where: str, texts: Sequence[str]) -> list[Finding]:
         """Return one finding, or none."""
         found = self.of(texts)
-        if not found or len(found) < self.share * len(texts):
+        if len(found) < max(self.share * len(texts), min(self.least, len(texts)), 1):
             return []
         message = f"{_of(len(found), len(texts))} {where} {self.what}, such as {_quoted(found[0])}: {self.advice}"
         return [Finding(f"{self.kind}_in_{where}", len(found), len(texts), message, blocking=True)]
@@ -121,6 +124,14 @@ def check_replies(
             "(replies.jsonl has them), and whether this is the right file"
         )
         findings.append(Finding("equal_replies", len(replies), len(replies), message, blocking=True))
+    judged = [(reply, own) for reply, own in zip(replies, references, strict=True) if own]
+    copied = [reply for reply, own in judged if _plain(reply) in map(_plain, own)]
+    if len(judged) >= 10 and len(copied) >= _COPIED * len(judged):
+        message = (
+            f"{_of(len(copied), len(judged))} replies equal a reference, such as {_quoted(copied[0])}: see whether the "
+            "references were given as replies, or the replies stand among the references"
+        )
+        findings.append(Finding("replies_equal_references", len(copied), len(judged), message, blocking=True))
     findings += _signs("replies", replies)
     if english_only:
         findings += _NOT_LATIN.find("replies", replies)
@@ -239,7 +250,7 @@ _SIGNS = (
         _containing(SEPARATORS),
     ),
     _Sign("weights", "begin with a weight", "cut it off, or it counts as a word", 0.01, _matching(_WEIGHT)),
-    _Sign("speakers", "begin with a speaker's name", "cut it off, or it counts as words", 0.05, _matching(_SPEAKER)),
+    _Sign("speakers", "begin with a speaker's name", "cut it off, or it counts as words", 0.05, _matching(_SPEAKER), 3),
     _Sign(
         "structure",
         "look like JSON, a row of a table or weighted text",

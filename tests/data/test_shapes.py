@@ -73,7 +73,7 @@ CHAT = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"},
 def test_a_shape_is_told_by_its_content(tmp_path, name, lines, expected):
     path = write(tmp_path, name, *lines)
     if expected is None:
-        with pytest.raises(UserError, match="equally long arrays"):
+        with pytest.raises(UserError, match="may be one row or columns"):
             load(path)
     else:
         assert pairs(load(path)) == expected

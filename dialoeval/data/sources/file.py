@@ -118,11 +118,10 @@ def _format(config: DatasetConfig, each: Content) -> Format:
             "by the content)"
         )
     detected = detect(each)
-    if (
-        detected == Format.csv
-        and set(each.head.split(b"\n", 1)[0].decode("utf-8", "replace").split(",")) >= shapes.UNQUOTED
-    ):
-        detected = Format.csv_unquoted
+    header = each.head.split(b"\n", 1)[0].decode("utf-8", "replace").strip()
+    if detected == Format.csv and set(header.split(",")) >= shapes.UNQUOTED:
+        is_quoted = not any(isinstance(row.value, UserError) for row in rows(each, Format.csv))
+        detected = Format.csv if is_quoted else Format.csv_unquoted
     return detected if config.format is None else Format(config.format)
 
 

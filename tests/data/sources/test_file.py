@@ -172,7 +172,7 @@ BAD_FILES = [
     ("d.csv", "\n\n", "line 1: expected a line of column names"),
     ("d.json", "{", "not JSON"),
     ("d.json", "3", "expected an array of objects"),
-    ("d.json", '{"context": ["a"], "references": []}', "equally long arrays .*context: 1, references: 0"),
+    ("d.json", '{"context": ["a"], "references": []}', "one object with lists of texts may be one row or columns"),
     ("d.json", '{"context": "a"}', "equally long arrays"),
     ("d.parquet", "PAR1 no", "not a readable Parquet file"),
     ("d.xlsx", "x", "plain text in which no conversation can be told"),
