@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
         samples = []
         for number, replies in enumerate(system.samples, 1):
             try:
-                texts = scoring_files.match(replies, files.references, options.skip_bad)
+                texts = scoring_files.match(replies, files.references, options.skip_bad, system.skipped + files.skipped)
             except scoring_files.UnmatchedIds as error:
                 raise UserError(f"{error}; --skip-bad leaves them out") from error
             stats = statistics(

@@ -166,16 +166,29 @@ def read_contexts(path: str, references: Sequence[ReferenceRow], fields: FieldMa
     return [row.references for row in file.rows]
 
 
-def match(replies: Sequence[HypothesisRow], references: Sequence[ReferenceRow], skip_bad: bool = False) -> ScoringInput:
+def match(
+    replies: Sequence[HypothesisRow], references: Sequence[ReferenceRow], skip_bad: bool = False, skipped: int = 0
+) -> ScoringInput:
     """Match replies with references by id if both files have ids, else by line.
 
     Matched by id, the result is sorted by id, as in the DSTC7 scripts.
+
+    Args:
+        replies: in file order.
+        references: in file order.
+        skip_bad: leave out ids that one side does not have.
+        skipped: malformed lines of both files that are not among these; lines cannot be matched then.
 
     Raises:
         UnmatchedIds: an id occurs in one file only, and `skip_bad` is not set.
         UserError: without ids, the numbers of lines differ; or only a part of the rows has ids.
     """
     named = (_have_ids(replies), _have_ids(references))
+    if not all(named) and skipped:
+        raise UserError(
+            f"{skipped} malformed lines were skipped, and not both files have ids: the other lines cannot be matched "
+            "with each other; mend these lines, or give both files ids"
+        )
     if not all(named):
         for rows, have in zip((replies, references), named, strict=True):
             if have:

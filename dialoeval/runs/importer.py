@@ -118,8 +118,8 @@ def _imported(
     settings: ImportSettings,
 ) -> ImportedRun:
     """Return the run of one system, in the order of the references."""
-    rows, skip_bad = files.references, settings.reading.skip_bad
-    texts = scoring_files.match(system.samples[0], rows, skip_bad)
+    rows, skipped = files.references, system.skipped + files.skipped
+    texts = scoring_files.match(system.samples[0], rows, settings.reading.skip_bad, skipped)
     places = {row.id: place for place, row in enumerate(rows)}
     by_id = set(texts.ids) <= places.keys()
     if turns is not None and not by_id and len(turns) != len(texts.ids):
@@ -135,7 +135,7 @@ def _imported(
     counts = {
         "replies_left_out": texts.without_entry,
         "references_without_reply": texts.without_reply,
-        "skipped_lines": system.skipped + files.skipped,
+        "skipped_lines": skipped,
         "empty_references_dropped": files.empty_dropped,
     }
     examples, replies = [entry[1] for entry in made], [entry[2] for entry in made]

@@ -293,3 +293,15 @@ def test_odd_values_are_a_sentence(tmp_path, file, capsys):
     assert "failed" in refused(capsys, file("b.jsonl", [failed]), references)
     likelihoods = {"doc_id": 1, "target": "", "resps": [[["-1.0", "False"], ["-2.0", "True"]]]}
     assert "no generated texts" in refused(capsys, file("m.jsonl", [likelihoods]), references)
+
+
+def test_ids_that_are_numbers_of_lines_in_another_order_are_refused(tmp_path, file, capsys):
+    ordered = file("h.jsonl", ['{"id": 3, "reply": "c"}', '{"id": 1, "reply": "a"}', '{"id": 2, "reply": "b"}'])
+    text = file("r.txt", ["a", "b", "c"])
+    assert "line 1: the id 3 is not in the order of the lines" in refused(capsys, ordered, text)
+
+
+def test_skipped_lines_shift_no_others(tmp_path, file, capsys):
+    replies = file("h.jsonl", ['{"reply": "a b"}', "{bad", '{"reply": "c d"}'])
+    references = file("r.jsonl", ['{"references": ["a b"]}', '{"references": ["c d"]}', "{bad"])
+    assert "2 malformed lines were skipped" in refused(capsys, replies, references, "--skip-bad")

@@ -227,3 +227,77 @@ def test_references_of_some_rows_only_are_an_error(tmp_path):
 def test_a_key_that_occurs_twice_is_an_error(tmp_path):
     with pytest.raises(UserError, match="line 1: the key 'context' occurs twice"):
         load(write(tmp_path, "a.jsonl", '{"context": ["a"], "context": ["b"], "references": ["c"]}'))
+
+
+def test_removed_turns_join_no_neighbours(tmp_path):
+    def said(*turns):
+        return [{"role": role, "content": text} for role, text in turns]
+
+    tools = said(("user", "q"), ("assistant", "Let me look."), ("tool", "x"), ("assistant", "It is 15."))
+    empty = said(("user", "q"), ("assistant", "yo"), ("user", ""), ("assistant", "yo2"))
+    dataset = load(write(tmp_path, "a.jsonl", {"messages": tools}, {"messages": empty}))
+    assert pairs(dataset) == [(["q"], ["Let me look."]), (["q"], ["yo"])]
+    assert dataset.reading.counts["turns after a turn of the same speaker that are no replies"] == 2
+
+
+def test_messages_as_references_are_those_after_the_user(tmp_path):
+    row = {"prompt": "hi", "chosen": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yo"}]}
+    assert pairs(load(write(tmp_path, "a.jsonl", row))) == [(["hi"], ["yo"])]
+
+
+def test_utterances_without_an_order_follow_their_replies(tmp_path):
+    rows = [
+        {"id": "2", "conversation_id": "1", "text": "b", "reply-to": "1", "timestamp": None},
+        {"id": "1", "conversation_id": "1", "text": "a", "reply-to": None, "timestamp": None},
+    ]
+    assert pairs(load(write(tmp_path, "a.jsonl", *rows))) == THREE[:1]
+    for row in rows:
+        del row["reply-to"]
+    with pytest.raises(UserError, match="orders no row of this conversation"):
+        load(write(tmp_path, "a.jsonl", *rows))
+
+
+def test_pairs_of_turns_are_no_speakers(tmp_path):
+    row = {"history": [["hi", "hello there"]], "response": "x"}
+    assert pairs(load(write(tmp_path, "a.jsonl", row))) == [(["hi", "hello there"], ["x"])]
+
+
+def test_a_folder_without_the_split_is_refused(tmp_path):
+    for name in ("train.jsonl", "latest_train.jsonl", "valid.jsonl"):
+        write(tmp_path, name, ROW)
+    with pytest.raises(UserError, match=r"has no file of the split 'test' \(it has: latest_train.jsonl, train"):
+        load(tmp_path)
+    assert len(load(tmp_path, "dataset.split=validation").examples) == 1
+
+
+def test_blank_rows_are_not_lost(tmp_path):
+    blank = write(tmp_path, "a.csv", "prompt,response", "a,b", "", "c,d", "")
+    with pytest.raises(UserError, match="line 3: a blank line between rows"):
+        load(blank)
+    assert [row.value for row in rows(content(write(tmp_path, "b.csv", "reply", "a", "", "b", "")), "csv")] == [
+        {"reply": "a"}, {"reply": ""}, {"reply": "b"},
+    ]  # fmt: skip
+
+
+def test_parlai_labels_personas_and_bad_lines(tmp_path):
+    path = write(
+        tmp_path,
+        "a.txt",
+        "1 your persona: i ski.\\nhi\thello|hey",
+        "NEW line\tlost",
+        "2 bye\tsee you",
+        "1 yo\tho",
+    )
+    dataset = load(path, "dataset.skip_bad=true", dataset="convai2")
+    assert pairs(dataset) == [(["hi"], ["hello", "hey"]), (["yo"], ["ho"])]
+    assert dataset.examples[0].system == "your persona: i ski."
+    assert dataset.reading.counts == {"lines of conversations with a bad line left out": 1}
+
+
+def test_deleted_trees_are_counted(tmp_path):
+    reply = {"message_id": "b", "text": "A", "role": "assistant", "replies": []}
+    spam = {"message_id": "a", "text": "SPAM", "role": "prompter", "deleted": True, "replies": [reply]}
+    good = {"message_id": "c", "text": "Q", "role": "prompter", "replies": [reply]}
+    dataset = load(write(tmp_path, "a.jsonl", {"prompt": spam}, {"prompt": good}), dataset="oasst")
+    assert pairs(dataset) == [(["Q"], ["A"])]
+    assert dataset.reading.counts["deleted messages, and messages below them, left out"] == 2

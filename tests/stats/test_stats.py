@@ -235,3 +235,16 @@ def test_coverage_is_measured_by_a_command(tmp_path, capsys, monkeypatch):
     rows = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("| 2000 texts")]
     assert [row[2].strip() for row in rows] == ["Entropy-4", "Dist-1", "Dist-2", "Avg Len"]
     assert all(float(row[5].strip(" %")) >= 85 for row in rows)
+
+
+@pytest.mark.parametrize("differing", [1, 2])
+def test_few_replies_that_differ_are_no_evidence(differing):
+    """If k replies differ, at least a share of 2 / 2^k of all swaps gives the observed difference."""
+    from dialoeval.metrics import statistics
+    from dialoeval.stats import approximate_randomization
+
+    replies = [f"a reply of number {i}" for i in range(60)]
+    other = [reply + " more" if i < differing else reply for i, reply in enumerate(replies)]
+    a, b = (statistics(texts, [[r] for r in replies], meteor=False) for texts in (replies, other))
+    result = approximate_randomization(a, b, 400)
+    assert result["avg_len"].p_two_sided > 0.8 * 2 / 2**differing
