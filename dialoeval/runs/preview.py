@@ -14,6 +14,7 @@ from dialoeval.generation.types import Generator
 from dialoeval.text.guards import check_examples
 
 EXAMPLES = 3
+REFERENCES = 5  # of an example that are shown
 _LONGEST = 300  # characters of a text that are shown
 
 
@@ -49,7 +50,7 @@ def _head(config: RunConfig, dataset: Dataset) -> Iterator[str]:
     references = [len(example.references) for example in dataset.examples]
     low, high = min(references), max(references)
     yield (
-        f"examples: {len(references)}, each with {low if low == high else f'{low} to {high}'} references"
+        f"examples: {len(references)}, references of each: {low if low == high else f'{low} to {high}'}"
         + (f" (the first {config.dataset.limit}: dataset.limit)" if len(references) == config.dataset.limit else "")
     )
     systems = sum(example.system is not None for example in dataset.examples)
@@ -72,7 +73,9 @@ def _examples(config: RunConfig, dataset: Dataset, generator: Generator) -> Iter
             f"  {speaker}{_line(turn)}" for speaker, turn in zip(_speakers(example), example.context, strict=True)
         )
         replier = f" {example.speakers[-1]}:" if len(example.speakers) > len(example.context) else ""
-        yield from (f"  =>{replier} {_line(reference)}" for reference in example.references)
+        yield from (f"  =>{replier} {_line(reference)}" for reference in example.references[:REFERENCES])
+        if len(example.references) > REFERENCES:
+            yield f"  => and {len(example.references) - REFERENCES} more"
         yield f"  prompt: {generator.prompt_text(example, config.decoding)!r}"
         yield ""
 
