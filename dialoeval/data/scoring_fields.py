@@ -12,8 +12,8 @@ from dialoeval.data.rows import HypothesisRow, ReferenceRow
 from dialoeval.errors import UserError, nearest
 
 ID = (
-    *("id", "example_id", "custom_id", "doc_id", "qid", "question_id", "query_id", "sample_id", "item_id", "dialog_id"),
-    *("dialogue_id", "turn_id", "uid", "uuid", "key", "idx", "index"),
+    *("id", "example_id", "custom_id", "doc_id", "qid", "question_id", "query_id", "sample_id", "item_id"),
+    *("uid", "uuid"),
 )
 REPLY = ("reply", "hypothesis", "prediction", "generated", "generation", "response", "output")
 REFERENCES = ("references", "reference", "refs", "ref", "targets", "target")

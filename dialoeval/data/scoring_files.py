@@ -201,6 +201,7 @@ def match(
         pairs = list(zip(replies, references, strict=True))
         ids = [reply.id or reference.id or str(number) for number, (reply, reference) in enumerate(pairs, 1)]
         return _scoring_input(ids, pairs)
+    _refuse_names(replies, references)
     by_id = {row.key: row for row in references}
     answered = {reply.key for reply in replies}
     without_entry = [reply for reply in replies if reply.key not in by_id]
@@ -213,6 +214,21 @@ def match(
         raise UserError(f"none of the reply ids is in the references (first reply: {replies[0].where})")
     pairs = [(reply, by_id[reply.key]) for reply in scored]
     return _scoring_input([reply.key for reply in scored], pairs, len(without_entry), len(without_reply))
+
+
+def _refuse_names(replies: Sequence[HypothesisRow], references: Sequence[ReferenceRow]) -> None:
+    """Refuse first rows that look like the names of columns: the same id, where all others are numbers.
+
+    Raises:
+        UserError: naming both rows.
+    """
+    first, second = replies[0], references[0]
+    others = [row.key for row in (*replies[1:], *references[1:])]
+    if first.key == second.key and others and not first.key.isdecimal() and all(map(str.isdecimal, others)):
+        raise UserError(
+            f"{first.where} and {second.where} look like names of columns ({first.key}): name the columns in "
+            f"--map, such as id={first.key}"
+        )
 
 
 def _refuse_other_order(rows: Sequence[TextRow]) -> None:

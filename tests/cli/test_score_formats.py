@@ -305,3 +305,9 @@ def test_skipped_lines_shift_no_others(tmp_path, file, capsys):
     replies = file("h.jsonl", ['{"reply": "a b"}', "{bad", '{"reply": "c d"}'])
     references = file("r.jsonl", ['{"references": ["a b"]}', '{"references": ["c d"]}', "{bad"])
     assert "2 malformed lines were skipped" in refused(capsys, replies, references, "--skip-bad")
+
+
+def test_names_of_columns_are_no_example(tmp_path, file, capsys):
+    replies = file("h.csv", ["number,answer", "1,a b", "2,c d"])
+    references = file("r.csv", ["number,gold", "1,a b", "2,c d"])
+    assert "look like names of columns (number)" in refused(capsys, replies, references)
