@@ -434,5 +434,7 @@ def stem(path: str) -> str:
     """Return a file's name without its endings, those of a compression and of conversations too."""
     if path == STDIN:
         return "stdin"
+    if path.startswith(("/dev/fd/", "/proc/self/fd/")):  # the shell's name of a pipe
+        return f"pipe {Path(path).name}"
     name = path[: -len(Path(path).suffix)] if Path(path).suffix.lower() in _ENDINGS else path
     return Path(name).stem.removesuffix(".convos")
