@@ -338,6 +338,11 @@ class RunConfig:
     def __post_init__(self) -> None:
         self.tracker = _choice("tracker", self.tracker, Tracker)
 
+    @property
+    def reads_system_texts(self) -> bool:
+        """Whether the prompt has a place for the system text of an example."""
+        return self.model.prompt == Prompt.chat or self.engine.name == "openai"
+
 
 @dataclass
 class ArchitectureConfig:

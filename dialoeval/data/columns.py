@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -81,6 +81,27 @@ def gather(config: DatasetConfig, examples: Iterable[tuple[str, Example]], skipp
         if len(unique) == config.limit:
             break
     return Dataset(config.name, tuple(unique), fingerprint(unique), tuple(skipped))
+
+
+def gather_counted(
+    config: DatasetConfig,
+    form: str,
+    examples: Callable[[DatasetConfig, Counter[str], list[tuple[str, str]]], Iterator[tuple[str, Example]]],
+) -> Dataset:
+    """Return the dataset of a format of its own, with what its reader counted.
+
+    Args:
+        config: of the dataset.
+        form: name of the format.
+        examples: yields ``(where, example)`` pairs, and adds to the counts and the skipped rows that it is given.
+
+    Raises:
+        UserError: as `gather` and `examples`.
+    """
+    skipped: list[tuple[str, str]] = []
+    counts: Counter[str] = Counter()
+    found = gather(config, examples(config, counts, skipped), skipped)
+    return replace(found, reading=Reading(form, counts=dict(counts)))
 
 
 def dialogues(config: DatasetConfig, rows: Iterable[TableRow]) -> list[tuple[str, ...]]:

@@ -147,6 +147,11 @@ class Reader:
             replaced = replaced.replace(str(old), "" if new is None else str(new))
         return text if replaced == text else re.sub(" {2,}", " ", replaced).strip()
 
+    @property
+    def _by_turn(self) -> bool:
+        """Whether turns that name no speaker are those of two speakers in turn."""
+        return self.columns.replies_by in (*_BY_TURN, [_BY_TURN[0]], [_BY_TURN[1]])
+
     def _turns(self, values: Sequence[Any], name: str) -> Iterator[Turn]:
         values = _flattened(values)
         for index, value in enumerate(values):
@@ -169,7 +174,7 @@ class Reader:
             if not separator:
                 raise UserError(f"{where} names no speaker: it has no {self.columns.speaker_separator!r}")
             speaker, text = before.strip(), after.strip()
-        elif self.columns.replies_by in (*_BY_TURN, [_BY_TURN[0]], [_BY_TURN[1]]):
+        elif self._by_turn:
             speaker = _BY_TURN[index % 2]
         return Turn(index, self.clean(text, name), speaker)
 
@@ -188,7 +193,7 @@ class Reader:
         speaker = value.get(role) if role is not None else None
         if isinstance(speaker, Mapping):  # {"author": {"role": "user"}}
             speaker = speaker.get("role", speaker.get("name"))
-        if role is None and self.columns.replies_by in (*_BY_TURN, [_BY_TURN[0]], [_BY_TURN[1]]):
+        if role is None and self._by_turn:
             speaker = _BY_TURN[index % 2]
         references = None
         if self.columns.responses is not None:

@@ -109,7 +109,7 @@ def rows(content: Content, form: Format, *, names: bool = True) -> Iterator[Tabl
     if form == Format.csv:
         return _table(content, lambda lines: csv.reader(lines, strict=True), names)
     if form == Format.csv_unquoted:
-        return _table(content, lambda lines: _unquoted(lines), names)
+        return _table(content, _unquoted, names)
     if form == Format.tsv:
         return _table(content, _tab_separated, names)
     return {
@@ -192,11 +192,8 @@ def _items(value: Any, name: str) -> list[Any]:
     lists = [item for item in value.values() if isinstance(item, list)]
     if len(lists) == 1 and all(isinstance(item, dict) for item in lists[0]):  # {"version": ..., "data": [...]}
         return lists[0]
-    if (
-        "context" in value
-        and any(isinstance(item, str) for item in value["context"] or ())
-        and _REFERENCES & set(value)
-    ):
+    context = value.get("context")
+    if isinstance(context, list) and _REFERENCES & set(value) and any(isinstance(item, str) for item in context):
         raise UserError(
             f"{name}: one object with lists of texts may be one row or columns: write the row as a line of JSON lines "
             "(dataset.format=jsonl), or an array of objects"

@@ -184,12 +184,12 @@ def match(
         UserError: without ids, the numbers of lines differ; or only a part of the rows has ids.
     """
     named = (_have_ids(replies), _have_ids(references))
-    if not all(named) and skipped:
-        raise UserError(
-            f"{skipped} malformed lines were skipped, and not both files have ids: the other lines cannot be matched "
-            "with each other; mend these lines, or give both files ids"
-        )
     if not all(named):
+        if skipped:
+            raise UserError(
+                f"{skipped} malformed lines were skipped, and not both files have ids: the other lines cannot be "
+                "matched with each other; mend these lines, or give both files ids"
+            )
         for rows, have in zip((replies, references), named, strict=True):
             if have:
                 _refuse_other_order(rows)

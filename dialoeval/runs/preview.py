@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from dialoeval import data
-from dialoeval.config import Prompt, RunConfig
+from dialoeval.config import RunConfig
 from dialoeval.data.columns import shown
 from dialoeval.data.example import Dataset, Example
 from dialoeval.generation import open_generator
@@ -55,7 +55,7 @@ def _head(config: RunConfig, dataset: Dataset) -> Iterator[str]:
     )
     systems = sum(example.system is not None for example in dataset.examples)
     if systems:
-        used = config.model.prompt == Prompt.chat or config.engine.name == "openai"
+        used = config.reads_system_texts
         yield f"system texts: {systems}" + ("" if used else f", not used: model.prompt={config.model.prompt} has none")
     for what, count in (reading.counts if reading else {}).items():
         yield f"counted: {count} {what}"

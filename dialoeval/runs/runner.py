@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dialoeval import data
-from dialoeval.config import Prompt, RunConfig
+from dialoeval.config import RunConfig
 from dialoeval.config.compose import to_yaml
 from dialoeval.data.example import Dataset, Example
 from dialoeval.errors import UserError, is_out_of_memory
@@ -194,7 +194,7 @@ def _generate(run: Run) -> int:
 def _prompts(run: Run) -> Iterator[dict[str, str]]:
     """Yield the prompts of the first examples as the model reads them."""
     unread = sum(example.system is not None for example in run.dataset.examples)
-    if unread and run.config.model.prompt != Prompt.chat and run.config.engine.name != "openai":
+    if unread and not run.config.reads_system_texts:
         _LOG.info("%d system texts of the data are not used: model.prompt=%s has none", unread, run.config.model.prompt)
     for example in run.dataset.examples[:PROMPTS]:
         yield {"id": example.id, "prompt": run.generator.prompt_text(example, run.config.decoding)}

@@ -301,3 +301,14 @@ def test_deleted_trees_are_counted(tmp_path):
     dataset = load(write(tmp_path, "a.jsonl", {"prompt": spam}, {"prompt": good}), dataset="oasst")
     assert pairs(dataset) == [(["Q"], ["A"])]
     assert dataset.reading.counts["deleted messages, and messages below them, left out"] == 2
+
+
+def test_an_object_that_is_no_table_is_one_sentence(tmp_path):
+    with pytest.raises(UserError, match="equally long arrays"):
+        load(write(tmp_path, "a.json", {"context": 3, "references": ["x"]}))
+
+
+def test_training_takes_one_label_of_a_parlai_line(tmp_path):
+    path = write(tmp_path, "a.txt", "1 hi\thello|hey")
+    config = compose("config", ["dataset=convai2", f"dataset.path={path}"]).dataset
+    assert data.dialogues(config) == [("hi", "hello")]

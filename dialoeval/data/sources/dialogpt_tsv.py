@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 
 from dialoeval.config import DatasetConfig
-from dialoeval.data.columns import ADVICE, gather
+from dialoeval.data.columns import ADVICE, gather_counted
 from dialoeval.data.content import content
-from dialoeval.data.example import Dataset, Example, Reading
+from dialoeval.data.example import Dataset, Example
 from dialoeval.data.sources.dstc7 import START, TURN_END
 from dialoeval.data.sources.file import paths
 from dialoeval.errors import UserError
@@ -24,10 +23,7 @@ def load(config: DatasetConfig) -> Dataset:
     Raises:
         UserError: a line has not two columns, or a turn no weight; the message names file and line.
     """
-    skipped: list[tuple[str, str]] = []
-    counts: Counter[str] = Counter()
-    found = gather(config, _examples(config, counts, skipped), skipped)
-    return replace(found, reading=Reading("DialoGPT's training file", counts=dict(counts)))
+    return gather_counted(config, "DialoGPT's training file", _examples)
 
 
 def _examples(

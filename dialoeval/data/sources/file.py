@@ -108,7 +108,11 @@ def _open(config: DatasetConfig) -> tuple[DatasetConfig, Iterator[TableRow], str
         tables = [_conversations(config, each) for each in contents]
         return tables[0][0], _numbered([table for _, table in tables]), str(form)
     named = [rows(each, form, names=not config.columns.by_position) for each in contents]
-    return config, _numbered([_hinted(config, each, table) for each, table in zip(contents, named, strict=True)]), form
+    return (
+        config,
+        _numbered([_hinted(config, each, form, table) for each, table in zip(contents, named, strict=True)]),
+        form,
+    )
 
 
 def _format(config: DatasetConfig, each: Content) -> Format:
@@ -132,13 +136,13 @@ def _numbered(tables: list[Iterator[TableRow]]) -> Iterator[TableRow]:
     return (replace(row, number=number) for number, row in enumerate(chain.from_iterable(tables), 1))
 
 
-def _hinted(config: DatasetConfig, each: Content, table: Iterator[TableRow]) -> Iterator[TableRow]:
+def _hinted(config: DatasetConfig, each: Content, form: Format, table: Iterator[TableRow]) -> Iterator[TableRow]:
     """Yield the rows of a table; refuse one whose line of names is a line of another kind of data.
 
     Raises:
         UserError: the first line is that of a published dataset, which another option reads.
     """
-    if config.columns.by_position or detect(each) not in (Format.tsv, Format.csv):
+    if config.columns.by_position or form not in (Format.tsv, Format.csv):
         return table
     first = next((line for line in each.head.decode("utf-8", "replace").splitlines() if line.strip()), "")
     preset = next((name for pattern, name in _HINTS if pattern.match(first)), None)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from dialoeval.config import DatasetConfig
-from dialoeval.data.columns import ADVICE, gather
+from dialoeval.data.columns import ADVICE, gather_counted
 from dialoeval.data.content import content
-from dialoeval.data.example import Dataset, Example, Reading
+from dialoeval.data.example import Dataset, Example
 from dialoeval.data.formats import detect, rows
 from dialoeval.data.sources.file import paths
 from dialoeval.errors import UserError
@@ -24,10 +23,7 @@ def load(config: DatasetConfig) -> Dataset:
     Raises:
         UserError: a row is neither a tree nor a message (naming file, line and field).
     """
-    skipped: list[tuple[str, str]] = []
-    counts: Counter[str] = Counter()
-    found = gather(config, _examples(config, counts, skipped), skipped)
-    return replace(found, reading=Reading("message trees", counts=dict(counts)))
+    return gather_counted(config, "message trees", _examples)
 
 
 def _examples(

@@ -8,12 +8,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 
 from dialoeval.config import DatasetConfig
-from dialoeval.data.columns import ADVICE, gather
+from dialoeval.data.columns import ADVICE, gather_counted
 from dialoeval.data.content import content
-from dialoeval.data.example import Dataset, Example, Reading
+from dialoeval.data.example import Dataset, Example
 from dialoeval.data.sources.file import paths
 from dialoeval.errors import UserError
 
@@ -29,17 +28,14 @@ def load(config: DatasetConfig) -> Dataset:
     Raises:
         UserError: a line does not begin with its number, or has no text; the message names file and line.
     """
-    skipped: list[tuple[str, str]] = []
-    counts: Counter[str] = Counter()
-    found = gather(config, _examples(config, counts, skipped), skipped)
-    return replace(found, reading=Reading("ParlAI text", counts=dict(counts)))
+    return gather_counted(config, "ParlAI text", _examples)
 
 
 def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
     """Read whole conversations: the last example of each, with its reply."""
     whole: dict[str, tuple[str, ...]] = {}
     for _, example in _examples(config, Counter(), []):
-        whole[example.id.rpartition(":")[0]] = (*example.context, *example.references)
+        whole[example.id.rpartition(":")[0]] = (*example.context, *example.references[:1])
     return list(whole.values())[: config.limit]
 
 
@@ -59,9 +55,7 @@ def _examples(
             problem = "" if match else "expected a line number and a text, as in ParlAI's files"
             fields = match.group(2).split("\t") if match else []
             if match and match.group(1) == "1":
-                conversation, turns, persona = conversation + 1, [], []
-            if match and match.group(1) == "1":
-                broken = False
+                conversation, turns, persona, broken = conversation + 1, [], [], False
             if fields:
                 fields[0] = _without_personas(fields[0], persona, counts)
                 if not fields[0].strip() and len(fields) < 2:
