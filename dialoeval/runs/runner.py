@@ -29,7 +29,7 @@ from dialoeval.runs.identity import folder_name, model_name, run_identity
 from dialoeval.runs.precision import compare_with_float32
 from dialoeval.runs.reader import LoadedRun, load_run
 from dialoeval.runs.records import Manifest, ReplyRow, Status
-from dialoeval.runs.trackers import check_tracker, track
+from dialoeval.runs.trackers import Draw, Logged, TrackerError, check_tracker, track
 from dialoeval.version import __version__
 
 PROMPTS = 3  # prompts that the folder shows
@@ -76,14 +76,19 @@ class RunResult:
         return load_run(self.folder)
 
 
-def run(config: RunConfig) -> RunResult:
+def run(config: RunConfig, draw: Draw = lambda run: {}) -> RunResult:
     """Generate what is missing, score, write the report; then the manifest says that the run is complete.
 
     A complete run of the same configuration generates nothing; other scoring or protocol settings score again only,
     and replace the earlier scores.
 
+    Args:
+        config: what to run.
+        draw: returns the plots of the complete run, for a tracker; no module of a run draws.
+
     Raises:
         UserError: a mistake that the user can correct. The folder then keeps every finished reply.
+        TrackerError: the run is complete, but was not logged.
     """
     check_tracker(config.tracker)
     check_writable(Path(config.reports_dir) / "run")
@@ -102,9 +107,14 @@ def run(config: RunConfig) -> RunResult:
     finally:
         generator.close()
     name = f"{config.model.name} {config.decoding.name}"
+    result = RunResult(folder, name, scores, generated)
     if config.tracker != "none":
-        track(config.tracker, folder, name, scores)
-    return RunResult(folder, name, scores, generated)
+        try:
+            track(config.tracker, Logged(name, result.loaded, identity, draw(result.loaded)))
+        except TrackerError as error:
+            error.result = result
+            raise
+    return result
 
 
 def _finish(run: Run) -> tuple[int, Scores]:
