@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +21,7 @@ from dialoeval.generation import open_generator
 from dialoeval.generation.types import Generator
 from dialoeval.metrics.scores import Scores, protocol_json
 from dialoeval.metrics.system_statistics import checked_metrics
-from dialoeval.progress import progress
+from dialoeval.progress import progress, shows_bars
 from dialoeval.runs.environment import environment, summary
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.identity import folder_name, model_name, run_identity
@@ -246,7 +245,7 @@ def _score(run: Run) -> Scores:
         meteor=config.scoring.meteor,
         extra=config.scoring.extra,
         contexts=[row.context for row in rows],
-        progress=sys.stderr.isatty(),
+        progress=shows_bars(),
     )
     if left_out := stats.left_out("meteor"):
         _LOG.warning("replies without METEOR: %s", ", ".join(rows[i].id for i in left_out[:10]))
