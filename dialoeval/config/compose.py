@@ -128,7 +128,8 @@ def plain_overrides(overrides: Sequence[str]) -> list[str]:
     plugin (``dataset.options.x=1``) and of mappings by the user's texts, which the schema does not contain.
     """
     plain = [override.removeprefix("+") if override.startswith("+experiment=") else override for override in overrides]
-    free = re.compile(r"\w+\.options\.|dataset\.columns\.(where|replace)\b")  # with keys that no schema has
+    # with keys that no schema has
+    free = re.compile(r"\w+\.options\.|model\.template_args\.|dataset\.columns\.(where|replace)\b")
     return [f"++{override}" if free.match(override) else override for override in plain]
 
 

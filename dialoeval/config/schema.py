@@ -7,6 +7,7 @@ would have no effect raises a `UserError` that names it.
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -99,6 +100,8 @@ class ModelConfig:
     weights: str | None = None  # state-dict file (.pkl of the DialoGPT release, .bin, .safetensors), replaces `path`'s
     prompt: Prompt = Prompt.dialogpt
     system_prompt: str | None = None  # chat prompts only
+    template_args: dict[str, Any] = field(default_factory=dict)  # of the chat template, such as enable_thinking: false
+    template_date: str | None = None  # the day that a chat template which reads the clock sees; None: 2024-01-01
     instruction: str | None = None  # godel prompts only
     max_turns: int = 0  # the last N turns of the context; 0: all that fit the context length
     backward: str | None = None  # model of the context given the reply, for rerank=mmi
@@ -109,7 +112,10 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         self.prompt = _choice("model.prompt", self.prompt, Prompt)
-        _check_ranges("model", self, (("max_turns", self.max_turns >= 0, "0 (all) or more"),))
+        _check_ranges("model", self, (
+            ("max_turns", self.max_turns >= 0, "0 (all) or more"),
+            ("template_date", self.template_date is None or _is_day(self.template_date), "a day such as 2024-01-31"),
+        ))  # fmt: skip
 
 
 @dataclass
@@ -434,6 +440,13 @@ def not_a_choice(name: str, value: object, known: Iterable[str]) -> UserError:
     *others, last = map(str, known)
     choices = f"{', '.join(others)} or {last}" if others else last
     return UserError(f"{name} must be {choices}, not {value!r}{nearest(str(value), [*others, last])}")
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return datetime.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def _check_ranges(group: str, config: object, ranges: Iterable[tuple[str, bool, str]]) -> None:

@@ -15,6 +15,7 @@ from dialoeval.errors import UserError
 from dialoeval.generation import token_engines
 from dialoeval.generation.types import Candidate, CandidateSet, Reply, RerankerDescription, TokenEngine
 from dialoeval.models.loading import LoadedModel
+from dialoeval.models.plain_text import PlainText
 
 
 def open_reranker(
@@ -110,6 +111,7 @@ class MaximumMutualInformation(Reranker):
 
     def __init__(self, loaded: LoadedModel, engine: TokenEngine) -> None:
         self.loaded, self.engine = loaded, engine
+        self.texts = PlainText(loaded.tokenizer)
 
     def identity(self) -> dict[str, Any]:
         """Return the backward model's identity and its engine."""
@@ -148,7 +150,7 @@ class MaximumMutualInformation(Reranker):
         return scores
 
     def _encode(self, text: str) -> list[int]:
-        return [*self.loaded.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], self.loaded.eos_id]
+        return [*self.texts.encode(text), self.loaded.eos_id]
 
     def _source(self, example: Example) -> list[int]:
         return [token for turn in reversed(example.context) for token in self._encode(turn)]
@@ -166,6 +168,7 @@ class Classifier(Reranker):
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
+        self.texts = PlainText(loaded.tokenizer)
         labels = loaded.model.config.num_labels
         if labels != 1 or not hasattr(loaded.model, "score"):
             raise UserError(
@@ -196,11 +199,10 @@ class Classifier(Reranker):
 
     def _input(self, example: Example, text: str) -> list[int]:
         """Return turns and reply joined by the end-of-text token, as in DialogRPT's training; old turns are cut."""
-        tokenizer = self.loaded.tokenizer
         ids: list[int] = []
         for turn in example.context:
-            ids += [*tokenizer(turn, add_special_tokens=False, verbose=False)["input_ids"], self.loaded.eos_id]
-        ids += tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+            ids += [*self.texts.encode(turn), self.loaded.eos_id]
+        ids += self.texts.encode(text)
         return (ids or [self.loaded.eos_id])[-self.loaded.window :]
 
     def _probabilities(self, inputs: list[list[int]]) -> list[float]:
