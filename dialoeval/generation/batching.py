@@ -10,9 +10,10 @@ from dialoeval.errors import first_line, is_out_of_memory
 if TYPE_CHECKING:
     import torch
 
-# `model_type` of transformers' configurations. docs/models.md has the counts; `python benchmarks/families.py` prints
-# them, and tests/models/test_families.py checks that this list holds no family that differs.
-EXACT = frozenset("".split())  # fmt: skip
+# Decoders (False) and encoder-decoders (True) by the `model_type` of transformers' configurations. docs/models.md has
+# the counts; `python benchmarks/families.py --exact` prints them and these lists, which tests/models/test_families.py
+# checks.
+EXACT: dict[bool, frozenset[str]] = {False: frozenset(), True: frozenset()}
 
 # Their state cannot be reordered between beams (transformers 5.23).
 WITHOUT_BEAMS = frozenset(("rwkv", "xlstm"))
@@ -47,8 +48,8 @@ def difference(prompts: Sequence[Sequence[int]], probe: Probe) -> str | None:
 
     Args:
         prompts: token ids.
-        probe: returns, for some prompts, greedy replies of `NEW_TOKENS` tokens, (rows, tokens), and the logits that they
-            were chosen by, (rows, tokens, vocabulary).
+        probe: returns, for some prompts, greedy replies of `NEW_TOKENS` tokens, (rows, tokens), and the logits that
+            chose them, (rows, tokens, vocabulary).
     """
     alone = [probe([prompt]) for prompt in prompts]
     try:

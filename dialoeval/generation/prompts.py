@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -123,11 +124,10 @@ class Prompter:
         return self.texts.encode_template([message["content"] for message in messages], render)
 
     def _templated(self, messages: list[dict[str, str]]) -> str:
-        date = self._date and datetime.date.fromisoformat(self._date)
-        clock = {"strftime_now": date.strftime} if date else {}
-        text: str = self.tokenizer.apply_chat_template(
-            messages, add_generation_prompt=True, tokenize=False, **clock, **self.model.template_args
-        )
+        with _clock_at(self._date):
+            text: str = self.tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, tokenize=False, **self.model.template_args
+            )
         return text
 
     def _check_variables(self, template: str) -> None:
@@ -200,6 +200,35 @@ class Prompter:
                 "smaller decoding.max_new_tokens, or a shorter model.system_prompt or model.instruction"
             )
         return ids
+
+
+@contextlib.contextmanager
+def _clock_at(date: str | None) -> Iterator[None]:
+    """Show the start of a day to the templates that read the clock; None: the time that it is.
+
+    `apply_chat_template` takes no functions, so the clock of its own module is replaced.
+    """
+    if date is None:
+        yield
+        return
+    from transformers.utils import chat_template_utils
+
+    day = datetime.date.fromisoformat(date)
+
+    class Still(datetime.datetime):
+        """A clock that stands still."""
+
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> Still:
+            """Return the start of the day."""
+            return cls(day.year, day.month, day.day, tzinfo=tz)
+
+    module: Any = chat_template_utils
+    saved, module.datetime = module.datetime, Still
+    try:
+        yield
+    finally:
+        module.datetime = saved
 
 
 def _variables(template: str) -> set[str]:

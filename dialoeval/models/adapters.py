@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,8 @@ def find_adapter(location: str) -> Adapter | None:
         return None
     if full := [name for name in _FULL if (folder / name).is_file()]:
         raise UserError(
-            f"{location} has {full[0]} and adapter files ({weights[0] if weights else CONFIG}), so it is not clear which "
-            "is meant: move the adapter files into a folder of their own, or away"
+            f"{location} has {full[0]} and adapter files ({weights[0] if weights else CONFIG}), so it is not clear "
+            "which is meant: move the adapter files into a folder of their own, or away"
         )
     if not has_config:
         raise UserError(f"{location} has {weights[0]} but no {CONFIG}, which names its base model")
@@ -77,20 +78,23 @@ def apply_adapter(model: Any, adapter: Adapter) -> Any:
     from peft import PeftConfig, get_peft_model
     from peft.utils.save_and_load import load_peft_weights, set_peft_model_state_dict
 
-    config = PeftConfig.from_pretrained(str(adapter.folder))
-    if config.is_prompt_learning:
-        raise UserError(f"{adapter.folder} is an adapter of type {config.peft_type.value}, which cannot be merged")
-    config.inference_mode = True
-    bare = set(model.state_dict())
-    wrapped = get_peft_model(model, config)
-    state = load_peft_weights(str(adapter.folder), device="cpu")
-    result = set_peft_model_state_dict(wrapped, state)
-    own = f"does not fit {adapter.base}"
-    if unknown := sorted(result.unexpected_keys):
-        raise UserError(f"{adapter.folder} {own}: it has {unknown[0]} ({len(unknown)} unknown names)")
-    if missing := [name for name in sorted(result.missing_keys) if _is_new(name, bare)]:
-        raise UserError(f"{adapter.folder} {own}: it lacks {missing[0]} ({len(missing)} missing names)")
-    return wrapped.merge_and_unload()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of transformers, for names that peft uses
+        config = PeftConfig.from_pretrained(str(adapter.folder))
+        if config.is_prompt_learning:
+            raise UserError(f"{adapter.folder} is an adapter of type {config.peft_type}, which cannot be merged")
+        config.inference_mode = True
+        config.base_model_name_or_path = adapter.base  # where it was found
+        bare = set(model.state_dict())
+        wrapped = get_peft_model(model, config)
+        state = load_peft_weights(str(adapter.folder), device="cpu")
+        result: Any = set_peft_model_state_dict(wrapped, state)
+        unfit = f"{adapter.folder} does not fit {adapter.base}"
+        if unknown := sorted(result.unexpected_keys):
+            raise UserError(f"{unfit}: it has {unknown[0]} ({len(unknown)} unknown names)")
+        if missing := [name for name in sorted(result.missing_keys) if _is_new(name, bare)]:
+            raise UserError(f"{unfit}: it lacks {missing[0]} ({len(missing)} missing names)")
+        return wrapped.merge_and_unload()
 
 
 def _is_new(name: str, bare: set[str]) -> bool:

@@ -7,16 +7,16 @@ import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from support.random_models import bpe_tokenizer
-
 from dialoeval.config import DecodingConfig, EngineConfig
+from dialoeval.generation import batching
 from dialoeval.generation.engines.hf import HfEngine, supports
 from dialoeval.generation.types import TokenRequest
 from dialoeval.models.fingerprint import ModelIdentity
 from dialoeval.models.loading import LoadedModel
+from support.random_models import bpe_tokenizer
 
 VOCABULARY, LARGEST = 400, 40_000_000
 SETTINGS = {
@@ -76,18 +76,23 @@ class Verdict:
     Attributes:
         model_type: transformers' name of the architecture.
         kind: "decoder" or "encoder-decoder".
+        check: what the engine's check found, which compares logits too; None: batches are exact.
         counts: by decoding, with batches of all prompts.
         engine: by decoding, the replies of the engine as it runs, after its check.
-        singly: whether the engine runs it one by one.
         reason: why it could not be made or run; None if it ran.
     """
 
     model_type: str
     kind: str
-    counts: dict[str, Counts]
-    engine: dict[str, Counts]
-    singly: bool
+    check: str | None = None
+    counts: dict[str, Counts] = field(default_factory=dict)
+    engine: dict[str, Counts] = field(default_factory=dict)
     reason: str | None = None
+
+    @property
+    def differs(self) -> bool:
+        """Whether batches are not exact."""
+        return self.check is not None or any(counts.differ for counts in self.counts.values())
 
 
 def families() -> Iterator[tuple[str, str]]:
@@ -123,14 +128,14 @@ def tiny_config(model_type: str, wanted: str) -> Any:
 
 
 def _sizes(default: Any) -> dict[str, Any]:
-    known = {**default.to_dict(), **{name: None for name in inspect.signature(type(default).__init__).parameters}}
+    known = {**default.to_dict(), **dict.fromkeys(inspect.signature(type(default).__init__).parameters)}
     back = {value: key for key, value in getattr(type(default), "attribute_map", {}).items() if value in known}
     sizes = {name: value for name, value in SIZES.items() if name in known and name not in back.values()}
     if {"kv_lora_rank", "window_attn_num_key_value_heads"} & known.keys():  # latent attention has no groups of heads
         sizes["num_key_value_heads"] = 4
     for name, part in vars(default).items():
         if hasattr(part, "to_dict"):
-            sizes[name] = type(part)(**_sizes(part))
+            sizes[name] = type(part)(**{**_sizes(part), **OWN.get(getattr(part, "model_type", ""), {})})
     return sizes
 
 
@@ -152,10 +157,8 @@ def tiny_model(model_type: str, kind: str, seed: int = 0) -> Any:
     torch.manual_seed(seed)
     model = auto.from_config(config, dtype=torch.float32).eval()
     with torch.no_grad():  # initial weights make every reply repeat one token
-        for name, weight in model.named_parameters():
-            if weight.dim() >= 2 and weight.std() < 0.1:
-                weight.normal_(0, 0.3)
-            elif not torch.isfinite(weight).all():
+        for weight in model.parameters():
+            if not torch.isfinite(weight).all() or (weight.dim() >= 2 and weight.std() < 0.1):
                 weight.normal_(0, 0.3)
     return model
 
@@ -218,18 +221,18 @@ def examine(model_type: str, kind: str, count: int = 12, limit_s: int = 120) -> 
             model = tiny_model(model_type, kind)
             opened = loaded(model, kind, model_type)
             config = EngineConfig(name="hf", device="cpu", workers=1)
-            batched = HfEngine(opened, config)
-            batched.singly = False
+            engine = HfEngine(opened, config)
+            check = batching.difference(batching.probes(VOCABULARY, opened.window, (0,)), engine._probe)
             settings = {n: d for n, d in SETTINGS.items() if supports(opened, d) is None}
-            counts = {name: compare(batched, decoding, count) for name, decoding in settings.items()}
-            checked = HfEngine(opened, config)
-            engine = counts
-            if checked.singly:
-                engine = {name: compare(checked, decoding, count) for name, decoding in settings.items()}
-            return Verdict(model_type, kind, counts, engine, checked.singly)
+            as_run = {name: compare(engine, decoding, count) for name, decoding in settings.items()}
+            counts = as_run
+            if engine.singly:
+                engine.singly = False
+                counts = {name: compare(engine, decoding, count) for name, decoding in settings.items()}
+            return Verdict(model_type, kind, check, counts, as_run)
     except Exception as error:
-        lines = str(error).strip().splitlines()
-        return Verdict(model_type, kind, {}, {}, False, f"{type(error).__name__}: {' '.join(lines)[:300]}")
+        words = " ".join(str(error).split())
+        return Verdict(model_type, kind, reason=f"{type(error).__name__}: {words}")
 
 
 @contextmanager
@@ -292,16 +295,22 @@ OWN: dict[str, dict[str, Any]] = {
     "zaya": {"num_experts_per_tok": 1, "layer_types": ["hybrid", "hybrid_sliding"], "sliding_window": 64},
     "axk1": {"n_group": 2, "topk_group": 1},
     "bailing_hybrid": {"num_hidden_layers": 6, "num_expert_group": 2, "topk_group": 1},
-    "kimi_linear": {"num_hidden_layers": 4, "layer_types": ["linear_attention", "full_attention"] * 2},
+    "kimi_linear": {
+        "num_hidden_layers": 4,
+        "layer_types": ["linear_attention", "full_attention"] * 2,
+        "linear_head_dim": 8,
+        "linear_num_heads": 2,
+    },
     "qwen4_exp_text": {
         **_FOUR,
         "indexer_n_heads": 2,
-        "indexer_kv_heads": 2,
+        "indexer_kv_heads": 1,
         "indexer_head_dim": 8,
         "indexer_budget": 64,
         "indexer_compress_ratio": 4,
         "hc_lowrank": 8,
     },
+    "gemma4_text": {"num_kv_shared_layers": 0},
     "dbrx": {"attn_config": {"kv_n_heads": 2}, "ffn_config": {"hidden_size": 32, "ffn_hidden_size": 64}},
     "recurrent_gemma": {"num_hidden_layers": 3},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},

@@ -53,8 +53,8 @@ class HfEngine:
     """Batched `generate` for any causal or encoder-decoder model of transformers.
 
     Prompts are sorted by length and padded. The attention mask comes from the lengths, since the padding token may be
-    the end-of-text token. In float32, greedy and beam replies equal those of one prompt at a time: architectures outside
-    `batching.EXACT` are checked first, and run one by one if their batches differ.
+    the end-of-text token. In float32, greedy and beam replies equal those of one prompt at a time: architectures
+    outside `batching.EXACT` are checked first, and run one by one if their batches differ.
 
     Attributes:
         batching: what the check found; None for a tested architecture.
@@ -214,7 +214,7 @@ class HfEngine:
     def _check_batches(self) -> tuple[str | None, bool]:
         """Return what a check of batched against single replies found, and whether to run one by one."""
         family = self.model.config.model_type
-        if family in batching.EXACT:
+        if family in batching.EXACT[self.loaded.encoder_decoder]:
             return None, False
         vocabulary = self.model.get_input_embeddings().weight.shape[0]
         prompts = batching.probes(vocabulary, self.loaded.window, (*self.loaded.eos_ids, self._pad_id()))
@@ -275,9 +275,9 @@ class HfEngine:
         finally:
             self.model.generation_config = saved
 
-    def _decoder_start(self) -> int | None:
-        """Return the first decoder token of an encoder-decoder model: the only setting that comes from the model."""
-        saved: int | None = self.model.generation_config.decoder_start_token_id
+    def _decoder_start(self) -> Any:
+        """Return the first decoder token of an encoder-decoder model, or None: the only setting from the model."""
+        saved = self.model.generation_config.decoder_start_token_id
         return getattr(self.model.config, "decoder_start_token_id", None) if saved is None else saved
 
     def _generation_config(self, limit: int, decoding: DecodingConfig) -> GenerationConfig:
