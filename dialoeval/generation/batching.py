@@ -10,10 +10,29 @@ from dialoeval.errors import first_line, is_out_of_memory
 if TYPE_CHECKING:
     import torch
 
-# Decoders (False) and encoder-decoders (True) by the `model_type` of transformers' configurations. docs/models.md has
-# the counts; `python benchmarks/families.py --exact` prints them and these lists, which tests/models/test_families.py
-# checks.
-EXACT: dict[bool, frozenset[str]] = {False: frozenset(), True: frozenset()}
+# By the `model_type` of transformers' configurations. docs/models.md has the counts; `benchmarks/families.py --exact`
+# prints them and these lists, and tests/models/test_families.py checks some.
+_DECODERS = """
+afmoe apertus arcee aria_text axk1 axk2 bailing_hybrid bamba beam bert bert-generation big_bird biogpt bitnet bloom
+camembert codegen cohere cohere2 cohere2_moe cohere_compass_text cpmant ctrl cwm data2vec-text deepseek_v2 deepseek_v3
+deepseek_v32 deepseek_v4 diffllama doge dots1 dots3_note_text electra emu3 ernie ernie4_5 ernie4_5_moe exaone4
+exaone_moe falcon falcon_h1 falcon_mamba flex_olmo flint fuyu gemma gemma2 gemma3 gemma3_text gemma3n_text gemma4
+gemma4_text gemma4_unified gemma4_unified_text glm glm4 glm4_moe glm4_moe_lite glm_moe_dsa got_ocr2 gpt-sw3 gpt2
+gpt_bigcode gpt_neo gpt_neox gpt_neox_japanese gpt_oss gptj granite granite_swa granitemoe granitemoe_swa
+granitemoehybrid granitemoeshared helium hrm_text hunyuan_v1_dense hunyuan_v1_moe hy_v3 hy_v4 hyperclovax
+inkling2_text inkling_text internlm3 iquestcoder jais2 jamba jetmoe kimi_linear kolibri1 laguna lfm2 lfm2_moe lfm3
+llama llama4 llama4_text longcat_flash mamba mamba2 megatron-bert mellum mimo_v2_flash minicpm3 minimax minimax_m2
+minimax_m3_vl_text ministral ministral3 mistral mixtral mllama modernbert-decoder moshi moss_transcribe_diarize mpt
+nanochat nemotron nemotron_h olmo olmo2 olmo3 olmo_hybrid olmoe openai-gpt opt persimmon phi phi3 phi4_multimodal
+phimoe qwen2 qwen2_moe qwen3 qwen3_5 qwen3_5_moe qwen3_5_moe_text qwen3_5_text qwen3_moe qwen3_next qwen4_exp
+qwen4_exp_text rembert roberta roberta-prelayernorm roc_bert roformer seed_oss smollm3 solar_open stablelm starcoder2
+vaultgemma xglm xlm xlm-roberta xlm-roberta-xl xmod youtu zamba2 zaya
+"""
+_ENCODER_DECODERS = """
+bart bigbird_pegasus blenderbot blenderbot-small encoder-decoder fsmt led longt5 m2m_100 marian mbart mt5 mvp nllb-moe
+pegasus pegasus_x plbart prophetnet seamless_m4t seamless_m4t_v2 switch_transformers t5 t5gemma t5gemma2 umt5
+"""
+EXACT = {False: frozenset(_DECODERS.split()), True: frozenset(_ENCODER_DECODERS.split())}  # by encoder-decoder or not
 
 # Their state cannot be reordered between beams (transformers 5.23).
 WITHOUT_BEAMS = frozenset(("rwkv", "xlstm"))

@@ -264,6 +264,12 @@ def _description(
             f"{path} is not a model that can be loaded: the end token of its tokenizer has the id "
             f"{tokenizer.eos_token_id}, its embedding {vocabulary} tokens"
         )
+    start = getattr(settings, "decoder_start_token_id", None)
+    if isinstance(start, int) and not 0 <= start < vocabulary:
+        raise UserError(
+            f"{path} is not a model that can be loaded: decoder_start_token_id of its generation_config.json is {start}, "
+            f"which its embedding of {vocabulary} tokens lacks"
+        )
     eos_ids = _end_tokens(path, settings, tokenizer, vocabulary)
     identity = ModelIdentity(path, weights_identity, tokenizer_hash(tokenizer), eos_ids)
     encoder_decoder = bool(getattr(config, "is_encoder_decoder", False))
@@ -295,6 +301,6 @@ def _end_tokens(path: str, settings: Any, tokenizer: Any, vocabulary: int) -> tu
 def _window(config: Any) -> int:
     config = config.get_text_config()
     for name in ("n_positions", "max_position_embeddings", "max_seq_len", "seq_length"):
-        if isinstance(value := getattr(config, name, None), int):
+        if isinstance(value := getattr(config, name, None), int) and value > 0:
             return value
-    return 1_000_000  # relative positions (T5): the architecture sets no limit
+    return 1_000_000  # relative positions (T5, XLNet's -1): the architecture sets no limit

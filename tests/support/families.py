@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import io
 import signal
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +50,8 @@ SIZES: dict[str, Any] = {
     **dict.fromkeys(("num_conv_pos_embeddings", "patch_size"), 16),
     **dict.fromkeys(("mamba_n_heads", "mamba_num_heads", "n_mamba_heads"), 8),
     "mamba_d_ssm": 64,
+    # shorter than the prompts, so that padding could move what a token sees
+    **dict.fromkeys(("sliding_window", "attention_chunk_size", "window_size"), 8),
     "initializer_range": 0.3,
     "init_std": 0.3,
 }
@@ -216,7 +219,7 @@ def compare(engine: HfEngine, decoding: DecodingConfig, count: int) -> Counts:
 def examine(model_type: str, kind: str, count: int = 12, limit_s: int = 120) -> Verdict:
     """Return how a family's batched replies compare with single ones."""
     try:
-        with _time_limit(limit_s), warnings.catch_warnings():
+        with _time_limit(limit_s), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             model = tiny_model(model_type, kind)
             opened = loaded(model, kind, model_type)
@@ -235,7 +238,7 @@ def examine(model_type: str, kind: str, count: int = 12, limit_s: int = 120) -> 
         return Verdict(model_type, kind, reason=f"{type(error).__name__}: {words}")
 
 
-@contextmanager
+@contextlib.contextmanager
 def _time_limit(seconds: int) -> Iterator[None]:
     def stop(*_: Any) -> None:
         raise TimeoutError(f"it takes more than {seconds} s")

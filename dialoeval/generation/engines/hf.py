@@ -260,7 +260,8 @@ class HfEngine:
 
     def _pad_id(self) -> int:
         pad: int | None = self.loaded.tokenizer.pad_token_id
-        return self.loaded.eos_id if pad is None else pad
+        vocabulary = self.model.get_input_embeddings().weight.shape[0]
+        return self.loaded.eos_id if pad is None or pad >= vocabulary else pad
 
     @contextlib.contextmanager
     def _without_saved_settings(self) -> Iterator[None]:
