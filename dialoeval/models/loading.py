@@ -267,8 +267,8 @@ def _description(
     start = getattr(settings, "decoder_start_token_id", None)
     if isinstance(start, int) and not 0 <= start < vocabulary:
         raise UserError(
-            f"{path} is not a model that can be loaded: decoder_start_token_id of its generation_config.json is {start}, "
-            f"which its embedding of {vocabulary} tokens lacks"
+            f"{path} is not a model that can be loaded: decoder_start_token_id of its generation_config.json is "
+            f"{start}, which its embedding of {vocabulary} tokens lacks"
         )
     eos_ids = _end_tokens(path, settings, tokenizer, vocabulary)
     identity = ModelIdentity(path, weights_identity, tokenizer_hash(tokenizer), eos_ids)

@@ -242,7 +242,7 @@ def _identity(config: TrainConfig, corpus: Corpus) -> dict[str, Any]:
         for key, value in dataclasses.asdict(config.training).items()
         if key not in free and not key.startswith("validation_")
     }
-    model = dataclasses.asdict(config.model)
+    model = {key: value for key, value in dataclasses.asdict(config.model).items() if not key.startswith("template_")}
     return {"model": model, "training": training, "seed": config.seed, "data": sha256_json(corpus.sequences)}
 
 

@@ -116,7 +116,7 @@ def test_end_tokens_beyond_the_embedding(gpt2, copy, caplog):
         assert load(copy).eos_ids == (0,)
     assert "the end token 4000 is left out: its embedding has 400 tokens" in caplog.text
     edit_json(copy / "generation_config.json", eos_token_id=["</s>"])
-    with pytest.raises(UserError, match=r"eos_token_id of its generation_config.json is '</s>'|not a model that can"):
+    with pytest.raises(UserError, match=r"eos_token_id of its generation_config\.json is '</s>'|not a model that can"):
         load(copy)
 
 
@@ -144,6 +144,6 @@ def test_a_first_decoder_token_that_is_not_there_is_refused(tmp_path):
     bpe_tokenizer().save_pretrained(tmp_path)
     edit_json(tmp_path / "generation_config.json", decoder_start_token_id=9_000)
     with pytest.raises(
-        UserError, match="decoder_start_token_id of .* is 9000, which its embedding of 400 tokens lacks"
+        UserError, match=r"decoder_start_token_id of .* is 9000, which its embedding of 400 tokens lacks"
     ):
         load(tmp_path)
