@@ -34,19 +34,33 @@ def open_reranker(
     """
     if decoding.rerank == Rerank.none:
         return None
+    check_models(model, decoding)
     if not runs_here:
         engine = replace(engine, name="auto", dtype=Dtype.fp32, options={})
     load = token_engines.MODELS.get
     if decoding.rerank == Rerank.mmi:
-        if not model.backward:
-            raise UserError("decoding.rerank=mmi needs a backward model: model.backward=NAME or FOLDER")
+        assert model.backward is not None
         backward = load("backward", model.backward, model.backward_revision, model.backward_weights, engine)
         if backward.encoder_decoder:
             raise UserError(f"model.backward={model.backward} must be a causal language model, not an encoder-decoder")
         return MaximumMutualInformation(backward, token_engines.open_engine(backward, engine, decoding).tokens)
-    if not model.classifier:
-        raise UserError("decoding.rerank=classifier needs a sequence classifier: model.classifier=NAME or FOLDER")
+    assert model.classifier is not None
     return Classifier(load("classifier", model.classifier, model.classifier_revision, None, engine))
+
+
+def check_models(model: ModelConfig, decoding: DecodingConfig) -> None:
+    """Check that the reranking model is named, which takes no loading.
+
+    Raises:
+        UserError: it is not; another model's is never taken over.
+    """
+    own = f"the one of a model option belongs to that option's model, not to {model.path}"
+    if decoding.rerank == Rerank.mmi and not model.backward:
+        raise UserError(f"decoding.rerank=mmi needs a backward model: model.backward=NAME or FOLDER ({own})")
+    if decoding.rerank == Rerank.classifier and not model.classifier:
+        raise UserError(
+            f"decoding.rerank=classifier needs a sequence classifier: model.classifier=NAME or FOLDER ({own})"
+        )
 
 
 class Reranker(ABC):

@@ -25,7 +25,7 @@ from dialoeval.metrics.system_statistics import checked_metrics
 from dialoeval.progress import progress
 from dialoeval.runs.environment import environment, summary
 from dialoeval.runs.folder import RunFolder
-from dialoeval.runs.identity import folder_name, model_name, run_identity
+from dialoeval.runs.identity import folder_name, run_identity
 from dialoeval.runs.precision import compare_with_float32
 from dialoeval.runs.reader import LoadedRun, load_run
 from dialoeval.runs.records import Manifest, ReplyRow, Status
@@ -88,7 +88,6 @@ def run(config: RunConfig) -> RunResult:
     check_tracker(config.tracker)
     check_writable(Path(config.reports_dir) / "run")
     checked_metrics(config.scoring.meteor, config.scoring.extra)
-    config = replace(config, model=replace(config.model, name=model_name(config)))
     dataset = data.load(config.dataset)
     generator = open_generator(config.model, config.engine, config.decoding)
     try:
