@@ -16,7 +16,7 @@ from dialoeval.errors import UserError
 
 # The kinds and engines that are known here; a plugin's may read any setting.
 KINDS = ("chitchat", "cornell", "dialogpt_tsv", "dstc7", "file", "hub", "oasst", "parlai", "reddit6k")
-_OF_FILES = ("file", "dialogpt_tsv", "oasst", "parlai")  # kinds that read a file, a pattern or a folder of files
+_IN_FILES = ("file", "cornell", "dialogpt_tsv", "dstc7", "oasst", "parlai", "reddit6k")  # kinds that read files
 _CONVERSATIONS = ("chitchat", "cornell", "file", "hub", "parlai")  # kinds that give whole dialogues to train on
 _ELSEWHERE = ("openai", "vllm")  # engines that do not run the model in this process with PyTorch
 
@@ -88,9 +88,11 @@ def _not_decoding_elsewhere(*engines: str) -> Callable[[Any], bool]:
 
 def _several_files(config: Any) -> bool:
     path = config.dataset.path
-    if path is None or config.dataset.kind not in _OF_FILES:
-        return config.dataset.kind not in (*_OF_FILES, "cornell", "reddit6k")
-    return Path(path).expanduser().is_dir()
+    if config.dataset.kind not in _IN_FILES:
+        return True
+    if path is None or config.dataset.kind in ("cornell", "reddit6k"):
+        return False
+    return Path(path).expanduser().is_dir()  # a file or a pattern names its part of the data already
 
 
 def _settings(group: str, names: str) -> tuple[str, ...]:
@@ -106,24 +108,29 @@ _CLASSIFIER = _is("decoding.rerank", "classifier")
 _FROM_SCRATCH = Needs("training.from_scratch=true", lambda c: c.training.from_scratch, "training.from_scratch")
 _FINE_TUNING = Needs("training.from_scratch=false", lambda c: not c.training.from_scratch, "training.from_scratch")
 _READS_CHAT = Needs(
-    "model.prompt=chat or engine=openai", lambda c: c.model.prompt == "chat" or c.engine.name == "openai", "model.prompt"
+    "model.prompt=chat or engine=openai",
+    lambda c: c.model.prompt == "chat" or c.engine.name == "openai",
+    "model.prompt",
 )
-_OWN_SETTINGS = Needs(
-    "decoding.checkpoint=false: decoding=checkpoint takes every setting from the model's generation_config.json",
+_CHECKPOINT = Needs(
+    "decoding.checkpoint=false (true takes every setting from the model's generation_config.json)",
     lambda c: not c.decoding.checkpoint,
+    "decoding.checkpoint",
 )
 _NEVER = Needs("`dialoeval run`: training does not read it", lambda c: False)
 _HELD_OUT = Needs(
     "training.validation_path, or training.validation_split and a dataset with splits (chitchat, hub)",
-    lambda c: c.training.validation_path is not None
-    or (c.training.validation_split is not None and c.dataset.kind not in set(KINDS) - {"chitchat", "hub"}),
+    lambda c: (
+        c.training.validation_path is not None
+        or (c.training.validation_split is not None and c.dataset.kind not in set(KINDS) - {"chitchat", "hub"})
+    ),
 )
 
 TABLE = (
-    # decoding; the first rows that refuse a setting say why
+    # decoding
     Effect("run", _settings("decoding", "strategy num_beams length_penalty early_stopping temperature top_k top_p "
-                            "typical_p min_p repetition_penalty no_repeat_ngram_size min_new_tokens num_candidates "
-                            "rerank max_length"), _OWN_SETTINGS, off=("greedy",)),
+                            "typical_p min_p repetition_penalty no_repeat_ngram_size min_new_tokens max_length "
+                            "num_candidates rerank"), _CHECKPOINT, off=("greedy",)),
     Effect("run", _settings("decoding", "temperature top_k top_p typical_p min_p num_candidates"), _SAMPLE),
     Effect("run", _settings("decoding", "num_beams length_penalty early_stopping"), _BEAM),
     Effect("run", ("decoding.num_candidates",),
@@ -165,7 +172,9 @@ TABLE = (
            Needs("a dataset with splits: chitchat, dstc7, hub, or a folder of files", _several_files, "dataset.kind")),
     Effect("run, train", ("dataset.format",), _kind("file")),
     Effect("run, train", ("dataset.shape",), _kind("file", "hub")),
-    Effect("run, train", ("dataset.columns",), _kind("file", "hub", "cornell")),
+    Effect("run, train", _settings("dataset.columns", "id context references turns system text role replies_by "
+                                   "responses group order where turn_separator speaker_separator replace"),
+           _kind("file", "hub", "cornell")),
     Effect("run, train", ("dataset.skip_bad",), _kind(*(kind for kind in KINDS if kind != "chitchat"))),
     Effect("train", _settings("dataset", "context_turns allow_empty_context"),
            _kind(*(kind for kind in KINDS if kind not in _CONVERSATIONS))),
@@ -176,7 +185,8 @@ TABLE = (
            Needs("protocol.slots of 0, or above protocol.held_out: no slot falls on that reference",
                  lambda c: not c.protocol.slots or c.protocol.held_out < c.protocol.slots, "protocol.slots")),
     # training
-    Effect("train", ("training.architecture",), _FROM_SCRATCH),
+    Effect("train", _settings("training.architecture", "layers width heads window vocabulary tokenizer"),
+           _FROM_SCRATCH),
     Effect("train", ("training.architecture.vocabulary",),
            Needs("training.architecture.tokenizer=null: a tokenizer brings its own vocabulary",
                  lambda c: c.training.architecture.tokenizer is None)),
@@ -232,8 +242,12 @@ def check(config_name: str, config: Any, provenance: Given) -> None:
                     _refuse_if_idle(row, name, value, config)
 
 
-def check_decoding(decoding: Any) -> None:
+def check_decoding(decoding: Any, *, unread: bool = False) -> None:
     """Check that every setting of a DecodingConfig has an effect, whoever gave it.
+
+    Args:
+        decoding: the DecodingConfig.
+        unread: whether the checkpoint's settings, if it asks for them, are still to be read into it.
 
     Raises:
         UserError: as `check`.
@@ -241,17 +255,21 @@ def check_decoding(decoding: Any) -> None:
     config = SimpleNamespace(decoding=decoding)
     for row in TABLE:
         for name in row.settings:
-            if name.startswith("decoding."):
+            if name.startswith("decoding.") and (unread or row.needs is not _CHECKPOINT):
                 _refuse_if_idle(row, name, _value(config, name), config)
 
 
 def _refuse_if_idle(row: Effect, name: str, value: Any, config: Any) -> None:
     if value is None or value == _default(config, name) or value in row.off or row.needs.holds(config):
         return
-    needs = row.needs
-    beside = "" if needs.setting is None else f" with {needs.setting}={_value(config, needs.setting)}"
-    shown = "..." if hasattr(value, "__dataclass_fields__") else str(value).lower() if value is True else value
-    raise UserError(f"{name}={shown} has no effect{beside}; it needs {needs.words}")
+    # the settings of a checkpoint never clash with each other: the user's own setting does
+    needs = _CHECKPOINT if name.startswith("decoding.") and config.decoding.checkpoint else row.needs
+    beside = "" if needs.setting is None else f" with {needs.setting}={_shown(_value(config, needs.setting))}"
+    raise UserError(f"{name}={_shown(value)} has no effect{beside}; it needs {needs.words}")
+
+
+def _shown(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _default(config: Any, name: str) -> Any:

@@ -92,9 +92,9 @@ def keep_to_the_model(config: DictConfig, provenance: Provenance) -> None:
             for key in owned:
                 if not provenance.is_given(f"model.{key}"):
                     model[key] = defaults[key]
-        if not OmegaConf.is_missing(model, "path") and model.path != option.get("path"):
-            if not provenance.is_given("model.name"):
-                model.name = str(model.path).rstrip("/").rsplit("/", 1)[-1] or str(model.path)
+        other = not OmegaConf.is_missing(model, "path") and model.path != option.get("path")
+        if other and not provenance.is_given("model.name"):
+            model.name = str(model.path).rstrip("/").rsplit("/", 1)[-1] or str(model.path)
 
 
 def _hydra(config: DictConfig) -> Any:
@@ -102,8 +102,7 @@ def _hydra(config: DictConfig) -> Any:
 
     if "hydra" in config:
         return config.hydra
-    holder = HydraConfig.instance()
-    return holder.cfg.hydra if holder.cfg is not None else None
+    return HydraConfig.get() if HydraConfig.initialized() else None
 
 
 def _values(group: str, option: str, folders: Iterable[Path]) -> dict[str, Any]:

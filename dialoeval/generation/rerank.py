@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
 from dialoeval.config.schema import Dtype, Rerank
@@ -67,6 +67,7 @@ class Reranker(ABC):
     """A model that scores candidates, and the choice of the best one."""
 
     loaded: LoadedModel
+    kind: ClassVar[str]  # in identities
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
@@ -74,7 +75,7 @@ class Reranker(ABC):
 
     def describe(self) -> RerankerDescription:
         """Return the model and its device."""
-        return RerankerDescription(self.loaded.name, self.loaded.device)
+        return RerankerDescription(self.kind, self.loaded.identity, self.loaded.device)
 
     @abstractmethod
     def score(
@@ -108,8 +109,8 @@ class Reranker(ABC):
         """Stop the worker processes, if any."""
         return
 
-    def _identity(self, kind: str) -> dict[str, Any]:
-        return {"kind": kind, **self.loaded.identity.without_path()}
+    def _identity(self) -> dict[str, Any]:
+        return {"kind": self.kind, **self.loaded.identity.without_path()}
 
 
 class MaximumMutualInformation(Reranker):
@@ -122,12 +123,14 @@ class MaximumMutualInformation(Reranker):
     Source: Zhang et al. (2020), "DialoGPT", section 3.2.
     """
 
+    kind = "mmi"
+
     def __init__(self, loaded: LoadedModel, engine: TokenEngine) -> None:
         self.loaded, self.engine = loaded, engine
 
     def identity(self) -> dict[str, Any]:
         """Return the backward model's identity and its engine."""
-        return self._identity("mmi") | {"engine": self.engine.name}
+        return self._identity() | {"engine": self.engine.name}
 
     def describe(self) -> RerankerDescription:
         """Return the model, its device and its engine, with the engine's counters."""
@@ -176,6 +179,7 @@ class MaximumMutualInformation(Reranker):
 class Classifier(Reranker):
     """A sequence classifier over context and reply, such as DialogRPT, which predicts whether people like a reply."""
 
+    kind = "classifier"
     _BATCH = 32
 
     def __init__(self, loaded: LoadedModel) -> None:
@@ -189,7 +193,7 @@ class Classifier(Reranker):
 
     def identity(self) -> dict[str, Any]:
         """Return the classifier's identity."""
-        return self._identity("classifier")
+        return self._identity()
 
     def score(
         self, examples: Sequence[Example], candidates: Sequence[Sequence[Candidate]], decoding: DecodingConfig

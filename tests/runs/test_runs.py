@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from support.run_fakes import FakeGenerator, final_bytes, run_config, write_dataset
 
 from dialoeval.cli.main import main
-from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig, ProtocolConfig, ScoringConfig
+from dialoeval.config import DecodingConfig, EngineConfig, ProtocolConfig, ScoringConfig
 from dialoeval.config.compose import compose
 from dialoeval.errors import UserError
 from dialoeval.files import sha256_file
