@@ -194,8 +194,7 @@ TABLE = (
            Needs("training.validation_path=null: the held-out file is that one",
                  lambda c: c.training.validation_path is None)),
     Effect("train", ("training.validation_split",),
-           Needs("a dataset with splits (chitchat, hub)", lambda c: c.dataset.kind not in set(KINDS) - {"chitchat", "hub"},
-                 "dataset.kind")),
+           _kind("chitchat", "hub")),
     Effect("train", ("training.validation_path",), _kind(*(kind for kind in KINDS if kind != "chitchat"))),
     Effect("train", _settings("training", "validation_limit eval_every"), _HELD_OUT),
 )  # fmt: skip

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from dialoeval.config import DecodingConfig, RunConfig, effects
+from dialoeval.config.schema import Strategy
 from dialoeval.errors import UserError
 
 _EVERY_STRATEGY = ("repetition_penalty", "no_repeat_ngram_size")
@@ -90,7 +91,7 @@ def decoding_of(settings: Mapping[str, Any], decoding: DecodingConfig, *, encode
     names = [*_EVERY_STRATEGY, *(_SAMPLING if samples else ()), *(_BEAM if beams > 1 else ())]
     taken: dict[str, Any] = {"top_k": _TOP_K} if samples else {}
     taken |= {name: given[name] for name in names if name in given}
-    strategy = "sample" if samples else "beam" if beams > 1 else "greedy"
+    strategy = Strategy.sample if samples else Strategy.beam if beams > 1 else Strategy.greedy
     lengths = _lengths(given, decoding, encoder_decoder=encoder_decoder)
     return DecodingConfig(
         name=decoding.name,

@@ -26,7 +26,7 @@ def made_by(settings: RunSettings, folder: RunFolder) -> list[str]:
         f"model: {_name(settings.model, 'path')}{_identity(generator.get('model', generator))}",
         *_reranker(settings, generator),
         *_prompt(settings, generator),
-        f"engine: {_engine(settings, environment)}",
+        *_engine(settings, environment),
         f"precision: {_precision(settings, environment, folder)}",
         *_checkpoint(settings, generator),
     ]
@@ -67,21 +67,15 @@ def _prompt(settings: RunSettings, generator: Mapping[str, Any]) -> Iterator[str
             yield f"{name.replace('_', ' ')}: {value}"
 
 
-def _engine(settings: RunSettings, environment: Environment) -> str:
+def _engine(settings: RunSettings, environment: Environment) -> Iterator[str]:
     generator = environment.generator
-    version = generator.get("engine_version")
-    if isinstance(version, list):
-        version = ", ".join(map(str, version))
-    package = environment.packages.get("transformers") if generator.get("engine") in ("hf", "fast") else None
-    reason = generator.get("engine_reason")
-    return (
-        f"{environment.engine or settings.engine.get('name')}"
-        + (f" version {version}" if version is not None else "")
-        + (f", transformers {package}" if package else "")
-        + (f", torch {environment.packages.get('torch')}" if package else "")
-        + (f", server {generator['server']}" if "server" in generator else "")
-        + (f" ({reason})" if reason else "")
-    )
+    reason = f" ({generator['engine_reason']})" if "engine_reason" in generator else ""
+    server = f" at {generator['server']}" if "server" in generator else ""
+    yield f"engine: {environment.engine or settings.engine.get('name')}{server}{reason}"
+    if (version := generator.get("engine_version")) is not None:
+        told = ", ".join(map(str, version)) if isinstance(version, list) else str(version)
+        packages = [f"{name} {environment.packages.get(name)}" for name in ("torch", "transformers")]
+        yield f"engine version: {told}" + (f" ({', '.join(packages)})" if "device" in generator else "")
 
 
 def _precision(settings: RunSettings, environment: Environment, folder: RunFolder) -> str:
