@@ -61,7 +61,7 @@ def written_settings(settings: Any) -> dict[str, Any]:
     """Return what a checkpoint's generation settings say, without ids of tokens and what changes no reply."""
     return {
         name: value
-        for name, value in settings.to_diff_dict().items()
+        for name, value in sorted(settings.to_diff_dict().items())
         if value is not None and name not in _NO_SETTINGS and not name.startswith(("_", "output_"))
     }
 
