@@ -102,7 +102,7 @@ def test_a_setting_without_effect_is_refused_by_name(overrides, message):
         (["training.architecture.layers=2"], "training.architecture.layers=2 has no effect with training.from_scratch"),
         (["training=tiny", "model=gpt2"], "model=gpt2 has no effect with training.from_scratch=true"),
         (["training=tiny", "model.path=x"], "model.path=x"),
-        (["training=tiny", "training.architecture.tokenizer=gpt2", "training.architecture.vocabulary=9"], "vocabulary=9"),
+        (["training=tiny", "training.architecture={tokenizer: gpt2, vocabulary: 9}"], "vocabulary=9"),
         ([*FILE, "training.validation_split=dev"], "training.validation_split=dev"),
         ([*FILE, "training.validation_path=a", "training.validation_split=dev"], "training.validation_split=dev"),
         ([*FILE, "training.validation_limit=3"], "training.validation_limit=3"),
@@ -216,7 +216,7 @@ OWNED = [
 @settings(max_examples=25, deadline=None)
 @given(option=OPTIONS, own=st.sets(st.sampled_from(["revision", "weights", "max_turns"])))
 def test_no_field_of_an_option_outlives_its_path(option, own):
-    values = {name: "3" for name in own}
+    values = dict.fromkeys(own, "3")
     model = compose("config", [f"model={option}", "model.path=mine/x", *(f"model.{k}={v}" for k, v in values.items())])
     for name in OWNED:
         assert getattr(model.model, name) == values.get(name)
@@ -224,5 +224,5 @@ def test_no_field_of_an_option_outlives_its_path(option, own):
 
 
 def test_decoding_settings_are_checked_in_python_too():
-    with pytest.raises(UserError, match="decoding.top_k=5 has no effect with decoding.strategy=greedy"):
+    with pytest.raises(UserError, match=r"decoding\.top_k=5 has no effect with decoding\.strategy=greedy"):
         DecodingConfig(name="x", strategy="greedy", top_k=5)

@@ -117,18 +117,18 @@ def test_neutral_values_say_nothing():
 
 
 def test_checkpoints_and_settings_that_say_two_things(folder):
-    with pytest.raises(UserError, match="decoding.max_new_tokens=9 has no effect"):
+    with pytest.raises(UserError, match=r"decoding\.max_new_tokens=9 has no effect"):
         decoding_of({"max_length": 60}, replace(CHECKPOINT, max_new_tokens=9), encoder_decoder=False)
     config = configured(folder, max_new_tokens=5)
     assert (folder / "generation_config.json").exists() and config.decoding.max_new_tokens == 5
     (folder / "generation_config.json").unlink()
     asked = replace(config, decoding=CHECKPOINT)
-    with pytest.raises(UserError, match="has no generation_config.json"):
+    with pytest.raises(UserError, match=r"has no generation_config\.json"):
         with_checkpoint_settings(asked)
     with pytest.raises(UserError, match="engine=openai has its server's settings"):
         with_checkpoint_settings(replace(asked, engine=replace(asked.engine, name="openai")))
     sampled = replace(asked, decoding=DecodingConfig(name="x", strategy="sample", checkpoint=True))
-    with pytest.raises(UserError, match="decoding.strategy=sample has no effect with decoding.checkpoint=true"):
+    with pytest.raises(UserError, match=r"decoding\.strategy=sample has no effect with decoding\.checkpoint=true"):
         with_checkpoint_settings(sampled)
 
 
