@@ -5,6 +5,8 @@ from __future__ import annotations
 import bisect
 import contextlib
 import datetime
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -90,13 +92,20 @@ class Prompter:
         model = self.model
         return {
             "format": str(Prompt(model.prompt)),
-            "system_prompt": model.system_prompt,
-            "instruction": model.instruction,
+            "system_prompt": model.system_prompt if model.prompt == Prompt.chat else None,
+            "instruction": model.instruction if model.prompt == Prompt.godel else None,
             "max_turns": model.max_turns,
             **({"opening": "empty user turn"} if self._user_opens else {}),
             **({"template_date": self._date} if self._date else {}),
             **({"template_args": dict(model.template_args)} if model.template_args else {}),
         }
+
+    def describe(self) -> dict[str, Any]:
+        """Return the identity, and the hash of the chat template if the prompt is made by one."""
+        if self.model.prompt != Prompt.chat:
+            return self.identity()
+        template = json.dumps(self.tokenizer.chat_template, sort_keys=True)
+        return self.identity() | {"chat_template": f"sha256:{hashlib.sha256(template.encode()).hexdigest()}"}
 
     def _with_system(self, system: str) -> Prompter:
         if self._other is None or self._other.model.system_prompt != system:

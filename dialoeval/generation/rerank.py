@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
 from dialoeval.config.schema import Dtype, Rerank
@@ -35,25 +35,40 @@ def open_reranker(
     """
     if decoding.rerank == Rerank.none:
         return None
+    check_models(model, decoding)
     if not runs_here:
         engine = replace(engine, name="auto", dtype=Dtype.fp32, options={})
     load = token_engines.MODELS.get
     if decoding.rerank == Rerank.mmi:
-        if not model.backward:
-            raise UserError("decoding.rerank=mmi needs a backward model: model.backward=NAME or FOLDER")
+        assert model.backward is not None
         backward = load("backward", model.backward, model.backward_revision, model.backward_weights, engine)
         if backward.encoder_decoder:
             raise UserError(f"model.backward={model.backward} must be a causal language model, not an encoder-decoder")
         return MaximumMutualInformation(backward, token_engines.open_engine(backward, engine, decoding).tokens)
-    if not model.classifier:
-        raise UserError("decoding.rerank=classifier needs a sequence classifier: model.classifier=NAME or FOLDER")
+    assert model.classifier is not None
     return Classifier(load("classifier", model.classifier, model.classifier_revision, None, engine))
+
+
+def check_models(model: ModelConfig, decoding: DecodingConfig) -> None:
+    """Check that the reranking model is named, which takes no loading.
+
+    Raises:
+        UserError: it is not; another model's is never taken over.
+    """
+    own = f"the one of a model option belongs to that option's model, not to {model.path}"
+    if decoding.rerank == Rerank.mmi and not model.backward:
+        raise UserError(f"decoding.rerank=mmi needs a backward model: model.backward=NAME or FOLDER ({own})")
+    if decoding.rerank == Rerank.classifier and not model.classifier:
+        raise UserError(
+            f"decoding.rerank=classifier needs a sequence classifier: model.classifier=NAME or FOLDER ({own})"
+        )
 
 
 class Reranker(ABC):
     """A model that scores candidates, and the choice of the best one."""
 
     loaded: LoadedModel
+    kind: ClassVar[str]  # in identities
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
@@ -61,7 +76,7 @@ class Reranker(ABC):
 
     def describe(self) -> RerankerDescription:
         """Return the model and its device."""
-        return RerankerDescription(self.loaded.name, self.loaded.device)
+        return RerankerDescription(self.kind, self.loaded.identity, self.loaded.device)
 
     @abstractmethod
     def score(
@@ -95,8 +110,8 @@ class Reranker(ABC):
         """Stop the worker processes, if any."""
         return
 
-    def _identity(self, kind: str) -> dict[str, Any]:
-        return {"kind": kind, **self.loaded.identity.without_path()}
+    def _identity(self) -> dict[str, Any]:
+        return {"kind": self.kind, **self.loaded.identity.without_path()}
 
 
 class MaximumMutualInformation(Reranker):
@@ -109,13 +124,15 @@ class MaximumMutualInformation(Reranker):
     Source: Zhang et al. (2020), "DialoGPT", section 3.2.
     """
 
+    kind = "mmi"
+
     def __init__(self, loaded: LoadedModel, engine: TokenEngine) -> None:
         self.loaded, self.engine = loaded, engine
         self.texts = PlainText(loaded.tokenizer)
 
     def identity(self) -> dict[str, Any]:
         """Return the backward model's identity and its engine."""
-        return self._identity("mmi") | {"engine": self.engine.name}
+        return self._identity() | {"engine": self.engine.name}
 
     def describe(self) -> RerankerDescription:
         """Return the model, its device and its engine, with the engine's counters."""
@@ -164,6 +181,7 @@ class MaximumMutualInformation(Reranker):
 class Classifier(Reranker):
     """A sequence classifier over context and reply, such as DialogRPT, which predicts whether people like a reply."""
 
+    kind = "classifier"
     _BATCH = 32
 
     def __init__(self, loaded: LoadedModel) -> None:
@@ -178,7 +196,7 @@ class Classifier(Reranker):
 
     def identity(self) -> dict[str, Any]:
         """Return the classifier's identity."""
-        return self._identity("classifier")
+        return self._identity()
 
     def score(
         self, examples: Sequence[Example], candidates: Sequence[Sequence[Candidate]], decoding: DecodingConfig

@@ -19,6 +19,7 @@ from dialoeval.models.pretrained import (
     read_generation_settings,
     read_model,
     read_tokenizer,
+    written_settings,
 )
 from dialoeval.models.state_dict import load_release_weights
 from dialoeval.paths import assets_dir, cache_dir
@@ -40,6 +41,7 @@ class ModelDescription:
         encoder_decoder: whether it is an encoder-decoder model.
         identity: hashes of its weights and tokenizer.
         commit: Hub commit of the revision, or None for a folder.
+        generation_settings: {name: value} of its generation_config.json, without token ids.
     """
 
     tokenizer: Any
@@ -49,6 +51,7 @@ class ModelDescription:
     encoder_decoder: bool
     identity: ModelIdentity
     commit: str | None
+    generation_settings: dict[str, Any]
 
     @property
     def eos_id(self) -> int:
@@ -234,6 +237,7 @@ def _load(path: str, revision: str | None, weights: str | None, device: str, hea
         description.encoder_decoder,
         description.identity,
         description.commit,
+        description.generation_settings,
         model.eval().to(device),
         device,
     )
@@ -273,7 +277,8 @@ def _description(
     eos_ids = _end_tokens(path, settings, tokenizer, vocabulary)
     identity = ModelIdentity(path, weights_identity, tokenizer_hash(tokenizer), eos_ids)
     encoder_decoder = bool(getattr(config, "is_encoder_decoder", False))
-    return ModelDescription(tokenizer, path, eos_ids, _window(config), encoder_decoder, identity, commit)
+    written = {} if settings is None else written_settings(settings)
+    return ModelDescription(tokenizer, path, eos_ids, _window(config), encoder_decoder, identity, commit, written)
 
 
 def _end_tokens(path: str, settings: Any, tokenizer: Any, vocabulary: int) -> tuple[int, ...]:

@@ -67,6 +67,20 @@ def read_generation_settings(location: str, revision: str | None) -> Any:
         return None
 
 
+def written_settings(settings: Any) -> dict[str, Any]:
+    """Return what a checkpoint's generation settings say, without ids of tokens and what changes no reply."""
+    return {
+        name: value
+        for name, value in sorted(settings.to_diff_dict().items())
+        if value is not None and name not in _NO_SETTINGS and not name.startswith(("_", "output_"))
+    }
+
+
+# Entries of generation_config.json that are no decoding settings; end tokens are always taken.
+_NO_SETTINGS = {"bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "transformers_version",
+                "use_cache", "return_dict_in_generate", "cache_implementation", "cache_config"}  # fmt: skip
+
+
 def read_tokenizer(location: str, revision: str | None) -> Any:
     """Read the tokenizer: the base's for an adapter without one.
 
