@@ -169,7 +169,7 @@ def tiny_model(model_type: str, kind: str, seed: int = 0) -> Any:
 def loaded(model: Any, kind: str, name: str) -> LoadedModel:
     """Return a model as the engine takes it."""
     identity = ModelIdentity(name, "", "", (0,))
-    return LoadedModel(bpe_tokenizer(VOCABULARY), name, (0,), 128, kind != "decoder", identity, None, model, "cpu")
+    return LoadedModel(bpe_tokenizer(VOCABULARY), name, (0,), 128, kind != "decoder", identity, None, {}, model, "cpu")
 
 
 def prompts(count: int, seed: int = 1) -> list[tuple[int, ...]]:
