@@ -73,7 +73,9 @@ def scores_text(systems: Sequence[tuple[str, Scores]]) -> str:
     if _width(text) <= width:
         return text
     plain = score_table(systems)
-    note = "\n(the terminal is too narrow for the 95% intervals)\n" if whole.to_markdown() != plain.to_markdown() else ""
+    note = (
+        "\n(the terminal is too narrow for the 95% intervals)\n" if whole.to_markdown() != plain.to_markdown() else ""
+    )
     return "\n".join(part.to_markdown() for part in _parts(plain, width)) + note
 
 

@@ -19,6 +19,7 @@ from dialoeval.config.compose import (
     to_user_error,
     to_yaml,
 )
+from dialoeval.config.provenance import Provenance, keep_to_the_model
 from dialoeval.errors import UserError, nearest
 from dialoeval.paths import conf_dir
 
@@ -84,6 +85,7 @@ def print_flags(config_name: str, flags: Sequence[str], overrides: Sequence[str]
             known = nearest(arguments.package, known_keys(config_name))
             raise UserError(f"--package {arguments.package}: there is no such part of the configuration{known}")
         if arguments.cfg == "job" and not arguments.package:
+            keep_to_the_model(config, Provenance(config))
             if arguments.resolve:
                 OmegaConf.resolve(config)
             show(to_yaml(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])))
