@@ -6,12 +6,13 @@ import argparse
 import contextlib
 import importlib
 import io
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-# Each script asks `dialoeval completion --line` for the words that may stand where the cursor is. Bash takes "=" for the
-# end of a word, so that it gets what follows the last one.
+# Each script asks `dialoeval completion --line` for the words that may stand where the cursor is. To bash, "=" ends a
+# word, so that it gets what follows the last one.
 SCRIPTS = {
     "bash": r"""_dialoeval() {
   local line="${COMP_LINE:0:COMP_POINT}" word one
@@ -139,6 +140,6 @@ def _values(verb: str, key: str) -> list[str]:
 
 def _runs(before: Sequence[str]) -> list[str]:
     """Return the names of the runs in the reports folder."""
-    given = [after for flag, after in zip(before, before[1:], strict=False) if flag == "--reports-dir"]
+    given = [after for flag, after in itertools.pairwise(before) if flag == "--reports-dir"]
     folder = Path(given[-1] if given else "reports")
     return [file.parent.name for file in folder.glob("*/manifest.json")]

@@ -60,8 +60,8 @@ def print_json(value: Any) -> None:
 def scores_text(systems: Sequence[tuple[str, Scores]]) -> str:
     """Return the table of (name, scores) as Markdown.
 
-    In a file or pipe it is whole. A terminal too narrow for the intervals gets none; one too narrow for all figures gets
-    several tables below each other.
+    In a file or pipe it is whole. A terminal too narrow for the intervals gets none; one too narrow for all figures
+    gets several tables below each other.
     """
     from dialoeval.metrics.score_tables import score_table
 

@@ -182,9 +182,13 @@ def _check_mlflow() -> None:
     try:
         with _mlflow_store():
             uri = mlflow.get_tracking_uri()
+            if uri.startswith("sqlite:///"):  # MLflow tries a database that cannot be opened for minutes
+                check_writable(uri.removeprefix("sqlite:///"))
             experiment = _mlflow_experiment()
             mlflow.MlflowClient().set_experiment_tag(experiment.experiment_id, "writer", PROJECT)
             artifacts = str(experiment.artifact_location)
+    except UserError:
+        raise
     except Exception as error:
         raise UserError(
             f"tracker=mlflow cannot use the store {uri} ({first_line(error)}): set MLFLOW_TRACKING_URI"
@@ -194,7 +198,7 @@ def _check_mlflow() -> None:
 
 
 def _mlflow_experiment() -> Any:
-    """Return the experiment of MLFLOW_EXPERIMENT_NAME or MLFLOW_EXPERIMENT_ID; ``dialoeval``, which is created, else."""
+    """Return the experiment that MLFLOW_EXPERIMENT_ID or _NAME names; else ``dialoeval``. It is created if missing."""
     import mlflow
 
     if identifier := os.environ.get("MLFLOW_EXPERIMENT_ID"):
