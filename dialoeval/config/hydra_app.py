@@ -88,7 +88,7 @@ def print_flags(config_name: str, flags: Sequence[str], overrides: Sequence[str]
             keep_to_the_model(config, Provenance(config))
             if arguments.resolve:
                 OmegaConf.resolve(config)
-            show(to_yaml(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])))
+            show(to_yaml(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])))
             return 0
         with _hydra_errors():
             _run_hydra(arguments, parser, lambda _: None, config_path=str(conf_dir()), config_name=config_name)

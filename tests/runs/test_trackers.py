@@ -148,7 +148,7 @@ def test_a_store_that_cannot_be_used_stops_before_generation(opened, config, mon
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     for uri in ("http://127.0.0.1:9", "sqlite:////proc/none.db", "file:///proc/files", "nonsense://x"):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-        with pytest.raises(UserError, match="tracker=mlflow cannot use the store|cannot write /proc/none.db"):
+        with pytest.raises(UserError, match=r"tracker=mlflow cannot use the store|cannot write /proc/none\.db"):
             runner.run(dataclasses.replace(config, tracker="mlflow"))
     assert opened == [] and not Path(config.reports_dir).exists()
 
