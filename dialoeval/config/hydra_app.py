@@ -85,10 +85,12 @@ def print_flags(config_name: str, flags: Sequence[str], overrides: Sequence[str]
             known = nearest(arguments.package, known_keys(config_name))
             raise UserError(f"--package {arguments.package}: there is no such part of the configuration{known}")
         if arguments.cfg == "job" and not arguments.package:
-            keep_to_the_model(config, Provenance(config))
-            if arguments.resolve:
-                OmegaConf.resolve(config)
-            show(to_yaml(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])))
+            with _hydra_errors():
+                keep_to_the_model(config, Provenance(config))
+                if arguments.resolve:
+                    OmegaConf.resolve(config)
+                text = to_yaml(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
+            show(text)
             return 0
         with _hydra_errors():
             _run_hydra(arguments, parser, lambda _: None, config_path=str(conf_dir()), config_name=config_name)
