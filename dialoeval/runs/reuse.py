@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dialoeval.config import RunConfig
-from dialoeval.data.example import Example
+from dialoeval.data.example import Example, fingerprint
 from dialoeval.errors import UserError
 from dialoeval.files import dumps, read_json, write_json
 from dialoeval.generation.types import Generator
@@ -37,23 +37,28 @@ class Reused:
         return {run: len(ids) for run, ids in self.runs.items()}
 
 
-def may_reuse(config: RunConfig, generator: Generator, examples: Sequence[Example]) -> bool:
+def may_reuse(config: RunConfig, generator: Generator) -> bool:
     """Return whether a reply depends on nothing but its example and the identity without the dataset.
 
-    It may depend on the batch in less than float32, and if random draws are not keyed by the example. A system text is
-    not in a row of replies, so that runs that read them are left out.
+    It may depend on the batch in less than float32, and if random draws are not keyed by the example.
     """
     exact = generator.identity().get("dtype", "fp32") == "fp32"
     keyed = config.decoding.strategy != "sample" or generator.keyed_draws
-    systems = config.reads_system_texts and any(example.system is not None for example in examples)
-    return exact and keyed and not systems
+    return exact and keyed
 
 
-def take(folder: RunFolder, identity: dict[str, Any], examples: Sequence[Example]) -> Reused:
+def take(folder: RunFolder, identity: dict[str, Any], examples: Sequence[Example], *, system_texts: bool) -> Reused:
     """Copy the replies of complete runs beside `folder` that differ from it in the dataset alone.
 
     An example is the same if its id and its context are. Which replies were copied is written before they are, so that
     a resumed run plans its chunks as the first attempt did.
+
+    Args:
+        folder: of this run.
+        identity: of this run.
+        examples: of this run.
+        system_texts: whether the prompt reads them. A row of replies does not tell them: then only runs whose examples
+            are the first ones here, by their fingerprint, are taken from.
 
     Raises:
         UserError: the folder cannot be written.
@@ -63,6 +68,8 @@ def take(folder: RunFolder, identity: dict[str, Any], examples: Sequence[Example
     for other in _others(folder, identity):
         if not missing:
             break
+        if system_texts and not _are_the_first(other, examples):
+            continue
         rows = [row for row in other.replies() if missing.get(row.id) == row.context]
         for row in rows:
             del missing[row.id]
@@ -73,6 +80,12 @@ def take(folder: RunFolder, identity: dict[str, Any], examples: Sequence[Example
         write_json(folder.reused_file, {run: list(ids) for run, ids in reused.runs.items()})
         folder.append(row for rows in taken.values() for row in rows)
     return reused
+
+
+def _are_the_first(other: RunFolder, examples: Sequence[Example]) -> bool:
+    """Return whether the examples of another run are the first of these: ids, contexts, references, system texts."""
+    manifest = other.existing_manifest()
+    return manifest.identity.get("dataset") == fingerprint(examples[: manifest.examples])
 
 
 def taken_before(folder: RunFolder) -> Reused | None:

@@ -241,9 +241,9 @@ def _reused(run: Run, rows: Mapping[str, ReplyRow]) -> Reused:
     earlier, examples = taken_before(run.folder), run.dataset.examples
     if earlier is not None:
         return earlier
-    if rows or not may_reuse(run.config, run.generator, examples):
+    if rows or not may_reuse(run.config, run.generator):
         return Reused({})
-    reused = take(run.folder, run.identity, examples)
+    reused = take(run.folder, run.identity, examples, system_texts=run.config.reads_system_texts)
     for name, count in reused.counts().items():
         _LOG.info("%d of %d replies are those of %s, which differs in its examples alone", count, len(examples), name)
     return reused

@@ -79,6 +79,18 @@ def test_what_may_differ_is_generated_again(opened, config, tmp_path):
     assert "d1" in opened[-1].asked and changed.reused == 4
 
 
+def test_replies_to_other_system_texts_are_not_reused(opened, config, tmp_path):
+    rows = [{"context": [f"hi {i}"], "system": "Be kind.", "references": ["yes"]} for i in range(6)]
+    (tmp_path / "dialogues.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    chat = dataclasses.replace(config, model=dataclasses.replace(config.model, prompt="chat"))
+    assert runner.run(limited(chat, 3)).generated == 3
+    assert runner.run(limited(chat, 5)).reused == 3
+    for row in rows:
+        del row["system"]
+    (tmp_path / "dialogues.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert runner.run(limited(chat, 6)).reused == 0
+
+
 def test_an_interrupted_run_keeps_what_it_took(opened, config, monkeypatch):
     runner.run(limited(config, 4))
     opener = runner.open_generator
