@@ -75,7 +75,7 @@ def test_ragged_rows_equal_rows_alone(scores, tokens, size):
 
 def test_min_new_tokens(scores):
     new_tokens = torch.arange(ROWS)
-    result = processors.min_new_tokens(scores, new_tokens, 7, 4)
+    result = processors.min_new_tokens(scores, new_tokens, [7], 4)
     for row in range(ROWS):
         processor = reference.MinNewTokensLengthLogitsProcessor(3, 4, 7)
         assert torch.equal(result[row : row + 1], processor(torch.zeros(1, 3 + row), scores[row : row + 1]))
