@@ -158,7 +158,9 @@ def test_fields_of_a_request(server):
     (body,) = server.bodies
     assert body["min_p"] == 0.1 and body["chat_template_kwargs"] == {"enable_thinking": False}
     identity = generator.identity()
-    assert identity["extra_body"] == {"min_p": 0.1} and identity["prompt"]["template_args"] == {"enable_thinking": False}
+    assert identity["extra_body"] == {"min_p": 0.1} and identity["prompt"]["template_args"] == {
+        "enable_thinking": False
+    }
     assert not {"extra_body", "omit"} & opened(server).identity().keys()
     with pytest.raises(UserError, match=r"engine\.extra_body\.temperature"):
         EngineConfig(extra_body={"temperature": 1})
