@@ -122,7 +122,7 @@ def plain_overrides(overrides: Sequence[str]) -> list[str]:
     """
     plain = [override.removeprefix("+") if override.startswith("+experiment=") else override for override in overrides]
     # with keys that no schema has
-    free = re.compile(r"\w+\.options\.|model\.template_args\.|engine\.extra_body\.|dataset\.columns\.(where|replace)\b")
+    free = re.compile(r"\w+\.options\.|model\.template_args\b|engine\.extra_body\b|dataset\.columns\.(where|replace)\b")
     return [f"++{override}" if free.match(override) else override for override in plain]
 
 

@@ -110,5 +110,5 @@ def test_the_whole_chain_is_generates(scores, tokens, settings, tmp_path):
         config, input_ids_seq_length=prompt, model_kwargs={"attention_mask": torch.ones(ROWS, prompt)}
     )(tokens, scores)
     lengths = torch.full((ROWS,), 17)
-    result = processors.penalise(scores, tokens, lengths, lengths - prompt, 7, decoding)
+    result = processors.penalise(scores, tokens, lengths, lengths - prompt, [7], decoding)
     assert torch.equal(processors.warp(result, decoding), expected)

@@ -73,7 +73,7 @@ def common(folder, examples):
 
 
 @pytest.mark.parametrize("engine", [{"name": "hf"}, {"name": "hf", "batch_tokens": 1}, {"name": "fast"},
-                                    {"name": "fast", "slots": 3}])  # fmt: skip
+                                    {"name": "fast", "slots": 3}, {"name": "fast", "workers": 2}])  # fmt: skip
 def test_stop_texts_equal_generate(folder, examples, common, engine):
     stop = common[1]
     assert stop
