@@ -188,6 +188,8 @@ class DecodingConfig:
              "a list of token texts or token ids"),
         ))  # fmt: skip
         effects.check_decoding(self)
+        # a command line has no other way to write them: Hydra leaves backslashes as they are
+        self.stop = [text.replace("\\n", "\n").replace("\\t", "\t") for text in self.stop]
         if self.stop and self.strategy == Strategy.beam:
             raise UserError(
                 "decoding.stop does not work with decoding.strategy=beam: a beam's score would depend on text after "

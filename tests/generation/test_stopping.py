@@ -135,6 +135,7 @@ def test_what_is_not_a_token(folder, examples):
     for bad in ({"stop": [""]}, {"stop": "x"}, {"stop": [3]}, {"end_tokens": [1.5]}, {"end_tokens": [True]}):
         with pytest.raises(UserError, match="must be a list"):
             greedy(**bad)
+    assert greedy(stop=[r"\n\tx", "\n"]).stop == ["\n\tx", "\n"]  # as command lines write them
     with pytest.raises(UserError, match="strategy=beam"):
         DecodingConfig(name="b", strategy="beam", num_beams=2, stop=["x"])
 
