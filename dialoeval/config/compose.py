@@ -134,7 +134,7 @@ def plain_overrides(overrides: Sequence[str]) -> list[str]:
             raise _unknown_option(key, odd[1], group_options(key))
     plain = [override.removeprefix("+") if override.startswith("+experiment=") else override for override in overrides]
     # with keys that no schema has
-    free = re.compile(r"\w+\.options\.|model\.template_args\.|dataset\.columns\.(where|replace)\b")
+    free = re.compile(r"\w+\.options\.|model\.template_args\b|engine\.extra_body\b|dataset\.columns\.(where|replace)\b")
     return [f"++{override}" if free.match(override) else override for override in plain]
 
 

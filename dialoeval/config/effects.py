@@ -145,7 +145,8 @@ TABLE = (
     Effect("run", ("model.system_prompt",), _READS_CHAT, off=("",)),
     Effect("run", ("model.instruction",), _is("model.prompt", "godel"), off=("",)),
     Effect("run", ("model.instruction",), _LOCAL, off=("",)),
-    Effect("run", _settings("model", "template_args template_date"), _is("model.prompt", "chat")),
+    Effect("run", ("model.template_args",), _READS_CHAT),
+    Effect("run", ("model.template_date",), _is("model.prompt", "chat")),
     Effect("run", ("model.template_date",), _LOCAL),
     Effect("run", _settings("model", "revision weights"), _LOCAL),
     Effect("run", ("model.prompt",), _LOCAL, off=("chat",)),
@@ -153,7 +154,8 @@ TABLE = (
                               "backward backward_revision backward_weights classifier classifier_revision"), _NEVER),
     Effect("train", ("model", *_settings("model", "path revision weights")), _FINE_TUNING, off=("tiny",)),
     # engine
-    Effect("run", _settings("engine", "base_url api_key_env concurrency requests_per_minute timeout retries"), _SERVER),
+    Effect("run", _settings("engine", "base_url api_key_env concurrency requests_per_minute timeout retries on_refusal "
+                            "max_tokens_field omit extra_body"), _SERVER),
     Effect("run", ("engine.dtype",), _LOCAL),
     Effect("run", ("engine.device",),
            Needs("a model in this process (engine=auto, fast or hf)", _not_decoding_elsewhere(*_ELSEWHERE),
@@ -205,7 +207,7 @@ TABLE = (
 ALWAYS = {
     "run": (
         *_settings("model", "name path max_turns"),
-        *_settings("decoding", "name max_new_tokens checkpoint"),
+        *_settings("decoding", "name max_new_tokens checkpoint stop end_tokens"),
         *_settings("dataset", "name kind context_turns limit allow_empty_context options"),
         *_settings("protocol", "name clean slots empty_word"),
         *_settings("engine", "name chunk options"),

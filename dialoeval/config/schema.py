@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -59,6 +59,21 @@ class Dtype(StrEnum):
     fp32 = "fp32"  # exact
     bf16 = "bf16"  # fast; replies may differ
     fp16 = "fp16"  # CUDA only
+
+
+class OnRefusal(StrEnum):
+    """What a run does when a server refuses one context."""
+
+    record = "record"  # an empty reply with the server's reason
+    stop = "stop"
+
+
+class MaxTokensField(StrEnum):
+    """Field of a request to a server that limits the reply's tokens."""
+
+    auto = "auto"  # max_tokens, or max_completion_tokens for servers that refuse it
+    max_tokens = "max_tokens"
+    max_completion_tokens = "max_completion_tokens"
 
 
 class Precision(StrEnum):
@@ -138,6 +153,8 @@ class DecodingConfig:
     no_repeat_ngram_size: int = 0  # 0: off
     min_new_tokens: int = 0
     max_new_tokens: int = 64  # the end token counts
+    stop: list[str] = field(default_factory=list)  # a reply ends before the first of these texts; not for beam search
+    end_tokens: list[Any] = field(default_factory=list)  # tokens (text or id) that end a reply besides the model's own
     num_candidates: int = 1  # sampled candidates per context, for reranking
     rerank: Rerank = Rerank.none
     mmi_lambda: float = 1.0  # weight of the backward log-probability; the paper's is 1 (backward alone)
@@ -165,8 +182,19 @@ class DecodingConfig:
             ("num_candidates", self.num_candidates >= 1, "at least 1"),
             ("mmi_lambda", 0 <= self.mmi_lambda <= 1, "between 0 and 1"),
             ("max_length", self.max_length == 0 or self.max_length >= 2, "0 (off), or 2 and more"),
+            ("stop", _each(self.stop, lambda text: isinstance(text, str) and text != ""),
+             "a list of texts that are not empty"),
+            ("end_tokens", _each(self.end_tokens, lambda token: type(token) in (str, int) and token != ""),
+             "a list of token texts or token ids"),
         ))  # fmt: skip
         effects.check_decoding(self)
+        # a command line has no other way to write them: Hydra leaves backslashes as they are
+        self.stop = [text.replace("\\n", "\n").replace("\\t", "\t") for text in self.stop]
+        if self.stop and self.strategy == Strategy.beam:
+            raise UserError(
+                "decoding.stop does not work with decoding.strategy=beam: a beam's score would depend on text after "
+                "its end; use decoding.end_tokens, or greedy search or sampling"
+            )
 
 
 @dataclass
@@ -259,6 +287,13 @@ class ProtocolConfig:
         ))  # fmt: skip
 
 
+# Fields of a request to a server that the harness sets itself.
+OWN_FIELDS = frozenset({
+    "model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "n", "seed", "logprobs", "stop",
+    "stream",
+})  # fmt: skip
+
+
 @dataclass
 class EngineConfig:
     """Engine, device, number format and batching of generation."""
@@ -277,10 +312,16 @@ class EngineConfig:
     requests_per_minute: int = 0  # openai: 0: no limit
     timeout: float = 60.0  # openai: seconds per request
     retries: int = 5  # openai: per request
+    on_refusal: OnRefusal = OnRefusal.record  # openai: what happens when the server refuses one context
+    max_tokens_field: MaxTokensField = MaxTokensField.auto  # openai
+    omit: list[str] = field(default_factory=list)  # openai: fields left out of requests: temperature, top_p, seed
+    extra_body: dict[str, Any] = field(default_factory=dict)  # openai: further fields of every request
     options: dict[str, Any] = field(default_factory=dict)  # settings of a plugin's engine; the plugin checks them
 
     def __post_init__(self) -> None:
         self.dtype = _choice("engine.dtype", self.dtype, Dtype)
+        self.on_refusal = _choice("engine.on_refusal", self.on_refusal, OnRefusal)
+        self.max_tokens_field = _choice("engine.max_tokens_field", self.max_tokens_field, MaxTokensField)
         _check_ranges("engine", self, (
             ("precision_sample", self.precision_sample >= 0, "0 (none) or more"),
             ("chunk", self.chunk >= 0, "0 (automatic) or more"),
@@ -291,7 +332,10 @@ class EngineConfig:
             ("requests_per_minute", self.requests_per_minute >= 0, "0 (no limit) or more"),
             ("timeout", 0 < self.timeout < math.inf, "above 0"),
             ("retries", self.retries >= 0, "0 or more"),
+            ("omit", set(self.omit) <= {"temperature", "top_p", "seed"}, "a list of temperature, top_p and seed"),
         ))  # fmt: skip
+        if own := sorted(OWN_FIELDS.intersection(self.extra_body)):
+            raise UserError(f"engine.extra_body.{own[0]}: this field of a request follows from other settings")
 
 
 @dataclass
@@ -440,6 +484,11 @@ def _is_day(text: str) -> bool:
         return datetime.date.fromisoformat(text).isoformat() == text
     except ValueError:
         return False
+
+
+def _each(values: object, allowed: Callable[[object], bool]) -> bool:
+    """Return whether `values` is a list and each of them is allowed."""
+    return isinstance(values, list) and all(map(allowed, values))
 
 
 def _check_ranges(group: str, config: object, ranges: Iterable[tuple[str, bool, str]]) -> None:
