@@ -301,7 +301,7 @@ def test_epochs_are_steps(overrides, tmp_path, caplog):
     caplog.set_level("INFO", "dialoeval")
     by_epochs = train([*overrides, "training.max_steps=null"], "training.epochs=2", f"training.output_dir={tmp_path}/e")
     steps = by_epochs.run["training"]["max_steps"]
-    assert by_epochs.step == steps and f"2 epochs of 60 sequences are {steps} steps" in caplog.text
+    assert by_epochs.step == steps and f"2 epochs of 93 sequences are {steps} steps" in caplog.text
     seen = steps * 300 / by_epochs.train_tokens
     assert 1.8 < seen < 2.2
     by_steps = train(overrides, f"training.max_steps={steps}")
@@ -310,7 +310,7 @@ def test_epochs_are_steps(overrides, tmp_path, caplog):
 
 def test_a_word_about_thousands_of_epochs(overrides, some_talks, caplog):
     train(overrides, "training.batch_tokens=20000", "training.max_steps=25")
-    assert "about" in caplog.text and "epochs of 60 sequences" in caplog.text and "by heart" in caplog.text
+    assert "about" in caplog.text and "124 epochs of 93 sequences" in caplog.text and "by heart" in caplog.text
     assert "never reaches its peak" not in caplog.text
 
 
