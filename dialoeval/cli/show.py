@@ -19,12 +19,15 @@ def main(arguments: Sequence[str]) -> int:
     from dialoeval.files import dumps
     from dialoeval.metrics.score_tables import score_table
     from dialoeval.runs.folder import find
+    from dialoeval.runs.made_by import made_by
 
     folder = find(options.run, options.reports_dir)
     manifest, scores = folder.existing_manifest(), folder.scores()
     print(f"{folder.path}\nstatus: {manifest.status}" + (f" ({manifest.error})" if manifest.error else ""))
     examples = "?" if manifest.examples is None else manifest.examples
     print(f"examples: {examples}\nidentity: {dumps(manifest.identity, indent=2)}\n")
+    if folder.settings_file.is_file():
+        print("\n".join(made_by(folder.settings(), folder)), end="\n\n")
     if scores:
         print_warnings([(folder.path.name, scores)])
         print(score_table([(folder.path.name, scores)], intervals=True).to_markdown())

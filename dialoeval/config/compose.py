@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from dialoeval.config import schema
+from dialoeval.config import effects, schema
 from dialoeval.config.groups import find_option, group_options, plugin_folders
+from dialoeval.config.provenance import Provenance, keep_to_the_model
 from dialoeval.config.schema import not_a_choice
 from dialoeval.errors import UserError, chain, first_line, nearest
 from dialoeval.paths import conf_dir
@@ -17,15 +18,7 @@ if TYPE_CHECKING:
     from hydra.plugins.search_path_plugin import SearchPathPlugin
     from omegaconf import DictConfig
 
-# The schema of each configuration group, and of each root configuration.
-GROUPS = {
-    "model": schema.ModelConfig,
-    "decoding": schema.DecodingConfig,
-    "dataset": schema.DatasetConfig,
-    "protocol": schema.ProtocolConfig,
-    "engine": schema.EngineConfig,
-    "training": schema.TrainingConfig,
-}
+GROUPS = schema.GROUPS
 ROOTS = {"config": schema.RunConfig, "train": schema.TrainConfig}
 
 
@@ -128,7 +121,8 @@ def plain_overrides(overrides: Sequence[str]) -> list[str]:
     plugin (``dataset.options.x=1``) and of mappings by the user's texts, which the schema does not contain.
     """
     plain = [override.removeprefix("+") if override.startswith("+experiment=") else override for override in overrides]
-    free = re.compile(r"\w+\.options\.|dataset\.columns\.(where|replace)\b")  # with keys that no schema has
+    # with keys that no schema has
+    free = re.compile(r"\w+\.options\.|model\.template_args\.|dataset\.columns\.(where|replace)\b")
     return [f"++{override}" if free.match(override) else override for override in plain]
 
 
@@ -142,13 +136,17 @@ def to_typed(config: DictConfig, config_name: str) -> Any:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        return OmegaConf.to_object(fit(config, config_name))
+        typed = OmegaConf.to_object(fit(config, config_name))
     except OmegaConfBaseException as error:
         raise to_user_error(error, config_name) from error
+    effects.check(config_name, typed, Provenance(config))
+    return typed
 
 
 def fit(config: DictConfig, config_name: str) -> DictConfig:
     """Return a composed configuration converted to the types of its schema; ranges of values are not checked.
+
+    What the model's option says of its own model is taken out if the user named another (`keep_to_the_model`).
 
     Raises:
         UserError: a mandatory value is missing, a key is not in the schema, or a value has the wrong type.
@@ -157,6 +155,7 @@ def fit(config: DictConfig, config_name: str) -> DictConfig:
     from omegaconf.errors import OmegaConfBaseException
 
     _check_keys(config, set(known_keys(config_name)), "")
+    keep_to_the_model(config, Provenance(config))
     fields = {key: config[key] for key in config if key not in ("hydra", "experiment")}
     try:
         merged = OmegaConf.merge(OmegaConf.structured(ROOTS[config_name]), fields)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from dialoeval.config.compose import check_choices, plain_overrides, register, to_user_error, to_yaml
+from dialoeval.config.provenance import Provenance, keep_to_the_model
 from dialoeval.errors import UserError
 from dialoeval.paths import conf_dir
 
@@ -74,6 +75,7 @@ def run_flags(arguments: Sequence[str], run: Callable[[Any], None], show: Callab
             with _application() as application:
                 config = application.compose_config("config", flags.overrides, run_mode=RunMode.RUN)
                 check_choices(config)
+                keep_to_the_model(config, Provenance(config))
                 if flags.resolve:
                     OmegaConf.resolve(config)
                 show(to_yaml(application.get_sanitized_cfg(config, "job")))

@@ -10,6 +10,7 @@ from dialoeval.config import RunConfig
 from dialoeval.data.columns import shown
 from dialoeval.data.example import Dataset, Example
 from dialoeval.generation import open_generator
+from dialoeval.generation.checkpoint import with_checkpoint_settings
 from dialoeval.generation.types import Generator
 from dialoeval.text.guards import check_examples
 
@@ -24,6 +25,7 @@ def preview(config: RunConfig) -> str:
     Raises:
         UserError: as a run: the data or the model cannot be read.
     """
+    config = with_checkpoint_settings(config)
     dataset = data.load(replace(config.dataset, allow_empty_context=True))
     generator = open_generator(config.model, config.engine, config.decoding)
     try:

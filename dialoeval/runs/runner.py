@@ -19,13 +19,14 @@ from dialoeval.data.example import Dataset, Example
 from dialoeval.errors import UserError, is_out_of_memory
 from dialoeval.files import check_writable, sha256_file, write_json, write_jsonl, write_text
 from dialoeval.generation import open_generator
+from dialoeval.generation.checkpoint import with_checkpoint_settings
 from dialoeval.generation.types import Generator
 from dialoeval.metrics.scores import Scores, protocol_json
 from dialoeval.metrics.system_statistics import checked_metrics
 from dialoeval.progress import progress
 from dialoeval.runs.environment import environment, summary
 from dialoeval.runs.folder import RunFolder
-from dialoeval.runs.identity import folder_name, model_name, run_identity
+from dialoeval.runs.identity import folder_name, run_identity
 from dialoeval.runs.precision import compare_with_float32
 from dialoeval.runs.reader import LoadedRun, load_run
 from dialoeval.runs.records import Manifest, ReplyRow, Status
@@ -88,7 +89,7 @@ def run(config: RunConfig) -> RunResult:
     check_tracker(config.tracker)
     check_writable(Path(config.reports_dir) / "run")
     checked_metrics(config.scoring.meteor, config.scoring.extra)
-    config = replace(config, model=replace(config.model, name=model_name(config)))
+    config = with_checkpoint_settings(config)
     dataset = data.load(config.dataset)
     generator = open_generator(config.model, config.engine, config.decoding)
     try:

@@ -10,7 +10,7 @@ from dialoeval.config import ModelConfig
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError
 from dialoeval.generation.prompts import Prompter, chat_messages
-from dialoeval.training.sequences import Span, encode_text
+from dialoeval.training.sequences import Span
 
 _MARK = "REPLY-0123456789"  # a text that no template contains
 
@@ -49,7 +49,7 @@ class ChatFormat:
         items: list[tuple[list[int], Span]] = []
         for example in examples:
             for reply in filter(str.strip, example.references):
-                text = encode_text(self.tokenizer, [reply])[0][: max(1, block_size // 2 - len(ending))]
+                text = prompter.texts.encode(reply)[: max(1, block_size // 2 - len(ending))]
                 tokens = [*text, *ending]
                 try:
                     prompt = prompter.build(example.context, block_size - len(tokens), example.system).token_ids
@@ -64,7 +64,9 @@ class ChatFormat:
     def _ending(self) -> list[int]:
         """Return what the template writes after a reply, up to the first end token; else the tokenizer's own."""
         messages = [*chat_messages(["a"], self.model.system_prompt), {"role": "assistant", "content": _MARK}]
-        text: str = self.tokenizer.apply_chat_template(messages, add_generation_prompt=False, tokenize=False)
+        text: str = self.tokenizer.apply_chat_template(
+            messages, add_generation_prompt=False, tokenize=False, **self.model.template_args
+        )
         after = self.tokenizer(text.rpartition(_MARK)[2], add_special_tokens=False, verbose=False)["input_ids"]
         for position, token in enumerate(after):
             if token in self.end_ids:

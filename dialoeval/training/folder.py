@@ -155,7 +155,8 @@ def _defaults() -> dict[str, Any]:
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) and value else {f"{prefix}{key}": value}
+        section = key in ("model", "training", "architecture") and isinstance(value, Mapping)
+        flat |= _flat(value, f"{prefix}{key}.") if section else {f"{prefix}{key}": value}
     return flat
 
 

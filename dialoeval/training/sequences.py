@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 Span = tuple[int, int]  # positions of a sequence: start, stop
-
-
-def encode_text(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    """Return the token ids of each text; what looks like a special token in it is text."""
-    if not texts:
-        return []
-    ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True, verbose=False)[
-        "input_ids"
-    ]
-    return ids
 
 
 def encode_dialogues(

@@ -22,12 +22,13 @@ from dialoeval import data
 from dialoeval.config import DatasetConfig, Direction, Keep, Prompt, TrainConfig, TrainingConfig
 from dialoeval.errors import UserError
 from dialoeval.files import sha256_json, write_json
+from dialoeval.models.plain_text import PlainText
 from dialoeval.training import folder
 from dialoeval.training.chat import ChatFormat
 from dialoeval.training.checkpoint import load_tensors, read_progress, remove_state, save_model, save_state
 from dialoeval.training.model import end_tokens, make_model
 from dialoeval.training.records import Best, Progress, Stage, Status, TrainingRecord
-from dialoeval.training.sequences import Span, batches, encode_dialogues, encode_text, in_order, steps_of
+from dialoeval.training.sequences import Span, batches, encode_dialogues, in_order, steps_of
 
 _LOG = logging.getLogger(__name__)
 _MANY_EPOCHS = 100
@@ -156,10 +157,6 @@ def train(config: TrainConfig, command: str | None = None) -> TrainingRecord:
 def _prepare(config: TrainConfig, output: Path, command: str | None) -> Training:
     """Load the model and the data."""
     options = config.training
-    if config.model.prompt == Prompt.chat and options.direction == Direction.backward:
-        raise UserError(
-            "training.direction=backward has no effect with model.prompt=chat: it needs the dialogpt prompt"
-        )
     validation = held_out_dataset(config)
     if validation is None and (options.keep == Keep.best or options.patience):
         name = "keep=best" if options.keep == Keep.best else f"patience={options.patience}"
@@ -382,7 +379,7 @@ def load_corpus(
     else:
         sequences = encode_dialogues(
             data.dialogues(dataset),
-            lambda turns: encode_text(tokenizer, turns),
+            PlainText(tokenizer).encode_all,  # a special token that a turn spells is text, as in prompts
             tokenizer.eos_token_id,
             options.block_size,
             backward=options.direction == Direction.backward,

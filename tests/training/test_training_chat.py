@@ -17,9 +17,9 @@ from dialoeval.config.compose import group as option
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError
 from dialoeval.generation.prompts import Prompter
+from dialoeval.models.plain_text import PlainText
 from dialoeval.training import train as training
 from dialoeval.training.chat import ChatFormat, merge
-from dialoeval.training.sequences import encode_text
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -86,7 +86,7 @@ def test_every_prompt_of_run_begins_a_sequence_whose_next_tokens_are_the_reply(c
     expected = sorted(
         (
             list(prompter.build(e.context, 1000, e.system).token_ids),
-            [*encode_text(tokenizer, e.references)[0], tokenizer.eos_token_id],
+            [*PlainText(tokenizer).encode(e.references[0]), tokenizer.eos_token_id],
         )
         for e in examples
     )
@@ -181,7 +181,7 @@ def test_run_replies_what_the_training_taught(tmp_path, chat_model):
     with contextlib.closing(open_generator(model, EngineConfig(name="hf", device="cpu"), decoding)) as generator:
         examples = [e for i in range(3) for e in examples_of([f"question {i}", TEXTS[i], "and then?", TEXTS[i + 1]])]
         examples = [Example(str(i), e.context, e.references) for i, e in enumerate(examples)]
-        replies = {reply.id: reply for reply in generator.generate(examples, decoding, 0)}
+        replies = {reply.id: reply for reply in generator.replies(examples, decoding, 0)}
     for example in examples:
         assert replies[example.id].text == example.references[0]
 
@@ -196,4 +196,4 @@ def test_run_replies_what_the_training_taught(tmp_path, chat_model):
 )
 def test_mistakes_are_named(tmp_path, chat_model, override, message):
     with pytest.raises(UserError, match=message):
-        training.train(compose("train", chat_overrides(tmp_path, chat_model, override)))
+        training.train(compose("train", chat_overrides(tmp_path, chat_model, "model.system_prompt=null", override)))

@@ -108,7 +108,7 @@ def test_other_data_is_named(overrides, tmp_path, some_talks):
 
 def test_settings_without_influence_on_the_weights_may_change(overrides, tmp_path):
     first = train(overrides)
-    again = train(overrides, "training.log_every=1", "training.save_every=1", "training.eval_every=3", "model.name=x")
+    again = train(overrides, "training.log_every=1", "training.save_every=1", "model.name=x")
     assert again == first  # nothing is trained twice
 
 
@@ -350,8 +350,13 @@ def test_a_killed_training_keeps_the_same_best_weights(overrides, tmp_path, some
 
 @pytest.mark.parametrize("setting", ["keep=best", "patience=2"])
 def test_choosing_by_held_out_loss_needs_held_out_dialogues(overrides, setting):
+    with pytest.raises(UserError, match=rf"training.{setting} has no effect; it needs training.validation_path"):
+        compose("train", [*overrides, f"training.{setting}"])
+    config = compose("train", overrides)
+    name, value = setting.split("=")
+    setattr(config.training, name, value if name == "keep" else int(value))  # as from Python
     with pytest.raises(UserError, match=rf"training.{setting} needs held-out dialogues: set training.validation_path"):
-        train(overrides, f"training.{setting}")
+        training.train(config)
 
 
 def test_evaluations_do_not_wait_for_log_lines(overrides, some_talks):
