@@ -181,7 +181,7 @@ def test_run_replies_what_the_training_taught(tmp_path, chat_model):
     with contextlib.closing(open_generator(model, EngineConfig(name="hf", device="cpu"), decoding)) as generator:
         examples = [e for i in range(3) for e in examples_of([f"question {i}", TEXTS[i], "and then?", TEXTS[i + 1]])]
         examples = [Example(str(i), e.context, e.references) for i, e in enumerate(examples)]
-        replies = {reply.id: reply for reply in generator.replies(examples, decoding, 0)}
+        replies = {reply.id: reply for reply in generator.reply(examples, decoding, 0)}
     for example in examples:
         assert replies[example.id].text == example.references[0]
 
