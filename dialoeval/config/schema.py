@@ -97,6 +97,13 @@ class Direction(StrEnum):
     backward = "backward"  # reversed, for MMI
 
 
+class Keep(StrEnum):
+    """Weights that a training leaves behind."""
+
+    last = "last"
+    best = "best"  # those of the evaluation with the lowest held-out loss
+
+
 class Tracker(StrEnum):
     """Experiment tracker that receives the figures of a finished run."""
 
@@ -388,6 +395,15 @@ class ArchitectureConfig:
     vocabulary: int = 4096  # tokens, the end-of-text token included
     tokenizer: str | None = None  # model whose tokenizer is used; None: learn one
 
+    def __post_init__(self) -> None:
+        _check_ranges("training.architecture", self, (
+            *((name, getattr(self, name) >= 1, "at least 1") for name in ("layers", "width", "heads")),
+            ("window", self.window >= 2, "at least 2"),
+            ("vocabulary", self.vocabulary >= 257, "at least 257 (256 bytes and the end-of-text token)"),
+        ))  # fmt: skip
+        if self.width % self.heads:
+            raise UserError(f"training.architecture: width={self.width} is not a multiple of heads={self.heads}")
+
 
 @dataclass
 class TrainingConfig:
@@ -398,7 +414,8 @@ class TrainingConfig:
     direction: Direction = Direction.forward
     from_scratch: bool = False  # train a new model of `architecture` instead of fine-tuning `model`
     architecture: ArchitectureConfig = field(default_factory=ArchitectureConfig)
-    max_steps: int = 1000  # optimiser steps
+    max_steps: int | None = None  # optimiser steps; None: 1000, or those of `epochs`
+    epochs: float | None = None  # passes over the data, in place of max_steps
     batch_tokens: int = 8192  # tokens per optimiser step, without padding
     micro_batch_tokens: int = 8192  # padded tokens per forward pass; gradients accumulate over batch_tokens
     block_size: int = 256  # greatest length of a training sequence in tokens; longer dialogues are split between turns
@@ -406,7 +423,7 @@ class TrainingConfig:
     warmup_steps: int = 100
     weight_decay: float = 0.01
     beta2: float = 0.95
-    max_grad_norm: float = 1.0
+    max_grad_norm: float = 1.0  # longer gradients are scaled to this length; 0: off
     dropout: float = 0.0
     precision: Precision = Precision.fp32
     validation_split: str | None = "validation"  # None: no held-out evaluation
@@ -416,15 +433,44 @@ class TrainingConfig:
     eval_every: int = 200  # steps
     save_every: int = 200  # steps
     save_dtype: SaveDtype = SaveDtype.fp32
+    keep: Keep = Keep.last  # the weights that are kept
+    patience: int = 0  # stop after this many evaluations in a row without a lower held-out loss; 0: off
+    keep_state: bool = False  # keep the optimiser's state at the end, to train further
 
     def __post_init__(self) -> None:
         self.direction = _choice("training.direction", self.direction, Direction)
         self.precision = _choice("training.precision", self.precision, Precision)
         self.save_dtype = _choice("training.save_dtype", self.save_dtype, SaveDtype)
+        self.keep = _choice("training.keep", self.keep, Keep)
+        if not self.output_dir.strip():
+            raise UserError("training.output_dir is empty: name the folder of the trained model")
+        if self.max_steps is not None and self.epochs is not None:
+            raise UserError(
+                f"training.max_steps={self.max_steps} and training.epochs={self.epochs:g} both say how long to train: "
+                "set one of them to null"
+            )
+        if self.max_steps is None and self.epochs is None:
+            self.max_steps = 1000
         positive = ("max_steps", "batch_tokens", "micro_batch_tokens", "log_every", "eval_every", "save_every")
         for name, least in (*((name, 1) for name in positive), ("block_size", 2)):
-            if getattr(self, name) < least:
-                raise UserError(f"training.{name} must be at least {least}, not {getattr(self, name)}")
+            if (value := getattr(self, name)) is not None and value < least:
+                raise UserError(f"training.{name} must be at least {least}, not {value}")
+        _check_ranges("training", self, (
+            ("epochs", self.epochs is None or 0 < self.epochs < math.inf, "above 0"),
+            ("learning_rate", 0 < self.learning_rate < math.inf, "above 0"),
+            ("warmup_steps", self.warmup_steps >= 0, "0 (none) or more"),
+            ("weight_decay", 0 <= self.weight_decay < math.inf, "0 (none) or more"),
+            ("beta2", 0 <= self.beta2 < 1, "at least 0 and below 1"),
+            ("max_grad_norm", 0 <= self.max_grad_norm < math.inf, "0 (off) or more"),
+            ("dropout", 0 <= self.dropout < 1, "at least 0 and below 1"),
+            ("validation_limit", self.validation_limit is None or self.validation_limit >= 1, "at least 1, or null"),
+            ("patience", self.patience >= 0, "0 (off) or more"),
+        ))  # fmt: skip
+        if self.from_scratch and self.block_size > self.architecture.window:
+            raise UserError(
+                f"training.block_size={self.block_size} exceeds the model's context length of "
+                f"{self.architecture.window} tokens (training.architecture.window)"
+            )
 
 
 @dataclass
@@ -438,6 +484,8 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"seed={self.seed}: must be at least 0 and below 2**32")
         if self.device not in ("auto", "cpu", "cuda"):
             raise UserError(
                 f"device must be auto, cpu or cuda, not {self.device!r} (CUDA_VISIBLE_DEVICES selects one of several "
