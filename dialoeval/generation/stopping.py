@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,7 +59,8 @@ def cut(tokens: Sequence[int], tokenizer: Any, stop: Sequence[str]) -> tuple[int
         return None
     count = next((n for n in range(1, len(tokens)) if ends(tokens[:n], tokenizer, stop)), len(tokens))
     text: str = tokenizer.decode(tokens[:count])
-    text = text[: first(text, stop)]
-    for special in tokenizer.all_special_tokens:
-        text = text.replace(special, "")
-    return count, text
+    place = first(text, stop)
+    specials = re.compile("|".join(map(re.escape, tokenizer.all_special_tokens)) or r"(?!)")
+    # a stop text may begin within the spelling of a special token, no part of which is text
+    place = next((span.start() for span in specials.finditer(text) if span.start() < place < span.end()), place)
+    return count, specials.sub("", text[:place])

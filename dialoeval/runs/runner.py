@@ -114,8 +114,7 @@ def run(config: RunConfig, draw: Draw = lambda run: {}) -> RunResult:
     finally:
         generator.close()
     name = f"{config.model.name} {config.decoding.name}"
-    record = folder.environment()
-    result = RunResult(folder, name, scores, generated, sum(record.reused.values()) if record else 0)
+    result = RunResult(folder, name, scores, generated, _count_reused(folder))
     if config.tracker != "none":
         try:
             track(config.tracker, Logged(name, result.loaded, identity, draw(result.loaded)))
@@ -123,6 +122,14 @@ def run(config: RunConfig, draw: Draw = lambda run: {}) -> RunResult:
             error.result = result
             raise
     return result
+
+
+def _count_reused(folder: RunFolder) -> int:
+    """Return how many replies came from other runs, as environment.json says; 0 if that file is damaged or missing."""
+    with contextlib.suppress(UserError):
+        record = folder.environment()
+        return sum(record.reused.values()) if record else 0
+    return 0
 
 
 def _unwritable(config: RunConfig) -> UserError | None:
@@ -247,7 +254,9 @@ def _reused(run: Run, rows: Mapping[str, ReplyRow]) -> Reused:
         return Reused({})
     reused = take(run.folder, run.identity, examples, system_texts=run.config.reads_system_texts)
     for name, count in reused.counts().items():
-        _LOG.info("%d of %d replies are those of %s, which differs in its examples alone", count, len(examples), name)
+        _LOG.info(
+            "%d of %d replies are those of %s, which differs in examples or names alone", count, len(examples), name
+        )
     return reused
 
 

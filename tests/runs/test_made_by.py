@@ -11,6 +11,7 @@ from dialoeval.cli.main import main
 from dialoeval.config.compose import compose
 from dialoeval.errors import UserError
 from dialoeval.generation.prompts import Prompter
+from dialoeval.models.loading import load_tokenizer
 from dialoeval.reports import write_html
 from dialoeval.runs import runner
 
@@ -77,7 +78,7 @@ def test_a_report_says_that_a_checkpoints_settings_were_taken(folder, tmp_path):
 
 def test_a_system_prompt_that_no_prompt_reads_is_no_part_of_the_identity():
     plain = compose("config", ["model=smollm2", "model.prompt=dialogpt"]).model
-    assert Prompter(plain, None).identity()["system_prompt"] is None
+    assert Prompter(plain, load_tokenizer("tiny")).identity()["system_prompt"] is None
 
 
 def test_a_metric_whose_model_is_missing_is_said_before_generation(folder, tmp_path, monkeypatch):
