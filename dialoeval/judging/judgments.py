@@ -40,7 +40,7 @@ class Judgment:
     Attributes:
         item: what was judged; the items of a study differ in context or systems.
         context: id of the example.
-        systems: (first, second) of a pair in the study's order, whatever side they were shown on; (system,) of a rating.
+        systems: (first, second) of a pair in the study's order, whatever the sides shown; (system,) of a rating.
         judge: who judged.
         question: name of the question.
         value: of a pair 1 (the first system is preferred), 0 (a tie) or -1 (the second); of a rating its point.
