@@ -1,0 +1,87 @@
+"""A local model as a judge: the engine's scoring gives the probability of each option, so nothing has to be parsed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig, Prompt
+from dialoeval.errors import UserError
+from dialoeval.generation.local import LocalSource, open_local
+from dialoeval.judging.model_judge import Answer
+from dialoeval.judging.model_prompts import Ask
+
+_BLOCK = 64  # asks scored at a time: a killed judge repeats at most these
+
+
+class LocalJudge:
+    """An `Answerer` over an engine of this process.
+
+    Args:
+        model: with ``prompt=chat`` the asks go through its chat template, else the model continues plain text.
+        engine: that runs it.
+
+    Raises:
+        UserError: the model is not available, is an encoder-decoder, or an option is no token sequence of its own.
+    """
+
+    def __init__(self, model: ModelConfig, engine: EngineConfig) -> None:
+        self.model = replace(model, system_prompt=None, max_turns=0)
+        self.source: LocalSource = open_local(self.model, engine, DecodingConfig(name="greedy", strategy="greedy"))
+        if self.source.loaded.encoder_decoder:
+            raise UserError(f"{model.path} is an encoder-decoder model: a judge must be a causal language model")
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.model.name
+
+    def identity(self) -> dict[str, Any]:
+        """Return the identity of model, prompt format and engine."""
+        return self.source.identity()
+
+    def answer(self, questions: Sequence[Ask]) -> Iterator[Answer]:
+        """Yield the answers, shortest prompts first; the probabilities are those of the options, normalised.
+
+        Raises:
+            UserError: a prompt exceeds the context length, or a probability is not finite.
+        """
+        prompts = sorted(((self._prompt(ask), ask) for ask in questions), key=lambda pair: len(pair[0]))
+        for start in range(0, len(prompts), _BLOCK):
+            block = prompts[start : start + _BLOCK]
+            pairs = [(ids, self._option(option)) for ids, ask in block for option in ask.options]
+            scores = iter(self.source.engine.score(pairs))
+            for _, ask in block:
+                yield Answer(ask.key, self._normalised([next(scores) for _ in ask.options]))
+
+    def close(self) -> None:
+        """Stop the engine's worker processes."""
+        self.source.close()
+
+    def _prompt(self, ask: Ask) -> tuple[int, ...]:
+        room = self.source.loaded.window - 4  # tokens of an option
+        if self.model.prompt == Prompt.chat:
+            ids = self.source.prompter.build([ask.user], 1_000_000, ask.system).token_ids
+        else:
+            ids = tuple(self.source.loaded.tokenizer(ask.plain, add_special_tokens=False, verbose=False)["input_ids"])
+        if len(ids) > room:
+            raise UserError(
+                f"item {ask.item}: the question is {len(ids)} tokens long, the context length of {self.name} "
+                f"{self.source.loaded.window}: judge with a model of a longer context"
+            )
+        return ids
+
+    def _option(self, option: str) -> tuple[int, ...]:
+        """Return the tokens of an option as it follows the prompt: after a template at once, after plain text a space."""
+        text = option if self.model.prompt == Prompt.chat else f" {option}"
+        return tuple(self.source.loaded.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+    def _normalised(self, logprobs: Sequence[float]) -> tuple[float, ...]:
+        """Return exp(log-probability) of each option over the sum of all."""
+        if not all(map(math.isfinite, logprobs)):
+            raise UserError(f"{self.name} returns log-probabilities that are not finite: its weights are broken")
+        top = max(logprobs)
+        weights = [math.exp(value - top) for value in logprobs]
+        return tuple(weight / sum(weights) for weight in weights)
