@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 from dialoeval.errors import UserError
 from dialoeval.files import dumps, sha256_json
+from dialoeval.judging.design import Item
 from dialoeval.judging.judgments import ItemKind, Judgment, Question
 from dialoeval.judging.model_prompts import VERSION, Ask, asks
-from dialoeval.judging.design import Item
 
 FOLDER = "models"  # of a study: one file of answers for each model
 TURNED = "turned"  # flag of a verdict that changed with the order of the replies
@@ -85,7 +85,7 @@ class ModelJudge:
         return rows
 
     def _judgment(self, item: Item, question: Question, own: Sequence[Ask]) -> Judgment:
-        """Return the verdict on one item; if the order of the replies changes it, it is a tie with the flag `TURNED`."""
+        """Return the verdict on one item: a tie with the flag `TURNED` if the order of the replies changes it."""
         answers = [self.answers[ask.key] for ask in own]
         refusal = next((answer.refusal for answer in answers if answer.probabilities is None), None)
         systems = tuple(item.replies)

@@ -74,7 +74,7 @@ class LocalJudge:
         return ids
 
     def _option(self, option: str) -> tuple[int, ...]:
-        """Return the tokens of an option as it follows the prompt: after a template at once, after plain text a space."""
+        """Return the tokens of an option as it follows the prompt: plain text puts a space before it."""
         text = option if self.model.prompt == Prompt.chat else f" {option}"
         return tuple(self.source.loaded.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 

@@ -64,10 +64,11 @@ def asks(item: str, context: Sequence[str], replies: dict[str, str], questions: 
 def _ask(item: str, context: Sequence[str], replies: dict[str, str], question: Question, shown: tuple[str, ...]) -> Ask:
     texts = [replies[system] or "(no reply)" for system in shown]
     if question.points:
-        points, labels = zip(*question.points, strict=True)
+        points = tuple(point for point, _ in question.points)
         scale = ", ".join(f"{point} ({label.lower()})" for point, label in question.points)
-        user = f"{_conversation(context)}\n\nReply: {texts[0]}\n\nStatement: {question.text}\nHow far do you agree? {scale}"
-        options, values, kind = tuple(map(str, points)), tuple(points), "number"
+        statement = f"Statement: {question.text}\nHow far do you agree? {scale}"
+        user = f"{_conversation(context)}\n\nReply: {texts[0]}\n\n{statement}"
+        options, values, kind = tuple(map(str, points)), points, "number"
     else:
         replies_text = "\n".join(f"Reply {letter}: {text}" for letter, text in zip("AB", texts, strict=True))
         user = (
