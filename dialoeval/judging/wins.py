@@ -63,12 +63,14 @@ class Strengths:
     Attributes:
         question: its name.
         anchor: the system of strength 0.
+        pairs: names of the pairs judged, to which the rows of `fit.shares` belong.
         fit: the strengths, or why there are none.
         intervals: of the strengths, over other contexts.
     """
 
     question: str
     anchor: str
+    pairs: tuple[tuple[str, str], ...]
     fit: Davidson | Undefined
     intervals: DavidsonIntervals | Undefined
 
@@ -129,5 +131,6 @@ def strengths(panel: Panel, systems: tuple[str, ...], settings: Settings) -> tup
             intervals = davidson_intervals(
                 outcomes.pairs, outcomes.counts, len(systems), place[anchor], settings.resamples, settings.seed
             )
-        fits.append(Strengths(question, anchor, fit, intervals))
+        pairs = tuple((systems[a], systems[b]) for a, b in outcomes.pairs.tolist())
+        fits.append(Strengths(question, anchor, pairs, fit, intervals))
     return tuple(fits)
