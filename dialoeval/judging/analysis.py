@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -187,7 +187,9 @@ def analyse(judgments: Judgments, settings: Settings | None = None) -> Analysis:
     if len(all_people) > len(people_rows):
         with_excluded = tables(judgments, diagnosed, settings)
     if automatic:
-        with_automatic = tables(judgments, panel(judgments, people_rows + automatic), settings)
+        # nobody judged them: each is a judge of its own, so that they do not count as one judge's answers
+        apart = [replace(row, judge=f"automatic {i}") for i, row in enumerate(automatic)]
+        with_automatic = tables(judgments, panel(judgments, people_rows + apart), settings)
     return Analysis(
         judgments=judgments,
         settings=settings,

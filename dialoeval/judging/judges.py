@@ -16,7 +16,7 @@ from dialoeval.stats.clusters import severity
 _FLAGGED = 0.01  # p-value of a side preference, Bonferroni-corrected over judges
 _FAST_SHARE = 0.2  # share of fast answers that is flagged
 _FEW = 20  # answers below which only gold items are flagged
-_RUN = 15  # equal answers in a row that are flagged
+_RUN = 10  # equal answers in a row that are flagged, if chance makes them as rarely as _FLAGGED
 _MONOTONE = 0.95  # share of items with the same answer to all questions that is flagged
 _GOLD = 0.7  # share of gold items answered as known
 
@@ -100,6 +100,7 @@ def judges(panel: Panel, rows: Iterable[Judgment], min_seconds: float | None) ->
     cells = panel.item * len(panel.questions) + panel.question
     apart = _by_judge(cells, panel, (panel.value == 0) if pairwise else panel.value)
     others = majority_of_others(panel)
+    most = max((float(np.mean(panel.value == point)) for point in panel.points), default=0.0) if len(panel) else 0.0
     lines = []
     for code, name in enumerate(panel.judge_names):
         mine = panel.judge == code
@@ -126,19 +127,21 @@ def judges(panel: Panel, rows: Iterable[Judgment], min_seconds: float | None) ->
             longest_run=max((_longest(part.value[part.question == q]) for q in range(len(panel.questions))), default=0),
             monotone=_monotone(part),
         )
-        lines.append(_flagged(judge, len(panel.judge_names)))
+        lines.append(_flagged(judge, len(panel.judge_names), most))
     return tuple(sorted(lines, key=lambda judge: -judge.answers))
 
 
-def _flagged(judge: Judge, judges: int) -> Judge:
+def _flagged(judge: Judge, judges: int, most: float) -> Judge:
+    """Return the judge with flags; `most` is the share of the answer that is given most often."""
     flags = []
+    by_chance = judge.answers * most**judge.longest_run * judges  # expected runs of that length of all judges
     if judge.gold and judge.gold_passed < _GOLD * judge.gold:
         flags.append(f"{judge.gold_passed} of {judge.gold} gold answers right")
     if judge.fast is not None and judge.fast > _FAST_SHARE:
         flags.append(f"{judge.fast:.0%} of items faster than the least time")
     if judge.side is not None and judge.side.p_value * judges < _FLAGGED:
         flags.append(f"prefers side {'A' if 2 * judge.side.left > judge.side.decided else 'B'}")
-    if judge.answers >= _FEW and judge.longest_run >= _RUN:
+    if judge.answers >= _FEW and judge.longest_run >= _RUN and by_chance < _FLAGGED:
         flags.append(f"{judge.longest_run} equal answers in a row")
     if judge.answers >= _FEW and judge.monotone is not None and judge.monotone >= _MONOTONE:
         flags.append("the same answer to all questions")
