@@ -17,6 +17,7 @@ from dialoeval.stats.flips import sign_flip_p_values
 from dialoeval.stats.pairwise import Counts
 
 OVERALL = "overall"  # mean of the questions
+_DECIMALS = 9
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def context_means(panel: Panel) -> dict[str, np.ndarray]:
         means[question] = cell_means.reshape(n, len(panel.units))
     if len(means) > 1:
         means[OVERALL] = np.mean(list(means.values()), axis=0)
-    return means
+    # equal means must be equal, whatever the order in which they were added up
+    return {question: np.round(table, _DECIMALS) for question, table in means.items()}
 
 
 def means(panel: Panel, settings: Settings) -> tuple[Mean, ...]:
