@@ -28,7 +28,9 @@ def main(arguments: Sequence[str]) -> int:
     from dialoeval.reports.correlations_text import to_markdown
 
     if not options.runs and not options.scores:
-        raise UserError("give the metrics: --runs RUN ..., or --scores FILE ... (`dialoeval score --segments` writes them)")
+        raise UserError(
+            "give the metrics: --runs RUN ..., or --scores FILE ... (`dialoeval score --segments` writes them)"
+        )
     judgments = read(options)
     judgments = pooled(judgments, parse_pools(options.pool, judgments.systems))
     human = options.human

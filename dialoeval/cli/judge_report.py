@@ -77,7 +77,9 @@ def read(options: argparse.Namespace) -> Judgments:
 def add_source(parser: argparse.ArgumentParser) -> None:
     """Add the options that name judgments."""
     parser.add_argument("study", nargs="?", metavar="STUDY", help="the folder of a study")
-    parser.add_argument("--from", dest="file", metavar="FILE", help="judgments from elsewhere: CSV, TSV, JSONL, Parquet")
+    parser.add_argument(
+        "--from", dest="file", metavar="FILE", help="judgments from elsewhere: CSV, TSV, JSONL, Parquet"
+    )
     parser.add_argument("--map", metavar="FIELD=COLUMN,...", help="columns of FILE; other names are questions")
     parser.add_argument("--kind", choices=("pairwise", "likert"), help="of FILE [told by its columns]")
     parser.add_argument("--points", metavar="LOW-HIGH", help="scale of the ratings in FILE [1-5]")

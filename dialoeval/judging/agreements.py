@@ -122,7 +122,8 @@ def _of_question(panel: Panel, q: int, resamples: int, seed: int) -> Reliability
             counts = count_table(of_unit.item, of_unit.value, panel.points)
             alpha = krippendorff_alpha(counts, level, panel.points, 0)
             by_unit[name] = alpha.value if isinstance(alpha, Agreement) else alpha
-    icc1 = icc_k = Undefined("preferences are not numbers")
+    icc1: Agreement | Undefined = Undefined("preferences are not numbers")
+    icc_k = icc1
     if panel.kind == StudyKind.likert:
         icc1 = icc(part.item, part.value, 1, resamples, seed)
         icc_k = icc(part.item, part.value, None, resamples, seed)

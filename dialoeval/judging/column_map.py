@@ -73,9 +73,9 @@ class ColumnMap:
         plain = {_plain(column): column for column in reversed(header) if column not in used}
         found = dict(self.columns)
         for name, known in KNOWN.items():
-            column = next((plain[key] for key in known if key in plain), None)
-            if name not in found and column is not None and not (name == "value" and self.questions):
-                found[name] = column
+            recognised = next((plain[key] for key in known if key in plain), None)
+            if name not in found and recognised is not None and not (name == "value" and self.questions):
+                found[name] = recognised
         questions = dict(self.questions)
         if not questions and "value" not in found:
             names = {"relevance": "relevance", "informativeness": "informativeness", "humanlike": "human-like"}

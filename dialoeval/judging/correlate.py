@@ -129,7 +129,9 @@ class Correlations:
         """Return what correlations.json holds."""
         names = ("settings", "systems", "segments", "tests", "ceilings", "human", "notes")
         about = {"source": self.judgments.source, "judgments_sha256": self.judgments.sha256}
-        return {"schema": 1, "created_with": __version__, **about} | {name: plain(getattr(self, name)) for name in names}
+        return {"schema": 1, "created_with": __version__, **about} | {
+            name: plain(getattr(self, name)) for name in names
+        }
 
 
 def correlations(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dialoeval.data.content import Content, content
@@ -29,7 +29,7 @@ class ImportSettings:
         highest: point of ratings.
     """
 
-    columns: ColumnMap = ColumnMap({})
+    columns: ColumnMap = field(default_factory=lambda: ColumnMap({}))
     kind: StudyKind | None = None
     lowest: int = 1
     highest: int = 5
@@ -52,7 +52,7 @@ def read_judgments_file(path: str, settings: ImportSettings | None = None) -> Ju
     table = list(_readable(source, form))
     if not table:
         raise UserError(f"{path} holds no judgments")
-    if _OWN <= set(table[0][1]):
+    if set(table[0][1]) >= _OWN:
         return _own([Judgment.from_json(cells, where) for where, cells in table], source, settings.kind)
     columns = settings.columns.completed([str(name) for name in table[0][1]], path)
     kind = settings.kind or _kind(columns)
@@ -191,7 +191,7 @@ def _collected(
         key = judgment.judge, judgment.item, judgment.question
         seen[key] = seen.get(key, 0) + 1
     twice = {key[:2] for key, count in seen.items() if count > 1}
-    notes = ()
+    notes: tuple[str, ...] = ()
     if twice:
         count = len(twice)
         notes = (

@@ -1,4 +1,4 @@
-"""Scores of metrics for the systems of a study: from runs, from a file of segments, or published ones of whole systems."""
+"""Scores of metrics for the systems of a study: from runs, or from a file of segments or of whole systems."""
 
 from __future__ import annotations
 
@@ -86,9 +86,7 @@ def add_run(scores: MetricScores, text: str, systems: Sequence[str], folders: Ma
         into = scores.segments.setdefault(metric, {})
         into |= {(system, key): value for key, value in zip(run.ids, values, strict=True) if value is not None}
     lengths = scores.segments.setdefault(LENGTH, {})
-    lengths |= {
-        (system, key): float(len(reply.split())) for key, reply in zip(run.ids, run.hypotheses, strict=True)
-    }
+    lengths |= {(system, key): float(len(reply.split())) for key, reply in zip(run.ids, run.hypotheses, strict=True)}
     for figure in run.scores.figures:
         value = run.scores.get(figure)
         if value is not None:

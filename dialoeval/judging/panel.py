@@ -10,7 +10,6 @@ import numpy as np
 
 from dialoeval.judging.judgments import ItemKind, Judgment, Judgments, Standing, StudyKind
 
-
 T = TypeVar("T")
 
 

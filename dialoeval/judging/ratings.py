@@ -168,4 +168,4 @@ def _pairs(panel: Panel, statistics: dict[tuple[str, int], Statistic]) -> Iterat
 
 def _common(of_contexts: dict[str, np.ndarray], key: tuple[str, int, int]) -> np.ndarray:
     question, a, b = key
-    return np.isfinite(of_contexts[question][:, a] - of_contexts[question][:, b])
+    return np.asarray(np.isfinite(of_contexts[question][:, a] - of_contexts[question][:, b]))

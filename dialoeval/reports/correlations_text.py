@@ -62,7 +62,7 @@ def segment_table(found: Correlations) -> Table:
         rows.append((f"{one.question}: {one.metric}", *cells, groups, *_accuracy(one.accuracy)))
     headings = ["Question and metric", *(f"r, {_GROUP_NAMES[g]}" for g in GROUPINGS)]
     headings += [f"tau-b, {_GROUP_NAMES[g]}" for g in GROUPINGS]
-    headings += ["Items with r", "acc*", "epsilon", "acc* of a constant"]
+    headings += ["Items with r", "Accuracy", "epsilon", "Accuracy of a constant"]
     return Table(tuple(headings), tuple(rows))
 
 
@@ -106,16 +106,17 @@ def _accuracy(found: PairwiseAccuracy | Undefined) -> list[Cell]:
 
 
 _SYSTEMS = (
-    "Correlation of a metric's figure and people's mean over systems: Pearson's r, Spearman's rho, Kendall's tau-b, with "
-    "95% intervals over other contexts (metric and people are drawn together) for these systems. p of r treats the "
-    "systems as a sample of systems; corrected: Holm, over metrics and questions. Of segments, a metric's figure is their "
-    "mean. With the human reply among the systems, much of a correlation may be that one point."
+    "Correlation of a metric's figure and people's mean over systems: Pearson's r, Spearman's rho, Kendall's tau-b, "
+    "with 95% intervals over other contexts (metric and people are drawn together) for these systems. p of r treats "
+    "the systems as a sample of systems; corrected: Holm, over metrics and questions. Of segments, a metric's figure "
+    "is their mean. With the human reply among the systems, much of a correlation may be that one point."
 )
 _SEGMENTS = (
-    "Correlation over single replies. The grouping decides what is asked: pooled, all replies together; by item, systems "
-    "on the same context (mean over contexts); by system, contexts of the same system (mean over systems). Groups in "
-    "which a side is constant are left out. acc*: share of pairs of replies to one context that the metric orders as "
-    "people do, ties up to epsilon included (chosen on these data). Intervals are over other contexts."
+    "Correlation over single replies. The grouping decides what is asked: pooled, all replies together; by item, "
+    "systems on the same context (mean over contexts); by system, contexts of the same system (mean over systems). "
+    "Groups in which a side is constant are left out. Accuracy: share of pairs of replies to one context that the "
+    "metric orders as people do, ties up to epsilon included (chosen on these data). Intervals are over other "
+    "contexts."
 )
 _TESTS = (
     "One-sided, the metric with the larger correlation first: Williams' test over systems; PERM-BOTH (1,000 "

@@ -87,6 +87,7 @@ def write_tables(out_path: str | os.PathLike[str], table: Table) -> None:
 
 
 def write_page(out_path: str | os.PathLike[str], template: str, values: dict[str, Any]) -> None:
+    """Write a page from a template of this package and its values; texts are escaped, `Markup` is not."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     page = Environment(

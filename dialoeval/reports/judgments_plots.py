@@ -116,9 +116,7 @@ def forest(title: str, rows: Sequence[ForestRow], middle: float | None = None, p
     return Plot(title, note, frame("".join(marks), WIDTH, height, title), wide=True)
 
 
-def _whisker(
-    interval: Interval | TwoWay | Undefined, y: float, css: str, to_x: Callable[[float], float]
-) -> str:
+def _whisker(interval: Interval | TwoWay | Undefined, y: float, css: str, to_x: Callable[[float], float]) -> str:
     if isinstance(interval, Undefined):
         return ""
     ends = f'x1="{to_x(interval.low):.1f}" x2="{to_x(interval.high):.1f}"'

@@ -28,7 +28,7 @@ def win_table(wins: Sequence[Win]) -> Table:
 
     The side that won more often is bold only if its corrected p-value is below 0.05.
     """
-    rows = []
+    rows: list[tuple[str | Cell, ...]] = []
     for win in wins:
         counts = win.judgments
         percent = counts.percentages
@@ -51,7 +51,18 @@ def win_table(wins: Sequence[Win]) -> Table:
                 p_text(win.p_independent),
             )
         )
-    headings = ("Question", "A", "A preferred", "Same", "B preferred", "B", "Items", "p", "p corrected", "p as if indep.")
+    headings = (
+        "Question",
+        "A",
+        "A preferred",
+        "Same",
+        "B preferred",
+        "B",
+        "Items",
+        "p",
+        "p corrected",
+        "p as if indep.",
+    )
     return Table(headings, tuple(rows))
 
 
@@ -61,7 +72,12 @@ def preference_table(wins: Sequence[Win]) -> Table:
     for win in wins:
         name = f"{win.question}: {win.first} vs {win.second}"
         rows.append(
-            (name, *_pair_of_cells(win.preferred, 1, 100), _range(win.preferred, 1, 100), *_pair_of_cells(win.net, 1, 100))
+            (
+                name,
+                *_pair_of_cells(win.preferred, 1, 100),
+                _range(win.preferred, 1, 100),
+                *_pair_of_cells(win.net, 1, 100),
+            )
         )
     headings = (
         "Question and pair",
@@ -123,7 +139,7 @@ def mean_table(means: Sequence[Mean]) -> Table:
     headings = ["System"]
     for question in questions:
         headings += [f"{question}, {CONTEXTS}", f"{question}, {BOTH}"]
-    rows = []
+    rows: list[tuple[str | Cell, ...]] = []
     for system in systems:
         cells: list[Cell] = []
         for question in questions:
@@ -135,14 +151,20 @@ def mean_table(means: Sequence[Mean]) -> Table:
 
 
 def point_table(means: Sequence[Mean], points: Sequence[int]) -> Table:
-    """Return the share of each point of the scale in percent, the number of ratings, and the range without one judge."""
+    """Return the share of each point of the scale, the number of ratings, and the range without one judge."""
     rows: list[tuple[str | Cell, ...]] = []
     for mean in means:
         shares = [Cell(100 * count / mean.judgments, 0, "%") for count in mean.points]
         if not shares:
             shares = [Cell(None, 0, why="a mean of questions is no point of the scale")] * len(points)
         rows.append(
-            (f"{mean.question}: {mean.system}", *shares, f"{mean.judgments:,}", str(mean.contexts), _range(mean.estimate, 3))
+            (
+                f"{mean.question}: {mean.system}",
+                *shares,
+                f"{mean.judgments:,}",
+                str(mean.contexts),
+                _range(mean.estimate, 3),
+            )
         )
     headings = ("Question and system", *map(str, points), "Ratings", "Contexts", "Mean without one judge")
     return Table(headings, tuple(rows))
@@ -177,7 +199,7 @@ def reliability_table(lines: Sequence[Reliability]) -> Table:
     ratings = "ordinal" in levels
     headings = ["Question", *(f"alpha, {level}" for level in levels), "Fleiss' kappa", "Equal pairs (%)"]
     headings += ["ICC(1,1)", "ICC(1,k)", "Ceiling"] if ratings else []
-    rows = []
+    rows: list[tuple[str | Cell, ...]] = []
     for line in lines:
         no_points = Undefined("means of several questions are no points of a scale")
         cells = [_agreement(line.alpha.get(level, no_points)) for level in levels]
@@ -195,7 +217,7 @@ def unit_table(lines: Sequence[Reliability]) -> Table:
     """Return alpha by system or pair."""
     names = list(dict.fromkeys(name for line in lines for name in line.by_unit))
     shown = [line for line in lines if line.by_unit]
-    rows = []
+    rows: list[tuple[str | Cell, ...]] = []
     for name in names:
         cells = []
         for line in shown:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dialoeval.judging.analysis import Analysis, ModelJudge, Tables
 from dialoeval.judging.judgments import StudyKind
 from dialoeval.reports import judgments_tables as draw
-from dialoeval.stats import TwoWay, Undefined
+from dialoeval.stats import Agreement, TwoWay, Undefined
 from dialoeval.tables import Table
 
 _JUDGES_SHOWN = 50
@@ -137,15 +137,16 @@ def _agreement(analysis: Analysis) -> Section:
         r = pair.correlation
         shown = f"not computed: {r.reason}" if isinstance(r, Undefined) else f"{r:.3f}"
         lines.append(
-            f"{pair.first} and {pair.second}: the same answer in {100 * pair.equal:.1f}% of {pair.answers:,} judgments, "
-            f"correlation {shown}."
+            f"{pair.first} and {pair.second}: the same answer in {100 * pair.equal:.1f}% of {pair.answers:,} "
+            f"judgments, correlation {shown}."
         )
     for one in analysis.consistency:
         lines.append(
             f"{one.question}: {one.equal} of {one.repeats} repeats with the sides swapped were answered alike "
             f"({100 * one.equal / one.repeats:.0f}%, 95% interval {100 * one.low:.0f} to {100 * one.high:.0f}%)."
         )
-    left_out = next((a.left_out for line in analysis.reliability for a in line.alpha.values() if hasattr(a, "left_out")), 0)
+    alphas = [alpha for line in analysis.reliability for alpha in line.alpha.values()]
+    left_out = next((alpha.left_out for alpha in alphas if isinstance(alpha, Agreement)), 0)
     if left_out:
         lines.append(f"{left_out:,} items with one judgment say nothing about agreement and are left out.")
     return Section("Agreement", _AGREEMENT, tuple(tables), tuple(lines))
@@ -167,8 +168,8 @@ def _judges(analysis: Analysis) -> Section:
     shown += [judge for judge in analysis.judges[_JUDGES_SHOWN:] if judge.flags]
     if len(shown) < len(analysis.judges):
         lines.append(
-            f"{len(analysis.judges) - len(shown):,} further judges without remarks are in analysis.json only; they gave "
-            f"{100 * sum(j.share for j in analysis.judges if j not in shown):.0f}% of the answers."
+            f"{len(analysis.judges) - len(shown):,} further judges without remarks are in analysis.json only; they "
+            f"gave {100 * sum(j.share for j in analysis.judges if j not in shown):.0f}% of the answers."
         )
     return Section("Judges", _JUDGES, (draw.judge_table(shown, analysis.judgments.excluded),), tuple(lines))
 
@@ -219,34 +220,36 @@ def _tally(analysis: Analysis) -> Iterator[str]:
 _WINS = (
     "Answers to each question, with whole percentages of all answers, rounded half up: they need not add to 100. The "
     "side preferred more often is bold only if its corrected p is below 0.05. Items: wins/ties/losses of items by the "
-    "majority of their judges. p: exact sign-flip test over items, which allows for judges of one item going together; "
-    "corrected: Holm, over questions and pairs; as if independent: sign test over decided answers, too small if judges "
-    "of one item agree."
+    "majority of their judges. p: exact sign-flip test over items, which allows for judges of one item going "
+    "together; corrected: Holm, over questions and pairs; as if independent: sign test over decided answers, too "
+    "small if judges of one item agree."
 )
 _PREFERENCE = (
-    "A preferred: share of the decided answers. Net win: share of wins minus share of losses among all answers. Each has "
-    "two 95% intervals: what other contexts would change with these judges, and what other contexts and other judges "
-    "would. The second is the one for a claim about people. Without one judge: the range if any one judge is left out."
+    "A preferred: share of the decided answers. Net win: share of wins minus share of losses among all answers. Each "
+    "has two 95% intervals: what other contexts would change with these judges, and what other contexts and other "
+    "judges would. The second is the one for a claim about people. Without one judge: the range if any one judge is "
+    "left out."
 )
 _STRENGTHS = (
-    "Davidson's model of preferences with ties: the logarithm of worth, 0 for the anchor, with 95% intervals over other "
-    "contexts. Strengths are given only where they exist: without a prior and without made-up counts."
+    "Davidson's model of preferences with ties: the logarithm of worth, 0 for the anchor, with 95% intervals over "
+    "other contexts. Strengths are given only where they exist: without a prior and without made-up counts."
 )
 _MEANS = (
-    "Plain means of the ratings; overall is the mean of the questions. Each has two 95% intervals: what other contexts "
-    "would change with these judges (as DSTC7 published it), and what other contexts and other judges would."
+    "Plain means of the ratings; overall is the mean of the questions. Each has two 95% intervals: what other "
+    "contexts would change with these judges (as DSTC7 published it), and what other contexts and other judges would."
 )
 _DIFFERENCES = (
-    "Differences of means with both 95% intervals. p: random sign flips of the differences of context means; corrected: "
-    "Holm, over questions and pairs. A difference whose second interval holds 0 may not survive other judges."
+    "Differences of means with both 95% intervals. p: random sign flips of the differences of context means; "
+    "corrected: Holm, over questions and pairs. A difference whose second interval holds 0 may not survive other "
+    "judges."
 )
 _AGREEMENT = (
-    "Krippendorff's alpha is 1 for full agreement and 0 for chance; sides are mapped to systems first. ICC(1,k) is the "
-    "reliability of the mean of k judgments; the ceiling, its root, is the correlation with these ratings that a perfect "
-    "metric would have. Alpha of one system or pair alone sinks towards 0 if replies hardly vary."
+    "Krippendorff's alpha is 1 for full agreement and 0 for chance; sides are mapped to systems first. ICC(1,k) is "
+    "the reliability of the mean of k judgments; the ceiling, its root, is the correlation with these ratings that a "
+    "perfect metric would have. Alpha of one system or pair alone sinks towards 0 if replies hardly vary."
 )
 _JUDGES = "Nothing is removed for these figures: they are remarks for a person to look at."
 _MODEL = (
-    "A model is a judge of another kind: its answers are never pooled with people's. Compare its share of answers like "
-    "most people's with that of a person like most others."
+    "A model is a judge of another kind: its answers are never pooled with people's. Compare its share of answers "
+    "like most people's with that of a person like most others."
 )

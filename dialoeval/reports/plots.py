@@ -327,21 +327,26 @@ def _horizontal(
     def to_x(value: float) -> float:
         return LEFT + (value - low) / (high - low) * (width - LEFT - RIGHT)
 
-    marks = [svg_text(to_x(t), height - BOTTOM + 16, f"{t:g}{figure.unit_suffix}", "middle") for t in ticks(low, high, 6)]
+    marks = [
+        svg_text(to_x(t), height - BOTTOM + 16, f"{t:g}{figure.unit_suffix}", "middle") for t in ticks(low, high, 6)
+    ]
     return to_x, "".join(marks)
 
 
 def dot(x: float, y: float, key: str, title: str) -> str:
+    """Return the mark of a figure at (x, y); `title` is shown where the pointer rests."""
     inside = f"<title>{html.escape(title)}</title>" if title else ""
     return f'<circle class="dot {key}" cx="{x:.1f}" cy="{y:.1f}" r="3.6">{inside}</circle>'
 
 
 def svg_text(x: float, y: float, text: str, anchor: str, css: str = "") -> str:
+    """Return escaped text at (x, y), anchored at its "start", "middle" or "end"."""
     attributes = f' class="{css}"' if css else ""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{attributes}>{html.escape(text)}</text>'
 
 
 def frame(content: str, width: int, height: int, label: str) -> Markup:
+    """Return the picture of marks, which screen readers name by the label."""
     # every piece of text in `content` was escaped when it was put in
     size = f'viewBox="0 0 {width} {height}" style="max-width:{width * 1.25:g}px"'
     return Markup(f'<svg {size} role="img" aria-label="{html.escape(label)}">{content}</svg>')
