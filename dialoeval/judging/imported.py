@@ -143,7 +143,7 @@ def _rating(cells: Cells, column: str, settings: ImportSettings, where: str) -> 
         number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
     except ValueError:
         number = None
-    if number is None or number != int(number) or not settings.lowest <= number <= settings.highest:
+    if number is None or not settings.lowest <= number <= settings.highest or number != int(number):
         shown = "empty" if value in (None, "") else repr(value)
         raise UserError(
             f'{where}: field "{column}" is {shown}, not a whole number from {settings.lowest} to {settings.highest}'
