@@ -96,6 +96,7 @@ def krippendorff_alpha(
     if not len(used):
         return Undefined(_SINGLE)
     upper = np.triu_indices(v, 1)
+    disagreement: Callable[[np.ndarray, tuple[np.ndarray, ...]], np.ndarray]
     if level == "ordinal":
         disagreement = _ordinal
         observed = _coincidences(used, upper)

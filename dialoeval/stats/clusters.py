@@ -13,9 +13,9 @@ from dialoeval.stats.draws import (
     Interval,
     Undefined,
     codes,
+    drawn_weights,
     group_sums,
     item_interval_of,
-    item_weights,
     percentile_interval,
     rows_at_a_time,
 )
@@ -160,7 +160,7 @@ def two_way_interval(statistic: Statistic, confidence: float = 0.95) -> TwoWay |
     The variance is V_item + V_judge - V_item,judge of the linearised statistic (Cameron, Gelbach and Miller 2011), each
     the sum of squares of the cluster totals of its influences; if that is not positive, the larger of the first two.
     """
-    from scipy.stats import norm, t
+    from scipy.special import ndtri, stdtrit
 
     value = statistic.value
     if isinstance(value, Undefined):
@@ -183,7 +183,8 @@ def two_way_interval(statistic: Statistic, confidence: float = 0.95) -> TwoWay |
     if math.sqrt(variance) <= 1e-12 * max(1.0, abs(value)):
         return Undefined("every item and judge gives the same figure")
     df = n_judges - 1 if n_judges < _FEW_JUDGES else None
-    quantile = float(norm.ppf((1 + confidence) / 2) if df is None else t.ppf((1 + confidence) / 2, df))
+    level = (1 + confidence) / 2
+    quantile = float(ndtri(level) if df is None else stdtrit(df, level))
     half, item_half, judge_half = (quantile * math.sqrt(v) for v in (variance, by_item, by_judge))
     return TwoWay(value, value - half, value + half, half, item_half, judge_half, n_items, n_judges, df)
 
@@ -207,8 +208,7 @@ def pigeonhole_interval(
     for start in range(0, resamples, step):
         m = min(step, resamples - start)
         of_items, of_judges = (
-            np.concatenate(list(item_weights(n, m, _stream(seed, start, which))))
-            for which, n in enumerate((n_items, n_judges))
+            drawn_weights(n, m, _stream(seed, start, which)) for which, n in enumerate((n_items, n_judges))
         )
         values.append(statistic.of_totals((of_items[:, items] * of_judges[:, judges]) @ rows))
     return percentile_interval(np.concatenate(values), confidence)

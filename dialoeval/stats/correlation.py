@@ -266,7 +266,7 @@ def williams_test(human: np.ndarray, first: np.ndarray, second: np.ndarray) -> W
         first: (n,) of the metric that may be better.
         second: (n,) of the other.
     """
-    from scipy.stats import t as student
+    from scipy.special import stdtr
 
     values = np.array([human, first, second], dtype=float)
     n = values.shape[1]
@@ -284,7 +284,7 @@ def williams_test(human: np.ndarray, first: np.ndarray, second: np.ndarray) -> W
     if below < 1e-15:
         return Undefined("people's figures follow from the two metrics without error")
     t = (r12 - r13) * math.sqrt((n - 1) * (1 + r23) / below)
-    return Williams(float(t), float(student.sf(t, n - 3)), float(r23))
+    return Williams(float(t), float(stdtr(n - 3, -t)), float(r23))
 
 
 @dataclass(frozen=True)

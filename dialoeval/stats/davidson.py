@@ -62,9 +62,8 @@ def davidson(pairs: np.ndarray, counts: np.ndarray, names: Sequence[str], anchor
     """
     pairs, counts = np.asarray(pairs, dtype=np.int64).reshape(-1, 2), np.asarray(counts, dtype=float).reshape(-1, 3)
     s = len(names)
-    if (
-        len(pairs) and (pairs.min() < 0 or pairs.max() >= s or np.any(pairs[:, 0] == pairs[:, 1]))
-    ) or not 0 <= anchor < s:
+    strange = (pairs < 0) | (pairs >= s) | (pairs[:, :1] == pairs[:, 1:])
+    if strange.any() or not 0 <= anchor < s:
         raise UserError(f"a pair must name two different ones of the {s} systems, 0 to {s - 1}, and so must the anchor")
     reason = _why_none(pairs, counts, names)
     if reason:
@@ -155,7 +154,7 @@ def _fitted(pairs: np.ndarray, totals: np.ndarray, systems: int, anchor: int) ->
 
 @dataclass(frozen=True)
 class _Model:
-    """Log-weights of win, tie and loss, linear in q parameters: strengths without the anchor's, and ln nu if there are ties.
+    """Log-weights of win, tie and loss, linear in q parameters: strengths but the anchor's, and ln nu with ties.
 
     Attributes:
         design: (P, 3, q).
@@ -263,7 +262,7 @@ def _culprits(pairs: np.ndarray, counts: np.ndarray, reach: np.ndarray, names: S
     groups = {tuple(np.flatnonzero(row).tolist()) for row in reach & reach.T}
     n = np.zeros((len(names), len(names)))
     np.add.at(n, (pairs[:, 0], pairs[:, 1]), counts.sum(axis=1))
-    sentences = []
+    sentences: list[str] = []
     for group in sorted(groups, key=lambda group: (len(group), group)):
         inside = np.isin(np.arange(len(names)), group)
         if len(group) > len(names) / 2 and sentences:
@@ -283,6 +282,6 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _chi2_tail(value: float, df: int) -> float | None:
-    from scipy.stats import chi2
+    from scipy.special import chdtrc
 
-    return float(chi2.sf(value, df)) if df > 0 else None
+    return float(chdtrc(df, max(0.0, value))) if df > 0 else None

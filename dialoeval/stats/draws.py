@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-_CELLS = 2_000_000  # numbers held at a time, which bounds memory
+_CELLS = 200_000  # numbers worked on at a time: they fit a processor's cache
+_KEPT = 32_000_000  # most weights, of two bytes each, that are kept for the next figure
+_ALIKE = 4  # items of a kind, on average, from which kinds are drawn rather than items
 _MOST_DEGENERATE = 0.01  # largest share of resamples without a figure with which an interval is still given
 _EQUAL = 1e-12  # sums in a different order differ in the last bits
 
@@ -52,14 +55,34 @@ def group_sums(numbers: np.ndarray, n: int, values: np.ndarray) -> np.ndarray:
 
 
 def item_weights(n: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield blocks of (m, n) weights: how often each of n items is drawn in n draws with replacement."""
+    """Yield blocks of (m, n) weights: how often each of n items is drawn in n draws with replacement.
+
+    The draws of one n and seed are the same for every figure, and kept for the next figure if they are few enough.
+    """
+    step = rows_at_a_time(n)
+    if n * resamples <= _KEPT:
+        kept = _kept_weights(n, resamples, seed)
+        yield from (kept[start : start + step].astype(float) for start in range(0, resamples, step))
+        return
+    for start in range(0, resamples, step):
+        yield drawn_weights(n, min(step, resamples - start), [seed, start]).astype(float)
+
+
+def drawn_weights(n: int, resamples: int, seed: int | Sequence[int]) -> np.ndarray:
+    """Return (resamples, n) how often each of n items is drawn in n draws with replacement."""
     rng = np.random.default_rng(seed)
-    rows = rows_at_a_time(n)
-    for start in range(0, resamples, rows):
-        m = min(rows, resamples - start)
-        drawn = rng.integers(n, size=(m, n))
-        drawn += np.arange(m)[:, None] * n
-        yield np.bincount(drawn.ravel(), minlength=m * n).reshape(m, n).astype(float)
+    weights = np.empty((resamples, n), dtype=np.int16)
+    step = rows_at_a_time(n)
+    for start in range(0, resamples, step):
+        m = min(step, resamples - start)
+        drawn = rng.integers(n, size=(m, n)) + np.arange(m)[:, None] * n
+        weights[start : start + m] = np.bincount(drawn.ravel(), minlength=m * n).reshape(m, n)
+    return weights
+
+
+@lru_cache(maxsize=2)
+def _kept_weights(n: int, resamples: int, seed: int) -> np.ndarray:
+    return drawn_weights(n, resamples, seed)
 
 
 def rows_at_a_time(cells: int) -> int:
@@ -79,7 +102,15 @@ def resampled(
         seed: of the draws.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.concatenate([figure(weights @ rows) for weights in item_weights(len(rows), resamples, seed)])
+        different, counts = np.unique(rows, axis=0, return_counts=True)
+        if len(different) * _ALIKE > len(rows):
+            return np.concatenate([figure(weights @ rows) for weights in item_weights(len(rows), resamples, seed)])
+        # Many items are alike: how often each kind is drawn has the same law, and is much faster to draw.
+        rng = np.random.default_rng(seed)
+        step = rows_at_a_time(len(different))
+        sizes = [min(step, resamples - start) for start in range(0, resamples, step)]
+        share = counts / len(rows)
+        return np.concatenate([figure(rng.multinomial(len(rows), share, m) @ different) for m in sizes])
 
 
 def percentile_interval(values: np.ndarray, confidence: float = 0.95) -> Interval | Undefined:

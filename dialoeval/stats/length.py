@@ -50,7 +50,7 @@ def equal_length_preference(
     Raises:
         UserError: an outcome is another value.
     """
-    from scipy.stats import norm
+    from scipy.special import ndtr, ndtri
 
     outcomes, lengths = np.asarray(outcomes, dtype=float), np.asarray(lengths, dtype=float)
     given = np.isfinite(outcomes) & np.isfinite(lengths)
@@ -74,10 +74,10 @@ def equal_length_preference(
     bread = np.linalg.inv((design * (p * (1 - p))[:, None]).T @ design)
     scores = group_sums(numbers, n, design * (wanted - p)[:, None])
     errors = np.sqrt(np.diag(bread @ (scores.T @ scores) @ bread))
-    half = float(norm.ppf((1 + confidence) / 2)) * errors[0]
+    half = float(ndtri((1 + confidence) / 2)) * errors[0]
     share, low, high = (1 / (1 + math.exp(-x)) for x in (b[0], b[0] - half, b[0] + half))
     sloped = spread > 0
-    p_value = (float(2 * norm.sf(abs(b[1]) / errors[1])) if errors[1] > 0 else 1.0) if sloped else None
+    p_value = (float(2 * ndtr(-abs(b[1]) / errors[1])) if errors[1] > 0 else 1.0) if sloped else None
     return EqualLength(share, low, high, float(wanted.mean()), float(b[1]) if sloped else 0.0, p_value)
 
 
