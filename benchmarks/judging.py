@@ -7,6 +7,7 @@ resamples. One core: numpy runs on one thread.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import random
 import tempfile
@@ -44,7 +45,7 @@ def main() -> None:
         write_judgments(analysis, Path(folder) / "report.html")
         times["write"] = time.perf_counter()
     marks = list(times.items())
-    for (_, before), (name, after) in zip(marks, marks[1:], strict=False):
+    for (_, before), (name, after) in itertools.pairwise(marks):
         print(f"{name:8} {after - before:6.2f} s")
     print(f"{'all':8} {marks[-1][1] - marks[0][1]:6.2f} s for {len(judgments.rows):,} answers")
 
