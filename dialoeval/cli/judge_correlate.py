@@ -23,11 +23,11 @@ def main(arguments: Sequence[str]) -> int:
     from dialoeval.judging.correlate import correlations
     from dialoeval.judging.estimates import Settings
     from dialoeval.judging.imported import parse_pools, pooled
-    from dialoeval.judging.metric_scores import MetricScores, add_file, add_run, parse_names
-    from dialoeval.judging.sources import run_folders
+    from dialoeval.judging.metric_scores import LENGTH, MetricScores, add_file, add_run, parse_names
+    from dialoeval.judging.sources import reply_lengths, run_folders
     from dialoeval.reports.correlations_text import to_markdown
 
-    if not options.runs and not options.scores:
+    if not options.runs and not options.scores and options.study is None:
         raise UserError(
             "give the metrics: --runs RUN ..., or --scores FILE ... (`dialoeval score --segments` writes them)"
         )
@@ -44,7 +44,12 @@ def main(arguments: Sequence[str]) -> int:
     scores = MetricScores()
     names = parse_names(options.name, judgments.systems)
     folders = run_folders(options.study) if options.study else {}
-    for run in options.runs:
+    runs = options.runs
+    if options.study:
+        scores.segments[LENGTH] = reply_lengths(options.study)
+        if not runs and not options.scores:
+            runs = [f"{system}={folder}" for system, folder in folders.items()]
+    for run in runs:
         add_run(scores, run, judgments.systems, folders)
     for file_name in options.scores:
         add_file(scores, file_name, judgments.systems, names)
@@ -70,7 +75,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_source(parser)
-    parser.add_argument("--runs", nargs="+", default=[], metavar="RUN", help="runs of the systems, or SYSTEM=RUN")
+    parser.add_argument(
+        "--runs", nargs="+", default=[], metavar="RUN", help="runs of the systems, or SYSTEM=RUN [STUDY's]"
+    )
     parser.add_argument("--scores", nargs="+", default=[], metavar="FILE", help="scores of segments or of systems")
     parser.add_argument("--name", action="append", default=[], metavar="NAME=SYSTEM", help="a system's name in FILE")
     parser.add_argument("--human", metavar="SYSTEM", help="the human reply, also left out [the system named human]")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dialoeval.errors import UserError
 from dialoeval.judging.imported import ImportSettings, read_judgments_file
-from dialoeval.judging.judgments import Judgments
+from dialoeval.judging.judgments import ItemKind, Judgments
 
 
 def read_source(name: str, settings: ImportSettings | None = None) -> Judgments:
@@ -25,6 +25,18 @@ def read_source(name: str, settings: ImportSettings | None = None) -> Judgments:
     if not path.exists():
         raise UserError(f"{name} is neither a study folder nor a file of judgments")
     return read_judgments_file(name, settings)
+
+
+def reply_lengths(name: str) -> dict[tuple[str, str], float]:
+    """Return {(system, context): words of the reply} of a study folder, the human reply's too."""
+    from dialoeval.judging.items import load_study
+
+    return {
+        (system, item.example_id): float(len(text.split()))
+        for item in load_study(name).items
+        if item.kind == ItemKind.real
+        for system, text in item.replies.items()
+    }
 
 
 def run_folders(name: str) -> dict[str, str]:
