@@ -134,6 +134,20 @@ class Correlations:
         }
 
 
+@dataclass(frozen=True)
+class _Metrics:
+    """The figures of metrics: of whole systems, and (contexts, systems) tables of segments."""
+
+    scores: MetricScores
+    tables: dict[str, np.ndarray]
+    systems: Sequence[str]
+
+    def whole(self, metric: str) -> np.ndarray:
+        """Return (systems,) figures of whole systems, NaN where there is none."""
+        known = self.scores.systems.get(metric, {})
+        return np.array([known.get(system, np.nan) for system in self.systems])
+
+
 def correlations(
     judgments: Judgments, scores: MetricScores, settings: Settings | None = None, human: str | None = None
 ) -> Correlations:
@@ -163,8 +177,9 @@ def correlations(
     if LENGTH not in scores.segments and LENGTH not in scores.systems:
         notes.append("length: not computed: needs replies, or a field of lengths")
     tables = {metric: scores.table(metric, judgments.systems, contexts) for metric in _ordered(scores.segments)}
+    metrics = _Metrics(scores, tables, judgments.systems)
     levels = [
-        _system_level(question, metric, people, tables, scores, judgments.systems, human, settings)
+        _system_level(question, metric, people, metrics, human, settings)
         for question, people in ratings.items()
         for metric in _ordered({**scores.systems, **scores.segments})
     ]
@@ -188,7 +203,7 @@ def correlations(
             test
             for question, people in ratings.items()
             if tested in (None, question)
-            for test in _tests(question, people, tables, scores, judgments.systems, settings)
+            for test in _tests(question, people, metrics, settings)
         ),
         {line.question: line.ceiling for line in reliability(of_people, 0, settings.seed)},
         human,
@@ -222,27 +237,16 @@ def _ratings(of: Panel, judgments: Judgments) -> dict[str, np.ndarray]:
 
 
 def _system_level(
-    question: str,
-    metric: str,
-    people: np.ndarray,
-    tables: dict[str, np.ndarray],
-    scores: MetricScores,
-    systems: Sequence[str],
-    human: str | None,
-    settings: Settings,
+    question: str, metric: str, people: np.ndarray, metrics: _Metrics, human: str | None, settings: Settings
 ) -> SystemLevel:
-    table = tables.get(metric)
-    if metric in scores.systems:
-        whole = np.array([scores.systems[metric].get(system, np.nan) for system in systems])
-    else:
-        whole = np.full(len(systems), np.nan)
+    table, whole, systems = metrics.tables.get(metric), metrics.whole(metric), metrics.systems
     known = [i for i in range(len(systems)) if np.isfinite(whole[i]) or (table is not None and _some(table[:, i]))]
     known = [i for i in known if _some(people[:, i])]
 
     def figures(columns: list[int]) -> dict[str, SystemCorrelation | Undefined]:
         judged = people[:, columns]
         theirs = item_means(judged, np.isfinite(judged).astype(float))
-        if metric in scores.systems or table is None:
+        if metric in metrics.scores.systems or table is None:
             ours = fixed(whole[columns])
         else:
             ours = item_means(table[:, columns], np.isfinite(table[:, columns]).astype(float))
@@ -291,18 +295,12 @@ def _complete(table: np.ndarray, people: np.ndarray) -> tuple[np.ndarray, np.nda
     return table[rows][:, columns], people[rows][:, columns]
 
 
-def _tests(
-    question: str,
-    people: np.ndarray,
-    tables: dict[str, np.ndarray],
-    scores: MetricScores,
-    systems: Sequence[str],
-    settings: Settings,
-) -> list[MetricTest]:
+def _tests(question: str, people: np.ndarray, metrics: _Metrics, settings: Settings) -> list[MetricTest]:
+    """Return the tests of all pairs of metrics, at the levels at which both have figures."""
     found: list[MetricTest] = []
-    means = _means(people)
-    wholes = {name: np.array([one.get(system, np.nan) for system in systems]) for name, one in scores.systems.items()}
-    wholes = {name: _means(table) for name, table in tables.items()} | wholes
+    means, tables = _means(people), metrics.tables
+    wholes = {name: _means(table) for name, table in tables.items()}
+    wholes |= {name: metrics.whole(name) for name in metrics.scores.systems}
     for first, second in combinations(_ordered(wholes)[-_MOST_TESTED:], 2):
         values = np.stack([means, wholes[first], wholes[second]])
         values = values[:, np.isfinite(values).all(axis=0)]

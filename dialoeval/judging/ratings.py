@@ -10,10 +10,9 @@ import numpy as np
 
 from dialoeval.judging.estimates import Estimate, Settings, estimates
 from dialoeval.judging.panel import Panel
-from dialoeval.stats import adjust
+from dialoeval.stats import adjust, sign_flip_p_values
 from dialoeval.stats.clusters import Statistic, combined, mean
 from dialoeval.stats.draws import Undefined
-from dialoeval.stats.flips import sign_flip_p_values
 from dialoeval.stats.pairwise import Counts
 
 OVERALL = "overall"  # mean of the questions

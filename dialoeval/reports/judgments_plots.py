@@ -11,8 +11,8 @@ from dialoeval.judging.estimates import Estimate
 from dialoeval.reports.plots import RIGHT, TOP, Plot, colour, dot, frame, shortened, svg_text, ticks
 from dialoeval.stats import Interval, TwoWay, Undefined
 
-WIDTH, ROW = 620, 26
-NAMES = 190  # width of the column of names
+WIDTH, ROW = 480, 26
+NAMES = 150  # width of the column of names
 FOOT = 30
 
 
@@ -30,11 +30,12 @@ def pictures(tables: Tables, name: str) -> list[Plot]:
     if name == "wins" and tables.wins:
         return [win_bars(tables, question) for question in dict.fromkeys(win.question for win in tables.wins)]
     if name == "preference" and tables.wins:
-        rows = [
-            ForestRow(f"{win.question}: {win.first} vs {win.second}", win.preferred, colour(i))
-            for i, win in enumerate(tables.wins)
-        ]
-        return [forest("Share of decided answers that prefer A", rows, middle=0.5, percent=True)]
+        plots = []
+        for question in dict.fromkeys(win.question for win in tables.wins):
+            wins = [win for win in tables.wins if win.question == question]
+            rows = [ForestRow(f"{w.first} vs {w.second}", w.preferred, colour(i)) for i, w in enumerate(wins)]
+            plots.append(forest(f"Preference for the first: {question}", rows, middle=0.5, percent=True))
+        return plots
     if name == "means":
         systems = list(dict.fromkeys(mean.system for mean in tables.means))
         plots = []
@@ -105,7 +106,7 @@ def forest(title: str, rows: Sequence[ForestRow], middle: float | None = None, p
         marks.append(f'<line class="zero" x1="{to_x(middle):.1f}" x2="{to_x(middle):.1f}" y1="{TOP}" y2="{bottom}"/>')
     for i, row in enumerate(rows):
         y = TOP + (i + 0.5) * ROW
-        marks.append(svg_text(NAMES - 10, y + 4, shortened(row.name, 32), "end"))
+        marks.append(svg_text(NAMES - 10, y + 4, shortened(row.name, 26), "end"))
         if isinstance(row.estimate.value, Undefined):
             marks.append(svg_text(NAMES, y + 4, f"not computed: {row.estimate.value.reason}", "start"))
             continue

@@ -45,6 +45,7 @@ from dialoeval.stats.correlation import (
 from dialoeval.stats.davidson import Davidson, DavidsonIntervals, davidson, davidson_intervals
 from dialoeval.stats.draws import Interval, Undefined
 from dialoeval.stats.exact import exact_interval, sign_test
+from dialoeval.stats.flips import sign_flip_p_values
 from dialoeval.stats.intervals import bootstrap_intervals
 from dialoeval.stats.length import EqualLength, equal_length_preference
 from dialoeval.stats.paired import PairedResult, approximate_randomization, paired_bootstrap
@@ -111,6 +112,7 @@ __all__ = [
     "segment_correlation",
     "severity",
     "sign_flip_means",
+    "sign_flip_p_values",
     "sign_flip_test",
     "sign_test",
     "system_correlation",

@@ -37,7 +37,7 @@ def test_the_command_writes_three_files_and_prints_the_table(tmp_path, capsys):
     for heading in ("Win, tie, loss", "Preference", "Strengths", "Agreement", "Judges", "What was counted"):
         assert f"## {heading}" in markdown
     page = (out / "report.html").read_text()
-    assert page.count("<svg") == 4 and "http://" not in page and "https://" not in page
+    assert page.count("<svg") == 6 and "http://" not in page and "https://" not in page
 
 
 def test_json_is_printed_alone(tmp_path, capsys):
