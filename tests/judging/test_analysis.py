@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.judgments import coin_flips, preferences, ratings, study
+from support.judgment_rows import coin_flips, preferences, ratings, study
 
 from dialoeval.errors import UserError
 from dialoeval.judging.analysis import analyse

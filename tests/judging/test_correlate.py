@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from support.judgments import coin_flips, preferences, ratings
+from support.judgment_rows import coin_flips, preferences, ratings
 from support.report_runs import examples, replies, write_run
 
 from dialoeval.cli import judge_correlate

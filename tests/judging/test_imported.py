@@ -7,7 +7,7 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.judgments import preferences
+from support.judgment_rows import preferences
 
 from dialoeval.errors import UserError
 from dialoeval.judging.column_map import ColumnMap

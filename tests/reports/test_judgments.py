@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from support.judgments import coin_flips, preferences, ratings
+from support.judgment_rows import coin_flips, preferences, ratings
 
 from dialoeval.cli import judge_report
 from dialoeval.errors import UserError

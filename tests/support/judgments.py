@@ -1,71 +1,60 @@
-"""Judgments for tests: studies of two systems and more, made from lists of values."""
+"""The public human judgments of DSTC7 as arrays."""
 
 from __future__ import annotations
 
-import random
+import csv
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
-from dialoeval.judging.judgments import DSTC7_STATEMENTS, PAPER_QUESTIONS, Judgment, Judgments, StudyKind
+import numpy as np
 
-PAIR = ("a", "b")
+from dialoeval import stats
 
-
-def preferences(values, **changes):
-    """A study of one pair and one question; `values` is [[value of each judge] of each context]."""
-    rows = [
-        Judgment(f"i{c}", f"c{c}", PAIR, f"j{k}", "relevance", value, shown_first="a" if (c + k) % 2 else "b")
-        for c, of_context in enumerate(values)
-        for k, value in enumerate(of_context)
-    ]
-    return study(rows, **changes)
+SYSTEMS = {"Baseline S2S": ("Baseline",), "Team C/E": ("TeamCE", "TeamEC")}  # official name: names of the judgments
 
 
-def study(rows, **changes):
-    """A study of pairs with the rows, and what is needed around them."""
-    pairs = tuple(dict.fromkeys(row.systems for row in rows)) or (PAIR,)
-    names = list(dict.fromkeys(row.question for row in rows)) or ["relevance"]
-    fields = {
-        "kind": StudyKind.pairwise,
-        "systems": tuple(dict.fromkeys(name for pair in pairs for name in pair)),
-        "pairs": pairs,
-        "questions": tuple(question for question in PAPER_QUESTIONS if question.name in names),
-        "rows": rows,
-        "source": "study",
-        "sha256": "0" * 64,
-    }
-    return Judgments(**(fields | changes))
+@dataclass(frozen=True)
+class Judgments:
+    """One entry a judgment; cells are replies: an item of a system."""
+
+    judges: np.ndarray
+    items: np.ndarray
+    systems: np.ndarray
+    relevance: np.ndarray
+    informativeness: np.ndarray
+
+    @property
+    def overall(self) -> np.ndarray:
+        return (self.relevance + self.informativeness) / 2
+
+    @property
+    def cells(self) -> np.ndarray:
+        return np.char.add(np.char.add(self.items, "|"), self.systems)
+
+    def values(self, question: str) -> np.ndarray:
+        return getattr(self, {"interest": "informativeness"}.get(question, question))
+
+    def mean(self, *systems: str, question: str = "overall") -> stats.Statistic:
+        of = np.isin(self.systems, systems)
+        return stats.mean(self.items[of], self.judges[of], self.values(question)[of])
+
+    def cell_means(self, systems: list[tuple[str, ...]], items: list[str]) -> np.ndarray:
+        """Return (n, S) overall means."""
+        place = {item: i for i, item in enumerate(items)}
+        column = {name: j for j, names in enumerate(systems) for name in names}
+        sums, counts = np.zeros((2, len(items), len(systems)))
+        for item, system, value in zip(self.items, self.systems, self.overall, strict=True):
+            if system in column:
+                sums[place[item], column[system]] += value
+                counts[place[item], column[system]] += 1
+        return sums / counts
 
 
-def ratings(values, **changes):
-    """A study of ratings; `values` is {system: [[point of each judge] of each context]}, for both statements."""
-    rows = [
-        Judgment(f"i{c}{system}", f"c{c}", (system,), f"j{k}", question.name, point)
-        for system, contexts in values.items()
-        for c, of_context in enumerate(contexts)
-        for k, point in enumerate(of_context)
-        for question in DSTC7_STATEMENTS
-    ]
-    fields = {
-        "kind": StudyKind.likert,
-        "systems": tuple(values),
-        "pairs": (),
-        "questions": DSTC7_STATEMENTS,
-        "rows": rows,
-        "source": "ratings",
-        "sha256": "0" * 64,
-    }
-    return Judgments(**(fields | changes))
-
-
-def coin_flips(contexts, judges=3, seed=1, questions=PAPER_QUESTIONS, pool=20):
-    """Judgments of pairs of three systems by judges who flip coins."""
-    rng = random.Random(seed)
-    rows = []
-    for c in range(contexts):
-        pair = [("a", "b"), ("a", "human"), ("b", "human")][c % 3]
-        for k in rng.sample(range(pool), judges):
-            seconds = rng.uniform(1, 30)
-            left = rng.choice(pair)
-            for question in questions:
-                value = rng.choice([1, 0, -1])
-                rows.append(Judgment(f"i{c}", f"c{c}", pair, f"j{k}", question.name, value, left, seconds))
-    return study(rows, min_seconds=2.0, judges_per_item=judges)
+@cache
+def dstc7(shared: Path) -> Judgments:
+    with open(shared / "dstc7" / "human_judgments.tsv", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    scores = (columns[name].astype(float) for name in ("Relevance", "Informativeness"))
+    return Judgments(columns["JudgeID"], columns["InstanceID"], columns["SystemID"], *scores)
