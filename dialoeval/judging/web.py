@@ -358,6 +358,8 @@ async def _body(request: Request) -> list[tuple[str, str]]:
             body += part
     if size > MOST_BYTES:
         raise _Fail(413, "Too long", "That was more text than this page takes. Go back and shorten it.")
+    if not body:
+        return []
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise _Fail(400, "That was not understood", "Only the form of this page can be sent.")
