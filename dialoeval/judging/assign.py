@@ -126,7 +126,10 @@ class _Desk:
         tried = [own for own in done if own.item.kind == ItemKind.gold]
         first = self.design.gold.first
         wanted = first
-        if len(tried) >= first and gold_share(self.db, [(own.token, own.item, own.left) for own in tried]) < self.design.gold.passing:
+        if (
+            len(tried) >= first
+            and gold_share(self.db, [(own.token, own.item, own.left) for own in tried]) < self.design.gold.passing
+        ):
             wanted = 2 * first
         if len(tried) >= wanted + math.floor(self.design.gold.share * real + 1e-9):
             return None

@@ -114,8 +114,7 @@ class Design:
             systems[name] = source | ({} if system.index is None else {"index": system.index})
             systems[name] |= {"replies_sha256": system.replies_sha256} | ({"scored": True} if system.scored else {})
         questions = [
-            {"name": q.name, "text": q.text} | ({"points": {p: label for p, label in q.points}} if q.points else {})
-            for q in self.questions
+            {"name": q.name, "text": q.text} | ({"points": dict(q.points)} if q.points else {}) for q in self.questions
         ]
         gold = {"share": self.gold.share, "first": self.gold.first, "pass": self.gold.passing}
         value = {
@@ -220,7 +219,9 @@ class _Fields:
                 raise self.error(name, "is missing")
             return default
         value = self.left.pop(name)
-        fits = isinstance(value, (int, float) if kind is float else kind) and (kind is bool or value not in (True, False))
+        fits = isinstance(value, (int, float) if kind is float else kind) and (
+            kind is bool or value not in (True, False)
+        )
         if kind in (int, float) and isinstance(value, int) and not isinstance(value, bool):
             fits = True  # 0 and 1 equal False and True
         if not fits or value != value:

@@ -41,8 +41,8 @@ def export(study: Study) -> tuple[Judgments, list[Path]]:
 def _columns(row: Judgment) -> list[object]:
     first, *second = row.systems
     return [
-        row.item, row.context, first, second[0] if second else None, row.judge, row.question, row.value, row.shown_first,
-        row.seconds, row.kind, row.gold, row.standing, ",".join(row.flags),
+        row.item, row.context, first, second[0] if second else None, row.judge, row.question, row.value,
+        row.shown_first, row.seconds, row.kind, row.gold, row.standing, ",".join(row.flags),
     ]  # fmt: skip
 
 

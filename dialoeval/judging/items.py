@@ -89,7 +89,9 @@ class Item:
             kind, swapped = ItemKind(row["kind"]), bool(row["swapped"])
             return cls(row["item"], row["example_id"], tuple(row["context"]), replies, 0, swapped, kind, gold)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(f"{where} is not an item of a study: {error} (`dialoeval judge new` writes them)") from error
+            raise UserError(
+                f"{where} is not an item of a study: {error} (`dialoeval judge new` writes them)"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,9 @@ class Study:
     def by_id(self) -> dict[str, Item]:
         """{id: item}, with the repeats of real items."""
         items = {item.item: item for item in self.items}
-        return items | {again.item: again for item in self.items if item.kind == ItemKind.real for again in [item.again()]}
+        return items | {
+            again.item: again for item in self.items if item.kind == ItemKind.real for again in [item.again()]
+        }
 
     @cached_property
     def automatic(self) -> list[Item]:

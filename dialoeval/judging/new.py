@@ -63,7 +63,9 @@ def make_study(runs: Mapping[str, LoadedRun], options: Options, folder: Path | N
 
     Args:
         runs: {name of the system: its run}.
+        options: what is asked for.
         folder: where; None: `studies_dir`/<12 hex digits of the design>.
+        studies_dir: where studies without a name go.
 
     Raises:
         UserError: the runs do not fit together, or the folder is a study already.
@@ -155,9 +157,7 @@ def _with_human(
             )
         having = free
     system = System(str(first.path), sha256_file(first.folder.references_file), index, options.human_scored)
-    return system, [
-        _Example(e.id, e.context, e.replies | {HUMAN: e.references[index]}, e.references) for e in having
-    ]
+    return system, [_Example(e.id, e.context, e.replies | {HUMAN: e.references[index]}, e.references) for e in having]
 
 
 def _scored(runs: Mapping[str, LoadedRun], example: _Example, index: int) -> bool:
@@ -187,7 +187,9 @@ def _design(systems: dict[str, System], options: Options, contexts: int) -> Desi
 def _real_items(design: Design, examples: Sequence[_Example]) -> Iterator[Item]:
     """Yield an item for each context and pair (or system), context by context."""
     items = [
-        Item(order_key(design.seed, "item", e.id, *unit)[:16], e.id, e.context, {name: e.replies[name] for name in unit})
+        Item(
+            order_key(design.seed, "item", e.id, *unit)[:16], e.id, e.context, {name: e.replies[name] for name in unit}
+        )
         for e in examples
         for unit in design.units
     ]
@@ -227,7 +229,9 @@ def _gold_items(design: Design, examples: Sequence[_Example], used: int) -> Iter
             yield Item(name, example.id, example.context, replies, 0, swapped, ItemKind.gold, dict(gold))
         else:
             point = {question.name: question.points[0][0]}
-            yield Item(name, example.id, example.context, {"random": texts[donor]}, 0, False, ItemKind.gold, dict(point))
+            yield Item(
+                name, example.id, example.context, {"random": texts[donor]}, 0, False, ItemKind.gold, dict(point)
+            )
 
 
 def surfaces(study: Study) -> dict[str, Surface]:

@@ -38,7 +38,8 @@ CREATE TABLE answers(
     value TEXT NOT NULL, seconds REAL, at REAL NOT NULL);
 CREATE INDEX answers_token ON answers(token);
 CREATE TABLE comments(token TEXT NOT NULL REFERENCES assignments, text TEXT NOT NULL, at REAL NOT NULL);
-CREATE TABLE events(seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, judge TEXT, kind TEXT NOT NULL, detail TEXT);
+CREATE TABLE events(
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, judge TEXT, kind TEXT NOT NULL, detail TEXT);
 CREATE TRIGGER answers_update BEFORE UPDATE ON answers BEGIN SELECT RAISE(ABORT, 'answers are append-only'); END;
 CREATE TRIGGER answers_delete BEFORE DELETE ON answers BEGIN SELECT RAISE(ABORT, 'answers are append-only'); END;
 """
@@ -117,7 +118,9 @@ class Store:
         if version > VERSION:
             raise UserError(f"{self.file} has version {version}, this dialoeval reads {VERSION}: use a newer dialoeval")
         if (verdict := db.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
-            raise UserError(f"{self.file} is damaged ({verdict}): restore a copy, or move the file away to start afresh")
+            raise UserError(
+                f"{self.file} is damaged ({verdict}): restore a copy, or move the file away to start afresh"
+            )
         if version == VERSION:
             return
         with self.writing() as db:
@@ -310,7 +313,9 @@ class Store:
 
         db = self.connection()
         times: dict[str, dict[str, float]] = {}
-        sql = "SELECT s.judge, a.token, a.seconds FROM answers a JOIN assignments s USING(token) WHERE a.seconds NOT NULL"
+        sql = (
+            "SELECT s.judge, a.token, a.seconds FROM answers a JOIN assignments s USING(token) WHERE a.seconds NOT NULL"
+        )
         for judge, token, seconds in db.execute(sql):
             times.setdefault(judge, {})[token] = seconds
         rows = db.execute(
