@@ -251,8 +251,9 @@ def open_generator(
         UserError: the model cannot be loaded, or the engine cannot do this.
     """
     from dialoeval.generation import open_generator as open_configured
+    from dialoeval.generation.checkpoint import with_checkpoint_settings
 
-    config = _compose(model, decoding, "chitchat", "none", engine, overrides)
+    config = with_checkpoint_settings(_compose(model, decoding, "chitchat", "none", engine, overrides))
     return open_configured(config.model, config.engine, config.decoding), config
 
 

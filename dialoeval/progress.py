@@ -8,6 +8,23 @@ import time
 from collections.abc import Callable, Iterator
 
 LINE_SECONDS = 30.0  # between two plain lines
+_quiet = False
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Show no progress within it."""
+    global _quiet
+    before, _quiet = _quiet, True
+    try:
+        yield
+    finally:
+        _quiet = before
+
+
+def shows_bars() -> bool:
+    """Return whether progress is a bar: stderr is a terminal, and nobody asked for silence."""
+    return not _quiet and sys.stderr is not None and sys.stderr.isatty()
 
 
 @contextlib.contextmanager
@@ -19,7 +36,10 @@ def progress(what: str, total: int, done: int = 0) -> Iterator[Callable[[], None
         total: number of units.
         done: number of units finished before the start; they do not count for the rate.
     """
-    if sys.stderr.isatty():
+    if _quiet or sys.stderr is None:
+        yield lambda: None
+        return
+    if shows_bars():
         from tqdm import tqdm
 
         with tqdm(total=total, initial=done, unit=f" {what}", desc=what, leave=False) as bar:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dialoeval.cli.output import add_output, print_json, quietly
+
 if TYPE_CHECKING:
     from dialoeval.reports.compare import Comparison, ComparisonSettings
 
@@ -19,8 +21,14 @@ A run is a folder's path, or a part of a name in the reports folder that only on
 def main(arguments: Sequence[str]) -> int:
     """Compare each run with the first one, or every pair."""
     options = _parser().parse_args(arguments)
+    with quietly(options.quiet):
+        return _compare(options)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from dialoeval.progress import shows_bars
     from dialoeval.reports.compare import ComparisonSettings, compare
-    from dialoeval.reports.compare_text import to_markdown
+    from dialoeval.reports.compare_text import to_json, to_markdown
     from dialoeval.runs.folder import find
     from dialoeval.runs.reader import load_run
 
@@ -35,10 +43,13 @@ def main(arguments: Sequence[str]) -> int:
     )
     _check_out(options.out)
     runs = [load_run(find(name, options.reports_dir)) for name in options.runs]
-    comparisons = compare(runs, settings, progress=True)
+    comparisons = compare(runs, settings, progress=shows_bars())
     text = to_markdown(comparisons, settings)
     for file in _files(options.out):
         _write(file, text, comparisons, settings)
+    if options.json:
+        print_json(to_json(comparisons, settings))
+        return 0
     print(text, end="")
     for file in _files(options.out):
         print(f"written: {file}")
@@ -72,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--reports-dir", default="reports", metavar="DIR", help="folder in which names of runs are searched"
     )
+    add_output(parser)
     return parser
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from dialoeval.cli.output import add_output, print_json, quietly, scores_text
 from dialoeval.cli.score import add_reading, reading
 
 EPILOG = """Files are read as by `dialoeval score`. The run has the order of the references; to compare it with a run of
@@ -17,12 +18,16 @@ dialoeval, give that run's own files:
 def main(arguments: Sequence[str]) -> int:
     """Write and score the run of each system; print its folder and its figures."""
     options = _parser().parse_args(arguments)
+    with quietly(options.quiet):
+        return _import(options)
+
+
+def _import(options: argparse.Namespace) -> int:
     from dialoeval.cli.input_warnings import print_counts, print_warnings
     from dialoeval.config import ScoringConfig
     from dialoeval.config.compose import group
     from dialoeval.data.scoring_files import UnmatchedIds
     from dialoeval.errors import UserError
-    from dialoeval.metrics.score_tables import score_table
     from dialoeval.runs.importer import ImportSettings, import_replies
 
     protocol = group("protocol", options.protocol)
@@ -40,8 +45,12 @@ def main(arguments: Sequence[str]) -> int:
     except UnmatchedIds as error:
         raise UserError(f"{error}; --skip-bad leaves them out") from error
     named = [(folder.settings().name, scores) for folder, scores in runs]
-    print(score_table(named, intervals=True).to_markdown())
     print_warnings(named)
+    if options.json:
+        folders = [{"run": str(f.path), "name": f.settings().name, "scores": scores.to_json()} for f, scores in runs]
+        print_json({"runs": folders})
+        return 0
+    print(scores_text(named))
     for name, scores in named:
         print_counts(name, scores)
     for folder, _ in runs:
@@ -68,4 +77,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-meteor", action="store_true", help="leave METEOR out")
     parser.add_argument("--reports-dir", default="reports", metavar="DIR")
     add_reading(parser)
+    add_output(parser)
     return parser

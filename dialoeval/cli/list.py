@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from dialoeval.cli.output import add_json, print_json
 from dialoeval.errors import UserError
 
 GROUPS = {
@@ -22,18 +23,30 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="dialoeval list", description="List what can be named, with what it is.")
     parser.add_argument("what", nargs="?", choices=(*GROUPS, "metrics", "runs"), help="only these")
     parser.add_argument("--reports-dir", default="reports", metavar="DIR")
+    add_json(parser)
     options = parser.parse_args(arguments)
-    for what in [options.what] if options.what else [*GROUPS, "metrics", "runs"]:
-        print(f"{what}:")
-        if what == "metrics":
-            from dialoeval.metrics import available
+    wanted = [options.what] if options.what else [*GROUPS, "metrics", "runs"]
+    if options.json:
+        from dialoeval.runs.frame import list_runs
 
-            _print(available())
-        elif what == "runs":
-            _print(_runs(options.reports_dir))
-        else:
-            _print((_plugins(what) if what in ("datasets", "engines") else {}) | _options(GROUPS[what]))
+        runs = [run.to_row() for run in list_runs(options.reports_dir)] if "runs" in wanted else []
+        print_json({what: runs if what == "runs" else _entries(what, options.reports_dir) for what in wanted})
+        return 0
+    for what in wanted:
+        print(f"{what}:")
+        _print(_entries(what, options.reports_dir))
     return 0
+
+
+def _entries(what: str, reports_dir: str) -> dict[str, str]:
+    """Return {name: what it is} of a kind of names."""
+    if what == "metrics":
+        from dialoeval.metrics import available
+
+        return available()
+    if what == "runs":
+        return _runs(reports_dir)
+    return (_plugins(what) if what in ("datasets", "engines") else {}) | _options(GROUPS[what])
 
 
 def _options(group: str) -> dict[str, str]:

@@ -27,6 +27,7 @@ VERBS = {
     "show": ("show", "show one run"),
     "doctor": ("doctor", "check what works on this machine"),
     "fetch": ("fetch", "download a model that works without the Hub"),
+    "completion": ("completion", "print a script that completes commands in bash, zsh or fish"),
 }
 
 
@@ -86,6 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     verb, *rest = arguments
     try:
+        if sys.platform == "win32":
+            raise UserError("dialoeval runs on Linux and macOS; on Windows use it in WSL (wsl --install)")
         if verb not in VERBS:
             raise UserError(f"unknown verb {verb!r}{nearest(verb, VERBS)} (`dialoeval --help` lists them)")
         with log_to_stderr():

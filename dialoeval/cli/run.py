@@ -4,92 +4,115 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
+from dialoeval.cli.flags import Flags, parse
+from dialoeval.cli.output import print_json, quietly, scores_text
 from dialoeval.errors import UserError
+
+if TYPE_CHECKING:
+    from dialoeval.runs.runner import RunResult
+    from dialoeval.runs.sweep import Sweep
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one configuration, or with -m every combination of the values given."""
-    arguments = _with_search_path(list(arguments))
-    if {"-h", "--help"} & set(arguments):
+    flags = parse("run", arguments)
+    if "--help" in flags:
         print(_help(), end="")
         return 0
-    if "--dry-run" in arguments:
+    if "--dry-run" in flags:
         from dialoeval.cli.inspect import show
 
-        return show([argument for argument in arguments if argument != "--dry-run"])
-    multirun = bool({"-m", "--multirun"} & set(arguments))
-    overrides = [argument for argument in arguments if argument not in ("-m", "--multirun")]
-    if flags := [argument for argument in overrides if argument.startswith("-")]:
-        if multirun and "--cfg" not in flags and "-c" not in flags:
-            raise UserError(f"{flags[0]} does not go with -m (a sweep takes key=value and group=option only)")
-        from dialoeval.config.hydra_app import run_flags
+        return show(flags.overrides, as_json="--json" in flags)
+    if flags.hydra:
+        from dialoeval.config.hydra_app import print_flags
 
-        return run_flags(overrides, run=_run_composed, show=lambda text: print(text, end=""))
+        return print_flags("config", flags.hydra, flags.overrides, show=lambda text: print(text, end=""))
+    with quietly("--quiet" in flags):
+        return _run(flags)
+
+
+def _run(flags: Flags) -> int:
+    """Run one configuration or a sweep, and print what came of it."""
     from dialoeval.config.compose import compose, is_sweep
 
-    if multirun or is_sweep(overrides):
-        return _sweep(overrides)
-    from dialoeval.cli.input_warnings import print_warnings
-    from dialoeval.metrics.score_tables import score_table
+    if "--multirun" in flags or ("--run" not in flags and is_sweep(flags.overrides)):
+        return _sweep(flags)
+    for override in flags.overrides:
+        if override.lstrip("+~").startswith(("hydra/", "hydra.")) and not override.startswith("hydra.searchpath="):
+            raise UserError(f"{override} has no effect on a single run: add -m for a sweep")
+    if "--fail-fast" in flags:
+        raise UserError("--fail-fast has no effect on a single run: add -m for a sweep")
+    from dialoeval.reports.plots import pictures
     from dialoeval.runs.runner import run
+    from dialoeval.runs.trackers import TrackerError
 
-    result = run(compose("config", overrides))
-    print(score_table([(result.name, result.scores)], intervals=True).to_markdown(), end="")
-    print_warnings([(result.name, result.scores)])
+    failed = None
+    try:
+        result = run(compose("config", flags.overrides), draw=pictures)
+    except TrackerError as error:
+        failed, result = error, error.result
+    _print_run(result, as_json="--json" in flags)
+    if failed:
+        print(f"dialoeval: {failed}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _print_run(result: RunResult, as_json: bool) -> None:
+    from dialoeval.cli.input_warnings import print_warnings
+
+    named = [(result.name, result.scores)]
+    print_warnings(named)
+    if as_json:
+        print_json(
+            {
+                "run": str(result.folder.path),
+                "name": result.name,
+                "generated": result.generated,
+                "reused": result.reused,
+                "scores": result.scores.to_json(),
+            }
+        )
+        return
+    print(scores_text(named), end="")
     for remark in result.scores.remarks():
         print(f"\n{remark}")
     if not result.generated:
         print("\nnothing to generate: all replies exist already")
     print(f"\nreport: {result.folder.report_file}")
-    return 0
 
 
-def _sweep(overrides: Sequence[str]) -> int:
+def _sweep(flags: Flags) -> int:
     """Run a sweep, write its page, and say which jobs failed."""
-    from dialoeval.cli.input_warnings import print_warnings
     from dialoeval.cli.main import log_to_stderr
-    from dialoeval.metrics.score_tables import score_table
     from dialoeval.reports import write_html
+    from dialoeval.reports.plots import pictures
     from dialoeval.runs.sweep import sweep
 
-    result = sweep(overrides, around=log_to_stderr)
+    result = sweep(flags.overrides, around=log_to_stderr, draw=pictures, fail_fast="--fail-fast" in flags)
     if result.runs:
         write_html(result.runs, result.folder / "report.html")
-    print(score_table(result.scores, intervals=True).to_markdown(), end="")
+    if any(override.startswith("hydra/launcher=submitit") for override in flags.overrides):
+        for job in result.asked:  # what such a job logs is in a file
+            if job.error:
+                print(f"failed: {' '.join(job.overrides)}: {job.error}", file=sys.stderr)
+    _print_sweep(result, as_json="--json" in flags)
+    return 1 if any(job.error or job.status != "complete" for job in result.asked) else 0
+
+
+def _print_sweep(result: Sweep, as_json: bool) -> None:
+    from dialoeval.cli.input_warnings import print_warnings
+
     print_warnings(result.scores)
-    failed = [job for job in result.jobs if job.status != "complete"]
-    for job in failed:
-        print(f"failed: {' '.join(job.overrides)}: {job.error}", file=sys.stderr)
-    print(f"\nsweep: {result.folder} ({len(result.jobs) - len(failed)} of {len(result.jobs)} jobs complete)")
-    return 1 if failed else 0
-
-
-def _with_search_path(arguments: list[str]) -> list[str]:
-    """``--config-dir DIR`` as Hydra's override of its search path, which runs, sweeps and --cfg all understand."""
-    import os
-
-    for i, argument in enumerate(arguments):
-        flag, _, value = argument.partition("=")
-        if flag in ("--config-dir", "-cd"):
-            rest = arguments[i + 1 :]
-            if not value:
-                if not rest:
-                    raise UserError("--config-dir needs a folder")
-                value, *rest = rest
-            if not os.path.isdir(value):
-                raise UserError(f"--config-dir: {value} is not a folder")
-            return [*arguments[:i], *rest, f"hydra.searchpath=['file://{os.path.abspath(value)}']"]
-    return arguments
-
-
-def _run_composed(config: Any) -> None:
-    """Run what Hydra composed, for its own flags."""
-    from dialoeval.config.compose import to_typed
-    from dialoeval.runs.runner import run
-
-    print(f"report: {run(to_typed(config, 'config')).folder.report_file}")
+    done = [job for job in result.jobs if job.status == "complete"]
+    if as_json:
+        jobs = [job.to_json() for job in result.jobs]
+        scores = [{"label": label, "scores": scores.to_json()} for label, scores in result.scores]
+        print_json({"sweep": str(result.folder), "jobs": jobs, "leaderboard": scores})
+        return
+    print(scores_text(result.scores), end="")
+    print(f"\nsweep: {result.folder} ({len(done)} of {len(result.jobs)} jobs complete)")
 
 
 def _help() -> str:
@@ -113,5 +136,9 @@ def _help() -> str:
         "  --cfg job     print the whole configuration and stop\n"
         "  --dry-run     print how the data is read, the prompts and all warnings, and stop\n"
         "  -m            several values a key, separated by commas: one job each\n"
+        "  --fail-fast   with -m: the first job that fails is the last\n"
+        "  --json        print one JSON object and nothing else on stdout\n"
+        "  --quiet       print only warnings and errors\n"
+        "  --config-dir  a folder with options of your own\n"
         "  --hydra-help  Hydra's own flags\n"
     )

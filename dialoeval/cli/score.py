@@ -9,6 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dialoeval.cli.input_warnings import print_counts, print_warnings
+from dialoeval.cli.output import add_output, print_json, quietly, scores_text
+from dialoeval.progress import shows_bars
+
 if TYPE_CHECKING:
     from dialoeval.config import ProtocolConfig
     from dialoeval.data.scoring_files import Reading
@@ -31,6 +35,11 @@ ids, these are matched; otherwise lines are.
 def main(arguments: Sequence[str]) -> int:
     """Score one or several systems; print a table, and write JSON and segment scores if asked."""
     options = _parser().parse_args(arguments)
+    with quietly(options.quiet):
+        return _score(options)
+
+
+def _score(options: argparse.Namespace) -> int:
     from dialoeval.config import ScoringConfig
     from dialoeval.config.compose import group
     from dialoeval.data import scoring_files
@@ -60,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
                 meteor=scoring.meteor,
                 extra=names,
                 contexts=texts.contexts,
-                progress=True,
+                progress=shows_bars(),
             )
             scores = score_statistics(stats, scoring).with_counts(
                 replies_left_out=texts.without_entry,
@@ -72,7 +81,11 @@ def main(arguments: Sequence[str]) -> int:
             outcome.add_replies(name, number if len(system.samples) > 1 else None, texts.ids, stats)
         outcome.results[name] = mean_scores(samples)
     try:
-        _print(outcome.results, outcome.left_out)
+        if options.json:
+            print_warnings(outcome.results.items())
+            print_json(_as_json(outcome.results))
+        else:
+            _print(outcome.results, outcome.left_out)
     finally:  # a reader that goes away (`| head -1`) stops no file, and a file that cannot be written no table
         _write(options, outcome.results, outcome.rows)
     return 0
@@ -145,6 +158,7 @@ def _parser() -> argparse.ArgumentParser:
         "--resamples", type=_resamples, default=1000, metavar="N", help="bootstrap resamples; 0: no intervals"
     )
     add_reading(parser)
+    add_output(parser)
     return parser
 
 
@@ -204,8 +218,7 @@ def _write(options: argparse.Namespace, results: dict[str, Scores], rows: list[d
     problems = []
     try:
         if options.out:
-            systems = {name: scores.to_json() for name, scores in results.items()}
-            write_json(options.out, systems.popitem()[1] if len(systems) == 1 else {"schema": 1, "systems": systems})
+            write_json(options.out, _as_json(results))
     except UserError as error:
         problems.append(str(error))
     try:
@@ -218,6 +231,11 @@ def _write(options: argparse.Namespace, results: dict[str, Scores], rows: list[d
         problems.append(str(error))
     if problems:
         raise UserError("; ".join(problems))
+
+
+def _as_json(results: dict[str, Scores]) -> dict[str, Any]:
+    systems = {name: scores.to_json() for name, scores in results.items()}
+    return systems.popitem()[1] if len(systems) == 1 else {"schema": 1, "systems": systems}
 
 
 def _write_segments(path: str, rows: list[dict[str, Any]]) -> None:
@@ -240,11 +258,8 @@ def _write_segments(path: str, rows: list[dict[str, Any]]) -> None:
 
 def _print(results: dict[str, Scores], left_out: dict[str, list[str]]) -> None:
     """Print the table, and what was odd; `left_out` has the ids of replies without METEOR of each system."""
-    from dialoeval.cli.input_warnings import print_counts, print_warnings
-    from dialoeval.metrics.score_tables import score_table
-
     order = sorted(results, key=lambda name: results[name].get("nist4") or 0.0, reverse=True)
-    print(score_table([(name, results[name]) for name in order], intervals=True).to_markdown(), end="")
+    print(scores_text([(name, results[name]) for name in order]), end="")
     print_warnings([(name, results[name]) for name in order])
     first = results[order[0]]
     print(f"\nsignature: {first.signature}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from dialoeval.cli.flags import parse
+
 HELP = """usage: dialoeval train [training=NAME] [model=NAME] [dataset=NAME] [key=value ...]
 
 Train or fine-tune a dialogue model: turns joined and ended by the end-of-text token.
@@ -20,18 +22,17 @@ Run again after an interruption, the same command resumes and ends with the same
 
 def main(arguments: Sequence[str]) -> int:
     """Compose conf/train.yaml with the overrides, train, and print where the model is."""
-    if {"-h", "--help"} & set(arguments):
+    flags = parse("train", arguments)
+    if "--help" in flags:
         print(HELP, end="")
         return 0
+    if flags.hydra:
+        from dialoeval.config.hydra_app import print_flags
+
+        return print_flags("train", flags.hydra, flags.overrides, show=lambda text: print(text, end=""))
     from dialoeval.config.compose import compose
 
-    show = list(arguments[-2:]) == ["--cfg", "job"]
-    config = compose("train", arguments[:-2] if show else arguments)
-    if show:
-        from dialoeval.config.compose import to_yaml
-
-        print(to_yaml(config), end="")
-        return 0
+    config = compose("train", flags.overrides)
     from dialoeval.training.train import train
 
     record = train(config, command=shlex.join(["dialoeval", "train", *arguments]))

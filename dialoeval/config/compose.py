@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from dialoeval.config import schema
+from dialoeval.config import effects, schema
 from dialoeval.config.groups import find_option, group_options, plugin_folders
+from dialoeval.config.provenance import Provenance, keep_to_the_model
 from dialoeval.config.schema import not_a_choice
 from dialoeval.errors import UserError, chain, first_line, nearest
 from dialoeval.paths import conf_dir
@@ -17,15 +18,7 @@ if TYPE_CHECKING:
     from hydra.plugins.search_path_plugin import SearchPathPlugin
     from omegaconf import DictConfig
 
-# The schema of each configuration group, and of each root configuration.
-GROUPS = {
-    "model": schema.ModelConfig,
-    "decoding": schema.DecodingConfig,
-    "dataset": schema.DatasetConfig,
-    "protocol": schema.ProtocolConfig,
-    "engine": schema.EngineConfig,
-    "training": schema.TrainingConfig,
-}
+GROUPS = schema.GROUPS
 ROOTS = {"config": schema.RunConfig, "train": schema.TrainConfig}
 
 
@@ -126,9 +119,22 @@ def plain_overrides(overrides: Sequence[str]) -> list[str]:
 
     The plus of ``+experiment=``, which many Hydra applications need, is dropped. ``++`` is put before the settings of a
     plugin (``dataset.options.x=1``) and of mappings by the user's texts, which the schema does not contain.
+
+    Raises:
+        UserError: an override takes a setting away, has no key, or gives a group what cannot be an option's name.
     """
+    for override in overrides:
+        key, equals, value = override.lstrip("+").partition("=")
+        if override.startswith("~"):
+            name = key.lstrip("~")
+            raise UserError(f"{override}: a setting cannot be taken away; write {name}=VALUE instead")
+        if equals and not key:
+            raise UserError(f"cannot read {override!r} as key=value: the key is missing")
+        if equals and key in GROUPS and (odd := re.fullmatch(r"(?i)(?:.*,)?(null|true|false|[-+.\d]*|[{\[].*)", value)):
+            raise _unknown_option(key, odd[1], group_options(key))
     plain = [override.removeprefix("+") if override.startswith("+experiment=") else override for override in overrides]
-    free = re.compile(r"\w+\.options\.|dataset\.columns\.(where|replace)\b")  # with keys that no schema has
+    # with keys that no schema has
+    free = re.compile(r"\w+\.options\.|model\.template_args\.|dataset\.columns\.(where|replace)\b")
     return [f"++{override}" if free.match(override) else override for override in plain]
 
 
@@ -142,13 +148,17 @@ def to_typed(config: DictConfig, config_name: str) -> Any:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        return OmegaConf.to_object(fit(config, config_name))
+        typed = OmegaConf.to_object(fit(config, config_name))
     except OmegaConfBaseException as error:
         raise to_user_error(error, config_name) from error
+    effects.check(config_name, typed, Provenance(config))
+    return typed
 
 
 def fit(config: DictConfig, config_name: str) -> DictConfig:
     """Return a composed configuration converted to the types of its schema; ranges of values are not checked.
+
+    What the model's option says of its own model is taken out if the user named another (`keep_to_the_model`).
 
     Raises:
         UserError: a mandatory value is missing, a key is not in the schema, or a value has the wrong type.
@@ -157,6 +167,7 @@ def fit(config: DictConfig, config_name: str) -> DictConfig:
     from omegaconf.errors import OmegaConfBaseException
 
     _check_keys(config, set(known_keys(config_name)), "")
+    keep_to_the_model(config, Provenance(config))
     fields = {key: config[key] for key in config if key not in ("hydra", "experiment")}
     try:
         merged = OmegaConf.merge(OmegaConf.structured(ROOTS[config_name]), fields)
@@ -201,11 +212,20 @@ def to_user_error(error: Exception, config_name: str) -> UserError:
             f"cannot read {written!r} as key=value: {first_line(error)} (quote values with special characters)"
         )
     # An unknown option of a group: "In 'config': Could not find 'decoding/beem'"
-    if match := re.search(r"Could not find '(\w+)/([^']+)'", text):
+    if match := re.search(r"Could not find '([\w/]+)/([^/']+)'", text):
+        extra = {"joblib": "parallel", "submitit_slurm": "slurm", "submitit_local": "slurm"}.get(match.group(2))
+        if match.group(1) == "hydra/launcher" and extra:
+            return UserError(f"hydra/launcher={match.group(2)} needs a package: pip install 'dialoeval[{extra}]'")
         available = re.findall(r"^\t(\w\S*)$", text, re.MULTILINE)  # --config-dir's included
         options = sorted(name for name in available if not name.startswith("base_"))
         return _unknown_option(match.group(1), match.group(2), options)
+    if match := re.search(r"Ambiguous value for argument '(.*)'", text):
+        return UserError(f"{match.group(1)} has several values: add -m for a sweep, or quote a text with a comma")
+    if match := re.search(r"override '?\+*([\w.]+)=null.*\n(?:.*\n)*?.*Incompatible value 'None'", text):
+        return UserError(f"{match.group(1)} cannot be null")
     key = re.search(r"full_key: (\S+)", text)
+    if wrong := _wrong_type(text, key.group(1) if key else ""):
+        return wrong
     if key and (match := re.search(r"Invalid value '(.*)', expected one of \[(.*)\]", text)):
         return not_a_choice(key.group(1), match.group(1), match.group(2).split(", "))
     for pattern in (r"Key '([^']+)' is not in struct", r"Key '([^']+)' not in '", r"Could not override '([^']+)'"):
@@ -213,10 +233,39 @@ def to_user_error(error: Exception, config_name: str) -> UserError:
             name = (re.search(r"Could not override '([^']+)'", text) or key or match).group(1)
             if wrong_type := re.search(r"(Value '.*' of type .*|Invalid value .*|Invalid type .*)", text):
                 return UserError(f"{name}: {wrong_type.group(1)}")
-            return UserError(
-                f"unknown setting {name!r}{nearest(name, known_keys(config_name))} (`--cfg job` lists all)"
-            )
+            known = known_keys(config_name)
+            if name in known:
+                return UserError(f"{name} cannot be set as a whole: write {name}.KEY=VALUE")
+            return UserError(f"unknown setting {name!r}{nearest(name, known)} (`--cfg job` lists all)")
     return UserError(f"{key.group(1)}: {first_line(error)}" if key else first_line(error))
+
+
+# OmegaConf's word for a type -> ours, and an example
+_TYPES = {
+    "Integer": "a whole number, for example 64",
+    "Float": "a number, for example 0.9",
+    "Boolean": "true or false",
+    "list": "a list, for example [bertscore]",
+    "dict": "several settings below one name, such as {name}.KEY=VALUE",
+    "String": "text",
+}
+
+
+def _wrong_type(text: str, key: str) -> UserError | None:
+    """Return a sentence about a value of the wrong type, if that is what the messages of an error say."""
+    written = re.search(r"(?:merging override|[Cc]ould not override) '?\+*([\w.]+)=(.*)", text)
+    for pattern, kind in (
+        (r"could not be converted to (Integer|Float|Boolean)", None),
+        (r"not a ListConfig, list or tuple|to a ListConfig", "list"),
+        (r"(?:is not a subclass of|Cannot assign \S+ to|Invalid type assigned).*", "dict"),
+        (r"Cannot convert '\w+' to string|type '(?:ListConfig|DictConfig|list|dict)' is not .*str", "String"),
+    ):
+        if match := re.search(pattern, text):
+            name, value = written.groups() if written else (key, "")
+            found = re.search(r"Value '(.*?)' of type", text)
+            value = value or (found[1] if found else "")
+            return UserError(f"{name} must be {_TYPES[kind or match.group(1)].format(name=name)}, not {value!r}")
+    return None
 
 
 def _unknown_option(group: str, option: str, known: Sequence[str]) -> UserError:

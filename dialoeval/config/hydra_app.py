@@ -11,8 +11,16 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from dialoeval.config.compose import check_choices, plain_overrides, register, to_user_error, to_yaml
-from dialoeval.errors import UserError
+from dialoeval.config.compose import (
+    compose_untyped,
+    known_keys,
+    plain_overrides,
+    register,
+    to_user_error,
+    to_yaml,
+)
+from dialoeval.config.provenance import Provenance, keep_to_the_model
+from dialoeval.errors import UserError, nearest
 from dialoeval.paths import conf_dir
 
 
@@ -46,40 +54,46 @@ def launch(job: Callable[[Any], Any], overrides: Sequence[str]) -> list[Any]:
     return [result.return_value for batch in batches for result in batch]
 
 
-def run_flags(arguments: Sequence[str], run: Callable[[Any], None], show: Callable[[str], None]) -> int:
-    """Handle Hydra's own flags (``--cfg job``, ``--info``, ``--hydra-help`` ...) and return the exit code.
+def print_flags(config_name: str, flags: Sequence[str], overrides: Sequence[str], show: Callable[[str], None]) -> int:
+    """Handle those of Hydra's own flags that print and stop (``--cfg``, ``--info``, ``--hydra-help``, ``--version``).
 
     Args:
-        arguments: flags and overrides.
-        run: called with the composed configuration if the flags request a run.
+        config_name: of the application, "config" or "train".
+        flags: of Hydra, with their values.
+        overrides: of the configuration.
         show: called with the configuration as YAML for ``--cfg job``; Hydra prints everything else.
 
+    Returns:
+        The exit code.
+
     Raises:
-        UserError: the overrides do not compose.
+        UserError: the overrides do not compose, or the configuration has no such package.
     """
     from hydra import version
     from hydra._internal.utils import _run_hydra, get_args_parser
-    from hydra.types import RunMode
     from omegaconf import OmegaConf
 
-    register()
+    config = compose_untyped(config_name, overrides)  # Hydra prints errors with a traceback
     version.setbase("1.3")
     parser = get_args_parser()
-    parser.prog = "dialoeval run"
+    parser.prog = f"dialoeval {'train' if config_name == 'train' else 'run'}"
     root = logging.getLogger()
     handlers = list(root.handlers)
     try:
-        flags = parser.parse_args(plain_overrides(arguments))
-        if flags.cfg == "job" and not flags.package:
-            with _application() as application:
-                config = application.compose_config("config", flags.overrides, run_mode=RunMode.RUN)
-                check_choices(config)
-                if flags.resolve:
+        arguments = parser.parse_args([*flags, *plain_overrides(overrides)])
+        if arguments.package not in (None, "_global_") and OmegaConf.select(config, arguments.package) is None:
+            known = nearest(arguments.package, known_keys(config_name))
+            raise UserError(f"--package {arguments.package}: there is no such part of the configuration{known}")
+        if arguments.cfg == "job" and not arguments.package:
+            with _hydra_errors():
+                keep_to_the_model(config, Provenance(config))
+                if arguments.resolve:
                     OmegaConf.resolve(config)
-                show(to_yaml(application.get_sanitized_cfg(config, "job")))
+                text = to_yaml(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
+            show(text)
             return 0
         with _hydra_errors():
-            _run_hydra(flags, parser, run, config_path=str(conf_dir()), config_name="config")
+            _run_hydra(arguments, parser, lambda _: None, config_path=str(conf_dir()), config_name=config_name)
     except SystemExit as stop:
         return 2 if stop.code else 0
     finally:

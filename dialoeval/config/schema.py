@@ -7,12 +7,14 @@ would have no effect raises a `UserError` that names it.
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from dialoeval.config import effects
 from dialoeval.errors import UserError, nearest
 
 MISSING: Any = "???"  # OmegaConf's marker of a mandatory value; a literal saves the import
@@ -99,6 +101,8 @@ class ModelConfig:
     weights: str | None = None  # state-dict file (.pkl of the DialoGPT release, .bin, .safetensors), replaces `path`'s
     prompt: Prompt = Prompt.dialogpt
     system_prompt: str | None = None  # chat prompts only
+    template_args: dict[str, Any] = field(default_factory=dict)  # of the chat template, such as enable_thinking: false
+    template_date: str | None = None  # the day that a chat template which reads the clock sees; None: 2024-01-01
     instruction: str | None = None  # godel prompts only
     max_turns: int = 0  # the last N turns of the context; 0: all that fit the context length
     backward: str | None = None  # model of the context given the reply, for rerank=mmi
@@ -109,7 +113,10 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         self.prompt = _choice("model.prompt", self.prompt, Prompt)
-        _check_ranges("model", self, (("max_turns", self.max_turns >= 0, "0 (all) or more"),))
+        _check_ranges("model", self, (
+            ("max_turns", self.max_turns >= 0, "0 (all) or more"),
+            ("template_date", self.template_date is None or _is_day(self.template_date), "a day such as 2024-01-31"),
+        ))  # fmt: skip
 
 
 @dataclass
@@ -135,6 +142,8 @@ class DecodingConfig:
     rerank: Rerank = Rerank.none
     mmi_lambda: float = 1.0  # weight of the backward log-probability; the paper's is 1 (backward alone)
     mmi_length_normalised: bool = True  # the paper's loss is the mean over target tokens
+    max_length: int = 0  # tokens of prompt and reply together; 0: no limit of this kind
+    checkpoint: bool = False  # every setting above is that of the model's own generation_config.json
 
     def __post_init__(self) -> None:
         self.strategy = _choice("decoding.strategy", self.strategy, Strategy)
@@ -155,29 +164,9 @@ class DecodingConfig:
             ("min_new_tokens", 0 <= self.min_new_tokens <= self.max_new_tokens, "from 0 to max_new_tokens"),
             ("num_candidates", self.num_candidates >= 1, "at least 1"),
             ("mmi_lambda", 0 <= self.mmi_lambda <= 1, "between 0 and 1"),
+            ("max_length", self.max_length == 0 or self.max_length >= 2, "0 (off), or 2 and more"),
         ))  # fmt: skip
-        self._check_effects()
-
-    def _check_effects(self) -> None:
-        sampling = {"temperature": 1, "top_k": 0, "top_p": 1, "typical_p": 1, "min_p": 0, "num_candidates": 1}
-        for name, off in sampling.items():
-            if self.strategy in (Strategy.greedy, Strategy.beam) and getattr(self, name) != off:
-                raise UserError(
-                    f"decoding.{name}={getattr(self, name)} has no effect with decoding.strategy={self.strategy}; it "
-                    "needs decoding.strategy=sample"
-                )
-        for name, off in {"num_beams": 1, "length_penalty": 1, "early_stopping": False}.items():
-            if self.strategy in (Strategy.greedy, Strategy.sample) and getattr(self, name) != off:
-                raise UserError(f"decoding.{name}={getattr(self, name)} has no effect without decoding.strategy=beam")
-        if self.num_candidates > 1 and self.rerank == Rerank.none:
-            raise UserError("decoding.num_candidates above 1 needs decoding.rerank=mmi or classifier")
-        if self.rerank != Rerank.none and self.num_candidates < 2:
-            raise UserError(
-                f"decoding.rerank={self.rerank} chooses among sampled candidates: it needs decoding.strategy=sample "
-                "and decoding.num_candidates of 2 or more"
-            )
-        if self.rerank != Rerank.mmi and (self.mmi_lambda != 1 or not self.mmi_length_normalised):
-            raise UserError("decoding.mmi_lambda and mmi_length_normalised have no effect without decoding.rerank=mmi")
+        effects.check_decoding(self)
 
 
 @dataclass
@@ -412,6 +401,16 @@ class TrainConfig:
             )
 
 
+# The schema of each group of conf/.
+GROUPS = {
+    "model": ModelConfig,
+    "decoding": DecodingConfig,
+    "dataset": DatasetConfig,
+    "protocol": ProtocolConfig,
+    "engine": EngineConfig,
+    "training": TrainingConfig,
+}
+
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
@@ -434,6 +433,13 @@ def not_a_choice(name: str, value: object, known: Iterable[str]) -> UserError:
     *others, last = map(str, known)
     choices = f"{', '.join(others)} or {last}" if others else last
     return UserError(f"{name} must be {choices}, not {value!r}{nearest(str(value), [*others, last])}")
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return datetime.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def _check_ranges(group: str, config: object, ranges: Iterable[tuple[str, bool, str]]) -> None:

@@ -12,7 +12,7 @@ from dialoeval.errors import UserError
 from dialoeval.generation import engines
 from dialoeval.generation.engines import Engine
 from dialoeval.generation.local import open_local
-from dialoeval.generation.rerank import Reranker, open_reranker
+from dialoeval.generation.rerank import Reranker, check_models, open_reranker
 from dialoeval.generation.types import CandidateSource, GeneratorDescription, Reply
 
 
@@ -78,6 +78,7 @@ def open_generator(model: ModelConfig, engine: EngineConfig, decoding: DecodingC
         UserError: a model is not available, or the engine is unknown or does not support the model, the decoding or
             its own options.
     """
+    check_models(model, decoding)
     entry = None if engine.name == "auto" else engines.get(engine.name)
     if engine.options and (entry is None or entry.package is None):
         settings = ", ".join(f"engine.options.{name}" for name in engine.options)

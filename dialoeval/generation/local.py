@@ -44,6 +44,11 @@ class LocalSource:
             model=self.loaded.identity,
             parameters=self.loaded.model.num_parameters(),
             window=self.loaded.window,
+            settings={
+                "engine_version": self.engine.version,
+                "prompt": self.prompter.describe(),
+                "generation_config": self.loaded.generation_settings,
+            },
         )
 
     def chunk_size(self) -> int:
@@ -62,7 +67,9 @@ class LocalSource:
     def candidates(self, examples: Sequence[Example], decoding: DecodingConfig, seed: int) -> Iterator[CandidateSet]:
         """Yield the candidates of each example as soon as the engine has finished them."""
         prompts = {example.id: self._prompt(example, decoding) for example in examples}
-        requests = [TokenRequest(name, prompt.token_ids) for name, prompt in prompts.items()]
+        requests = [
+            TokenRequest(name, prompt.token_ids, self._limit(prompt, decoding)) for name, prompt in prompts.items()
+        ]
         waiting: dict[str, list[TokenReply]] = {}
         for reply in self.engine.generate(requests, decoding, seed):
             replies = waiting.setdefault(reply.example_id, [])
@@ -79,12 +86,20 @@ class LocalSource:
     def _prompt(self, example: Example, decoding: DecodingConfig) -> BuiltPrompt:
         """Return the prompt, cut to leave room for the longest reply (not for an encoder, whose reply is apart)."""
         limit = self.loaded.window - (0 if self.loaded.encoder_decoder else decoding.max_new_tokens)
+        if decoding.max_length:  # the reply may take what the prompt leaves
+            limit = min(self.loaded.window, decoding.max_length) - 1
         if limit < 1:
             raise UserError(
                 f"decoding.max_new_tokens={decoding.max_new_tokens} leaves no room for a context: the context "
                 f"length of {self.loaded.name} is {self.loaded.window} tokens"
             )
         return self.prompter.build(example.context, limit, example.system)
+
+    def _limit(self, prompt: BuiltPrompt, decoding: DecodingConfig) -> int | None:
+        """Return the limit of new tokens that `decoding.max_length` sets after a prompt, if it sets any."""
+        if not decoding.max_length:
+            return None
+        return min(self.loaded.window, decoding.max_length) - len(prompt.token_ids)
 
     def _candidate(self, reply: TokenReply) -> Candidate:
         if not math.isfinite(reply.logprob):

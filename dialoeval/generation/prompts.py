@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Sequence
+import contextlib
+import datetime
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from dialoeval.config import ModelConfig, Prompt
-from dialoeval.errors import UserError
+from dialoeval.errors import UserError, nearest
+from dialoeval.models.plain_text import PlainText
+
+TEMPLATE_DATE = "2024-01-01"  # what a chat template that reads the clock sees, unless model.template_date is set
+_OWN_VARIABLES = {"messages", "add_generation_prompt", "strftime_now", "raise_exception", "tools", "documents"}
 
 
 @dataclass(frozen=True)
@@ -23,14 +31,17 @@ class BuiltPrompt:
 class Prompter:
     """Builder of one model's prompts, which are cut from the left at turn boundaries.
 
+    Special tokens that a turn spells, such as ``<|endoftext|>``, are text.
+
     Raises:
-        UserError: the tokenizer has no chat template, the template rejects the system prompt, or a GODEL model has no
-            instruction.
+        UserError: the tokenizer has no chat template, the template rejects the system prompt or does not read one of
+            model.template_args or the date, or a GODEL model has no instruction.
     """
 
     def __init__(self, model: ModelConfig, tokenizer: Any) -> None:
         self.model = model
         self.tokenizer = tokenizer
+        self.texts = PlainText(tokenizer)
         self._encode = lru_cache(maxsize=65536)(self._encoded)
         self._build: Callable[[Sequence[str]], list[int]] = {
             Prompt.dialogpt: self._dialogpt,
@@ -39,6 +50,7 @@ class Prompter:
             Prompt.godel: self._godel,
         }[Prompt(model.prompt)]
         self._user_opens = False
+        self._date: str | None = None  # of a template that reads the clock
         self._other: Prompter | None = None  # with the system text of the last dialogue that had one
         if model.prompt == Prompt.chat:
             self._check_template()
@@ -80,10 +92,20 @@ class Prompter:
         model = self.model
         return {
             "format": str(Prompt(model.prompt)),
-            "system_prompt": model.system_prompt,
-            "instruction": model.instruction,
+            "system_prompt": model.system_prompt if model.prompt == Prompt.chat else None,
+            "instruction": model.instruction if model.prompt == Prompt.godel else None,
             "max_turns": model.max_turns,
-        } | ({"opening": "empty user turn"} if self._user_opens else {})
+            **({"opening": "empty user turn"} if self._user_opens else {}),
+            **({"template_date": self._date} if self._date else {}),
+            **({"template_args": dict(model.template_args)} if model.template_args else {}),
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """Return the identity, and the hash of the chat template if the prompt is made by one."""
+        if self.model.prompt != Prompt.chat:
+            return self.identity()
+        template = json.dumps(self.tokenizer.chat_template, sort_keys=True)
+        return self.identity() | {"chat_template": f"sha256:{hashlib.sha256(template.encode()).hexdigest()}"}
 
     def _with_system(self, system: str) -> Prompter:
         if self._other is None or self._other.model.system_prompt != system:
@@ -91,7 +113,7 @@ class Prompter:
         return self._other
 
     def _encoded(self, text: str) -> tuple[int, ...]:
-        return tuple(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+        return tuple(self.texts.encode(text))
 
     def _dialogpt(self, turns: Sequence[str]) -> list[int]:
         """Return every turn followed by the end-of-text token, or only that token for an empty context."""
@@ -104,11 +126,37 @@ class Prompter:
         opening = 1 if self.model.system_prompt else 0
         if self._user_opens and messages[opening]["role"] == "assistant":
             messages.insert(opening, {"role": "user", "content": ""})
-        return list(self._encoded(self._templated(messages)))
+
+        def render(contents: Sequence[str]) -> str:
+            return self._templated([{**m, "content": text} for m, text in zip(messages, contents, strict=True)])
+
+        return self.texts.encode_template([message["content"] for message in messages], render)
 
     def _templated(self, messages: list[dict[str, str]]) -> str:
-        text: str = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        with _clock_at(self._date):
+            text: str = self.tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, tokenize=False, **self.model.template_args
+            )
         return text
+
+    def _check_variables(self, template: str) -> None:
+        """Check the arguments of the template, and freeze its clock if it reads one."""
+        variables = _variables(template)
+        if "strftime_now" in variables:
+            self._date = self.model.template_date or TEMPLATE_DATE
+        elif self.model.template_date:
+            raise UserError(
+                f"model.template_date={self.model.template_date} has no effect: the chat template of {self.model.path} "
+                "does not read the clock"
+            )
+        known = sorted(variables - _OWN_VARIABLES - set(self.tokenizer.special_tokens_map))
+        for name in self.model.template_args:
+            if name not in known:
+                choices = f"it reads {', '.join(known)}" if known else "it reads none"
+                raise UserError(
+                    f"model.template_args.{name} has no effect: the chat template of {self.model.path} has no argument "
+                    f"of this name{nearest(name, known)} ({choices})"
+                )
 
     def _check_template(self) -> None:
         """Check that the template accepts a dialogue.
@@ -120,6 +168,7 @@ class Prompter:
         name = self.model.path
         if not getattr(self.tokenizer, "chat_template", None):
             raise UserError(f"{name} has no chat template: choose another model.prompt (such as dialogpt)")
+        self._check_variables(self.tokenizer.get_chat_template())
         try:
             self._templated(chat_messages(["a"], self.model.system_prompt))
         except TemplateError as error:
@@ -160,6 +209,58 @@ class Prompter:
                 "smaller decoding.max_new_tokens, or a shorter model.system_prompt or model.instruction"
             )
         return ids
+
+
+@contextlib.contextmanager
+def _clock_at(date: str | None) -> Iterator[None]:
+    """Show the start of a day to the templates that read the clock; None: the time that it is.
+
+    `apply_chat_template` takes no functions, so the clock of its own module is replaced.
+    """
+    if date is None:
+        yield
+        return
+    from transformers.utils import chat_template_utils
+
+    day = datetime.date.fromisoformat(date)
+
+    class Still(datetime.datetime):
+        """A clock that stands still."""
+
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> Still:
+            """Return the start of the day."""
+            return cls(day.year, day.month, day.day, tzinfo=tz)
+
+    module: Any = chat_template_utils
+    saved, module.datetime = module.datetime, Still
+    try:
+        yield
+    finally:
+        module.datetime = saved
+
+
+def _variables(template: str) -> set[str]:
+    """Return the names that a chat template reads and does not set itself."""
+    import jinja2.ext
+    import jinja2.meta
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Generation(jinja2.ext.Extension):
+        """The tag ``{% generation %}`` of transformers, which marks the assistant's text."""
+
+        tags = {"generation"}  # noqa: RUF012
+
+        def parse(self, parser: Any) -> Any:
+            line = next(parser.stream).lineno
+            body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+            return jinja2.nodes.Scope(body, lineno=line)
+
+    environment = ImmutableSandboxedEnvironment(extensions=[Generation, jinja2.ext.loopcontrols])
+    try:
+        return set(jinja2.meta.find_undeclared_variables(environment.parse(template)))
+    except jinja2.TemplateSyntaxError as error:
+        raise UserError(f"the chat template cannot be read: {error}") from error
 
 
 def chat_messages(turns: Sequence[str], system_prompt: str | None) -> list[dict[str, str]]:

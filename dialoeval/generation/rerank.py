@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
 from dialoeval.config.schema import Dtype, Rerank
@@ -15,6 +15,7 @@ from dialoeval.errors import UserError
 from dialoeval.generation import token_engines
 from dialoeval.generation.types import Candidate, CandidateSet, Reply, RerankerDescription, TokenEngine
 from dialoeval.models.loading import LoadedModel
+from dialoeval.models.plain_text import PlainText
 
 
 def open_reranker(
@@ -34,25 +35,40 @@ def open_reranker(
     """
     if decoding.rerank == Rerank.none:
         return None
+    check_models(model, decoding)
     if not runs_here:
         engine = replace(engine, name="auto", dtype=Dtype.fp32, options={})
     load = token_engines.MODELS.get
     if decoding.rerank == Rerank.mmi:
-        if not model.backward:
-            raise UserError("decoding.rerank=mmi needs a backward model: model.backward=NAME or FOLDER")
+        assert model.backward is not None
         backward = load("backward", model.backward, model.backward_revision, model.backward_weights, engine)
         if backward.encoder_decoder:
             raise UserError(f"model.backward={model.backward} must be a causal language model, not an encoder-decoder")
         return MaximumMutualInformation(backward, token_engines.open_engine(backward, engine, decoding).tokens)
-    if not model.classifier:
-        raise UserError("decoding.rerank=classifier needs a sequence classifier: model.classifier=NAME or FOLDER")
+    assert model.classifier is not None
     return Classifier(load("classifier", model.classifier, model.classifier_revision, None, engine))
+
+
+def check_models(model: ModelConfig, decoding: DecodingConfig) -> None:
+    """Check that the reranking model is named, which takes no loading.
+
+    Raises:
+        UserError: it is not; another model's is never taken over.
+    """
+    own = f"the one of a model option belongs to that option's model, not to {model.path}"
+    if decoding.rerank == Rerank.mmi and not model.backward:
+        raise UserError(f"decoding.rerank=mmi needs a backward model: model.backward=NAME or FOLDER ({own})")
+    if decoding.rerank == Rerank.classifier and not model.classifier:
+        raise UserError(
+            f"decoding.rerank=classifier needs a sequence classifier: model.classifier=NAME or FOLDER ({own})"
+        )
 
 
 class Reranker(ABC):
     """A model that scores candidates, and the choice of the best one."""
 
     loaded: LoadedModel
+    kind: ClassVar[str]  # in identities
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
@@ -60,7 +76,7 @@ class Reranker(ABC):
 
     def describe(self) -> RerankerDescription:
         """Return the model and its device."""
-        return RerankerDescription(self.loaded.name, self.loaded.device)
+        return RerankerDescription(self.kind, self.loaded.identity, self.loaded.device)
 
     @abstractmethod
     def score(
@@ -94,8 +110,8 @@ class Reranker(ABC):
         """Stop the worker processes, if any."""
         return
 
-    def _identity(self, kind: str) -> dict[str, Any]:
-        return {"kind": kind, **self.loaded.identity.without_path()}
+    def _identity(self) -> dict[str, Any]:
+        return {"kind": self.kind, **self.loaded.identity.without_path()}
 
 
 class MaximumMutualInformation(Reranker):
@@ -108,12 +124,15 @@ class MaximumMutualInformation(Reranker):
     Source: Zhang et al. (2020), "DialoGPT", section 3.2.
     """
 
+    kind = "mmi"
+
     def __init__(self, loaded: LoadedModel, engine: TokenEngine) -> None:
         self.loaded, self.engine = loaded, engine
+        self.texts = PlainText(loaded.tokenizer)
 
     def identity(self) -> dict[str, Any]:
         """Return the backward model's identity and its engine."""
-        return self._identity("mmi") | {"engine": self.engine.name}
+        return self._identity() | {"engine": self.engine.name}
 
     def describe(self) -> RerankerDescription:
         """Return the model, its device and its engine, with the engine's counters."""
@@ -148,7 +167,7 @@ class MaximumMutualInformation(Reranker):
         return scores
 
     def _encode(self, text: str) -> list[int]:
-        return [*self.loaded.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], self.loaded.eos_id]
+        return [*self.texts.encode(text), self.loaded.eos_id]
 
     def _source(self, example: Example) -> list[int]:
         return [token for turn in reversed(example.context) for token in self._encode(turn)]
@@ -162,10 +181,12 @@ class MaximumMutualInformation(Reranker):
 class Classifier(Reranker):
     """A sequence classifier over context and reply, such as DialogRPT, which predicts whether people like a reply."""
 
+    kind = "classifier"
     _BATCH = 32
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
+        self.texts = PlainText(loaded.tokenizer)
         labels = loaded.model.config.num_labels
         if labels != 1 or not hasattr(loaded.model, "score"):
             raise UserError(
@@ -175,7 +196,7 @@ class Classifier(Reranker):
 
     def identity(self) -> dict[str, Any]:
         """Return the classifier's identity."""
-        return self._identity("classifier")
+        return self._identity()
 
     def score(
         self, examples: Sequence[Example], candidates: Sequence[Sequence[Candidate]], decoding: DecodingConfig
@@ -196,11 +217,10 @@ class Classifier(Reranker):
 
     def _input(self, example: Example, text: str) -> list[int]:
         """Return turns and reply joined by the end-of-text token, as in DialogRPT's training; old turns are cut."""
-        tokenizer = self.loaded.tokenizer
         ids: list[int] = []
         for turn in example.context:
-            ids += [*tokenizer(turn, add_special_tokens=False, verbose=False)["input_ids"], self.loaded.eos_id]
-        ids += tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+            ids += [*self.texts.encode(turn), self.loaded.eos_id]
+        ids += self.texts.encode(text)
         return (ids or [self.loaded.eos_id])[-self.loaded.window :]
 
     def _probabilities(self, inputs: list[list[int]]) -> list[float]:

@@ -138,7 +138,8 @@ class Reply:
 class RerankerDescription:
     """The reranker's entry in environment.json, which leaves out None."""
 
-    model: str
+    kind: str
+    model: ModelIdentity
     device: str
     engine: str | None = None
     accounting: Accounting | None = None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dialoeval.config import EngineConfig, ModelConfig
 from dialoeval.errors import UserError
+from dialoeval.models.adapters import find_adapter
 from dialoeval.models.fingerprint import ModelIdentity, folder_or_commit, state_dict_hash, tokenizer_hash
 from dialoeval.models.hub import explained
 from dialoeval.models.pretrained import (
@@ -17,9 +19,12 @@ from dialoeval.models.pretrained import (
     read_generation_settings,
     read_model,
     read_tokenizer,
+    written_settings,
 )
 from dialoeval.models.state_dict import load_release_weights
 from dialoeval.paths import assets_dir, cache_dir
+
+_LOG = logging.getLogger(__name__)
 
 EMBEDDED = ("tiny", "tiny-backward")
 
@@ -36,6 +41,7 @@ class ModelDescription:
         encoder_decoder: whether it is an encoder-decoder model.
         identity: hashes of its weights and tokenizer.
         commit: Hub commit of the revision, or None for a folder.
+        generation_settings: {name: value} of its generation_config.json, without token ids.
     """
 
     tokenizer: Any
@@ -45,6 +51,7 @@ class ModelDescription:
     encoder_decoder: bool
     identity: ModelIdentity
     commit: str | None
+    generation_settings: dict[str, Any]
 
     @property
     def eos_id(self) -> int:
@@ -98,6 +105,8 @@ def describe_model(path: str, *, revision: str | None) -> ModelDescription:
         UserError: as `load_model`.
     """
     location = resolve(path)
+    if find_adapter(location):
+        raise UserError(f"{path} is an adapter, which only engine=hf and engine=fast merge into its base model")
     with explained(path, location):
         commit = read_commit(location, revision)
         config = read_config(location, commit)
@@ -175,7 +184,7 @@ def resolve(path: str) -> str:
         return str(folder)
     local = Path(path).expanduser()
     if local.is_dir():
-        if not (local / "config.json").is_file():
+        if find_adapter(str(local)) is None and not (local / "config.json").is_file():
             raise UserError(f"{path} is not a model folder: it has no config.json")
         return str(local)
     if path.startswith((".", "/", "~")) or path.count("/") > 1:
@@ -216,7 +225,7 @@ def _load(path: str, revision: str | None, weights: str | None, device: str, hea
         load_release_weights(model, weights)
         weights_identity = state_dict_hash(weights, model.config)
     else:
-        weights_identity = folder_or_commit(location, commit)
+        weights_identity = _weights_identity(location, commit)
     settings = getattr(model, "generation_config", None)
     vocabulary = model.get_input_embeddings().weight.shape[0]
     description = _description(path, commit, model.config, settings, vocabulary, weights_identity)
@@ -228,9 +237,19 @@ def _load(path: str, revision: str | None, weights: str | None, device: str, hea
         description.encoder_decoder,
         description.identity,
         description.commit,
+        description.generation_settings,
         model.eval().to(device),
         device,
     )
+
+
+def _weights_identity(location: str, commit: str | None) -> str:
+    """Return what identifies the weights; of an adapter, those of its base too."""
+    adapter = find_adapter(location)
+    if adapter is None:
+        return folder_or_commit(location, commit)
+    base = folder_or_commit(adapter.base, read_commit(adapter.base, adapter.revision))
+    return f"{adapter.identity()} on {base}"
 
 
 def _description(
@@ -244,27 +263,49 @@ def _description(
             f"{path} is not a model that can be loaded: its tokenizer has {len(tokenizer)} tokens, its embedding "
             f"{vocabulary}"
         )
-    eos_ids = _end_tokens(settings, tokenizer, vocabulary)
+    if tokenizer.eos_token_id >= vocabulary:  # the ids of a tokenizer may have gaps
+        raise UserError(
+            f"{path} is not a model that can be loaded: the end token of its tokenizer has the id "
+            f"{tokenizer.eos_token_id}, its embedding {vocabulary} tokens"
+        )
+    start = getattr(settings, "decoder_start_token_id", None)
+    if isinstance(start, int) and not 0 <= start < vocabulary:
+        raise UserError(
+            f"{path} is not a model that can be loaded: decoder_start_token_id of its generation_config.json is "
+            f"{start}, which its embedding of {vocabulary} tokens lacks"
+        )
+    eos_ids = _end_tokens(path, settings, tokenizer, vocabulary)
     identity = ModelIdentity(path, weights_identity, tokenizer_hash(tokenizer), eos_ids)
     encoder_decoder = bool(getattr(config, "is_encoder_decoder", False))
-    return ModelDescription(tokenizer, path, eos_ids, _window(config), encoder_decoder, identity, commit)
+    written = {} if settings is None else written_settings(settings)
+    return ModelDescription(tokenizer, path, eos_ids, _window(config), encoder_decoder, identity, commit, written)
 
 
-def _end_tokens(settings: Any, tokenizer: Any, vocabulary: int) -> tuple[int, ...]:
+def _end_tokens(path: str, settings: Any, tokenizer: Any, vocabulary: int) -> tuple[int, ...]:
     """Return the tokenizer's end token, then the other end tokens of the generation settings.
 
-    Ids beyond the vocabulary are left out: they come from defaults that were never changed.
+    Ids beyond the embedding are left out: they come from defaults that were never changed.
+
+    Raises:
+        UserError: an end token of the generation settings is not a number.
     """
     configured = getattr(settings, "eos_token_id", None)
     if not isinstance(configured, list):
         configured = [] if configured is None else [configured]
-    first = tokenizer.eos_token_id
-    return (first, *(token for token in configured if token != first and 0 <= token < vocabulary))
+    ends = [tokenizer.eos_token_id]
+    for token in configured:
+        if not isinstance(token, int):
+            raise UserError(f"{path}: eos_token_id of its generation_config.json is {token!r}, not the id of a token")
+        if not 0 <= token < vocabulary:
+            _LOG.info("%s: the end token %d is left out: its embedding has %d tokens", path, token, vocabulary)
+        elif token not in ends:
+            ends.append(token)
+    return tuple(ends)
 
 
 def _window(config: Any) -> int:
     config = config.get_text_config()
     for name in ("n_positions", "max_position_embeddings", "max_seq_len", "seq_length"):
-        if isinstance(value := getattr(config, name, None), int):
+        if isinstance(value := getattr(config, name, None), int) and value > 0:
             return value
-    return 1_000_000  # relative positions (T5): the architecture sets no limit
+    return 1_000_000  # relative positions (T5, XLNet's -1): the architecture sets no limit

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from dialoeval.errors import UserError
+from dialoeval.models.adapters import apply_adapter, find_adapter
 from dialoeval.models.hub import hub_answers, quiet
+
+# Names that wrappers put before those of weights: DataParallel, torch.compile, and models of peft.
+WRAPPERS = r"^(?:module\.|_orig_mod\.|base_model\.model\.|base_model\.)+"
 
 
 class Head(StrEnum):
@@ -35,13 +40,16 @@ def read_commit(location: str, revision: str | None) -> str | None:
 
 
 def read_config(location: str, revision: str | None) -> Any:
-    """Read config.json.
+    """Read config.json: the base's for an adapter.
 
     Raises:
         UserError: a revision is given for a folder.
     """
     from transformers import AutoConfig
 
+    if adapter := find_adapter(location):
+        _revision_arguments(location, revision)
+        return read_config(adapter.base, adapter.revision)
     with quiet():
         return AutoConfig.from_pretrained(location, **_safe_arguments(location, revision))
 
@@ -50,6 +58,8 @@ def read_generation_settings(location: str, revision: str | None) -> Any:
     """Read generation_config.json, or return None if the model has none."""
     from transformers import GenerationConfig
 
+    if adapter := find_adapter(location):
+        return read_generation_settings(adapter.base, adapter.revision)
     try:
         with quiet():
             return GenerationConfig.from_pretrained(location, **_revision_arguments(location, revision))
@@ -57,14 +67,30 @@ def read_generation_settings(location: str, revision: str | None) -> Any:
         return None
 
 
+def written_settings(settings: Any) -> dict[str, Any]:
+    """Return what a checkpoint's generation settings say, without ids of tokens and what changes no reply."""
+    return {
+        name: value
+        for name, value in sorted(settings.to_diff_dict().items())
+        if value is not None and name not in _NO_SETTINGS and not name.startswith(("_", "output_"))
+    }
+
+
+# Entries of generation_config.json that are no decoding settings; end tokens are always taken.
+_NO_SETTINGS = {"bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "transformers_version",
+                "use_cache", "return_dict_in_generate", "cache_implementation", "cache_config"}  # fmt: skip
+
+
 def read_tokenizer(location: str, revision: str | None) -> Any:
-    """Read the tokenizer.
+    """Read the tokenizer: the base's for an adapter without one.
 
     Raises:
         ValueError: the model has no tokenizer files.
     """
     from transformers import AutoTokenizer
 
+    if (adapter := find_adapter(location)) and not (adapter.folder / "tokenizer_config.json").is_file():
+        return read_tokenizer(adapter.base, adapter.revision)
     with quiet():
         tokenizer = AutoTokenizer.from_pretrained(location, **_safe_arguments(location, revision))
     if len(set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens)) < 2:
@@ -74,23 +100,20 @@ def read_tokenizer(location: str, revision: str | None) -> Any:
 
 
 def read_model(location: str, revision: str | None, head: Head) -> Any:
-    """Read a model in float32 on the CPU.
+    """Read a model in float32 on the CPU; an adapter is merged into its base.
 
     Raises:
         ValueError: the weights and config.json disagree: a weight is missing or of another shape, or layers are extra.
+        UserError: an adapter does not fit its base, or needs peft.
     """
-    import torch
-
     config = read_config(location, revision)
-    with quiet():
-        model, report = _family(head, config).from_pretrained(
-            location,
-            config=config,
-            dtype=torch.float32,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # the check below names the weight; the error of transformers does not
-            **_safe_arguments(location, revision),
-        )
+    if adapter := find_adapter(location):
+        return apply_adapter(read_model(adapter.base, adapter.revision, head), adapter)
+    model, report = _read_weights(location, revision, head, config, None)
+    if report["missing_keys"] and any(re.search(WRAPPERS, key) for key in report["unexpected_keys"]):
+        model, report = _read_weights(location, revision, head, config, {WRAPPERS: ""})
+    if getattr(model, "_hf_peft_config_loaded", False):
+        raise ValueError("it has adapter files on the Hub: download it and its base, and use the folder")
     if mismatched := sorted(report["mismatched_keys"]):
         name, stored, configured = mismatched[0]
         raise ValueError(f"{name} is {tuple(stored)} in its weights, {tuple(configured)} by its config.json")
@@ -102,8 +125,29 @@ def read_model(location: str, revision: str | None, head: Head) -> Any:
         missing = [name for name in missing if "pooler" not in name.split(".")]
     if missing:
         # transformers would initialize these at random
-        raise ValueError(f"its weights lack {missing[0]} ({len(missing)} names): not a {head} checkpoint")
+        others = sorted(report["unexpected_keys"])
+        have = f", and have {others[0]}" if others else ""
+        raise ValueError(f"its weights lack {missing[0]} ({len(missing)} names){have}: not a {head} checkpoint")
     return model
+
+
+def _read_weights(
+    location: str, revision: str | None, head: Head, config: Any, names: dict[str, str] | None
+) -> tuple[Any, dict[str, Any]]:
+    """Return a model and what transformers reports of its weights; `names` are patterns of names and replacements."""
+    import torch
+
+    with quiet():
+        model, report = _family(head, config).from_pretrained(
+            location,
+            config=config,
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # `read_model` names the weight; the error of transformers does not
+            key_mapping=names,
+            **_safe_arguments(location, revision),
+        )
+    return model, report
 
 
 def _family(head: Head, config: Any) -> Any:

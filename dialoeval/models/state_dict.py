@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from dialoeval.errors import UserError, first_line
+
+_WRAPPER = re.compile(r"^(?:module|_orig_mod|base_model|model)\.")  # DataParallel, torch.compile, peft, Lightning
 
 
 def load_release_weights(model: Any, path: str) -> None:
     """Load a state-dict file (``.pkl``, ``.bin``, ``.pt`` or ``.safetensors``) into a model.
 
     The DialoGPT release's ``.pkl`` files are in half precision, hold the output head as ``lm_head.decoder.weight``, and
-    have names with or without ``transformer.``.
+    have names with or without ``transformer.``. Prefixes of wrappers, such as ``module.``, are removed.
 
     Raises:
         UserError: the file does not exist, is not a state dict of tensors, or is of another architecture or size.
@@ -37,8 +40,14 @@ def load_release_weights(model: Any, path: str) -> None:
     ):
         raise UserError(f"{path} is not a state dict: expected a dictionary of tensors")
     model_state = model.state_dict()
-    renamed = {_release_name(name, model_state): tensor for name, tensor in state.items()}
-    renamed = {name: tensor for name, tensor in renamed.items() if not name.endswith((".attn.bias", ".masked_bias"))}
+    renamed: dict[str, Any] = {}
+    for name, tensor in state.items():
+        if name.endswith((".attn.bias", ".masked_bias")):  # buffers of old versions
+            continue
+        known = _release_name(name, model.base_model_prefix, model_state)
+        if known in renamed:
+            raise UserError(f"{path} does not fit the model: two of its names stand for {known!r}, one is {name!r}")
+        renamed[known] = tensor
     unknown = sorted(set(renamed) - set(model_state))
     tied = "lm_head.weight" if model.config.tie_word_embeddings else None
     missing = sorted(set(model_state) - set(renamed) - {tied})
@@ -59,11 +68,16 @@ def load_release_weights(model: Any, path: str) -> None:
     model.load_state_dict({name: tensor.to(model_state[name].dtype) for name, tensor in renamed.items()}, strict=False)
 
 
-def _release_name(name: str, model_state: dict[str, Any]) -> str:
-    """Return the model's name of a weight: data-parallel prefixes removed, ``transformer.`` added if missing."""
-    name = name.removeprefix("module.")
-    if name not in model_state:
-        name = name.removeprefix("model.")
-    if name == "lm_head.decoder.weight":
-        return "lm_head.weight"
-    return name if name in model_state or f"transformer.{name}" not in model_state else f"transformer.{name}"
+def _release_name(name: str, body: str, model_state: dict[str, Any]) -> str:
+    """Return the model's name of a weight, without the prefixes of wrappers and with or without that of the body."""
+    original, body = name, f"{body}."
+    while True:
+        if name == "lm_head.decoder.weight":
+            return "lm_head.weight"
+        for known in (name, body + name, name.removeprefix(body)):
+            if known in model_state:
+                return known
+        shorter = _WRAPPER.sub("", name, count=1)
+        if shorter == name:
+            return original
+        name = shorter

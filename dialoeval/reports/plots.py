@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
@@ -81,6 +82,24 @@ def ticks(low: float, high: float, most: int = 4) -> list[float]:
     step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= most)
     first = math.ceil(low / step - 1e-9)
     return [round(i * step, 12) for i in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+_STANDALONE = (
+    "svg{font:11px system-ui,sans-serif;background:#fff}text{fill:#555}.grid{stroke:#ccc}.human{fill:#ddd}"
+    ".k0{fill:#2a6db0;stroke:#2a6db0}"
+)
+
+
+def pictures(run: LoadedRun) -> dict[str, str]:
+    """Return {name: a complete SVG file} of one run's plots, for other programs to show."""
+    names = [run.settings.name]
+    plots = {"reply_length": length_plot(names, [run]), "diversity": diversity_scatter(names, [run])}
+    head, style = '<svg xmlns="http://www.w3.org/2000/svg" ', f"<style>{_STANDALONE}</style>"
+    return {
+        name: re.sub("^<svg ([^>]*)>", lambda found: f"{head}{found[1]}>{style}", str(plot.svg))
+        for name, plot in plots.items()
+        if plot
+    }
 
 
 def setting_plots(names: Sequence[str], runs: Sequence[LoadedRun]) -> list[Plot]:

@@ -48,7 +48,7 @@ def environment(
         python=platform.python_version(),
         platform=platform.platform(),
         packages=versions(),
-        generator=generator.describe().to_json(),
+        generator=generator.describe().to_json() | {"generation_config_taken": config.decoding.checkpoint},
         seed=config.seed,
         dataset=dataset.name,
         examples=len(dataset.examples),

@@ -30,6 +30,7 @@ class RunFolder:
         self.settings_file = self.path / "config.yaml"
         self.replies_file = self.path / "replies.jsonl"
         self.partial_file = self.path / "replies.partial.jsonl"
+        self.reused_file = self.path / "reused.json"
         self.references_file = self.path / "references.jsonl"
         self.scores_file = self.path / "scores.json"
         self.segments_file = self.path / "segments.jsonl"

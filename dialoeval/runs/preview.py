@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 from dialoeval import data
 from dialoeval.config import RunConfig
 from dialoeval.data.columns import shown
 from dialoeval.data.example import Dataset, Example
 from dialoeval.generation import open_generator
+from dialoeval.generation.checkpoint import with_checkpoint_settings
 from dialoeval.generation.types import Generator
 from dialoeval.text.guards import check_examples
 
@@ -24,12 +27,41 @@ def preview(config: RunConfig) -> str:
     Raises:
         UserError: as a run: the data or the model cannot be read.
     """
+    with _opened(config) as (config, dataset, generator):
+        lines = [*_head(config, dataset), "", *_examples(config, dataset, generator), *_warnings(dataset)]
+    return "\n".join(lines) + "\n"
+
+
+def preview_json(config: RunConfig) -> dict[str, Any]:
+    """Return what `preview` shows as JSON values, with texts and references whole.
+
+    Raises:
+        UserError: as `preview`.
+    """
+    with _opened(config) as (config, dataset, generator):
+        examples = [
+            asdict(example) | {"prompt": generator.prompt_text(example, config.decoding)}
+            for example in dataset.examples[:EXAMPLES]
+        ]
+    return {
+        "dataset": dataset.name,
+        "path": config.dataset.path,
+        "examples": len(dataset.examples),
+        "reading": None if dataset.reading is None else asdict(dataset.reading),
+        "skipped": [list(line) for line in dataset.skipped],
+        "first": examples,
+        "warnings": [warning.removeprefix("warning: ") for warning in _warnings(dataset)],
+    }
+
+
+@contextlib.contextmanager
+def _opened(config: RunConfig) -> Iterator[tuple[RunConfig, Dataset, Generator]]:
+    """Open what a preview needs; the configuration has the checkpoint's own settings where it asks for them."""
+    config = with_checkpoint_settings(config)
     dataset = data.load(replace(config.dataset, allow_empty_context=True))
     generator = open_generator(config.model, config.engine, config.decoding)
     try:
-        return (
-            "\n".join([*_head(config, dataset), "", *_examples(config, dataset, generator), *_warnings(dataset)]) + "\n"
-        )
+        yield config, dataset, generator
     finally:
         generator.close()
 

@@ -285,6 +285,7 @@ class Environment:
         skipped: (where, why) of each line of the data that was skipped.
         reading: how the data was read: format, columns, settings, and what was left out, as JSON values.
         generated_now: replies that did not exist at the start.
+        reused: {folder's name: number of replies} taken from runs that differ in their examples alone.
         seconds: of generation.
         peak_memory_mb: resident memory of the process, in MiB.
     """
@@ -305,6 +306,7 @@ class Environment:
     replies_per_second: float | None = None
     peak_memory_mb: float | None = None
     precision: Precision | None = None
+    reused: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the object of environment.json."""
@@ -324,6 +326,7 @@ class Environment:
                 **({"reading": self.reading} if self.reading else {}),
             },
             "generated_now": self.generated_now,
+            **({"reused": self.reused} if self.reused else {}),
             "seconds": self.seconds,
             "replies_per_second": self.replies_per_second,
             "peak_memory_mb": self.peak_memory_mb,
@@ -362,6 +365,7 @@ class Environment:
             replies_per_second=_number_or_null(record, "replies_per_second", where),
             peak_memory_mb=_number_or_null(record, "peak_memory_mb", where),
             precision=None if precision is None else Precision.from_json(precision, f'{where}: field "precision"'),
+            reused=_object(record.get("reused", {}), f'{where}: field "reused"'),
         )
 
     @property

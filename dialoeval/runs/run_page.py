@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dialoeval.config import RunConfig
-from dialoeval.errors import UserError
+from dialoeval.config.compose import to_yaml
 from dialoeval.files import write_text
 from dialoeval.metrics.protocol import signed_name
 from dialoeval.metrics.score_tables import score_table
 from dialoeval.metrics.scores import Scores
 from dialoeval.runs.folder import RunFolder
-from dialoeval.runs.identity import decoding_settings
-from dialoeval.runs.records import Environment, ReplyRow
+from dialoeval.runs.made_by import made_by
+from dialoeval.runs.records import ReplyRow, RunSettings
 from dialoeval.tables import markdown_text
 
 SAMPLES = 10
@@ -84,40 +84,16 @@ def _degenerate(scores: Scores) -> str:
 
 
 def _settings(config: RunConfig, folder: RunFolder) -> str:
-    try:
-        environment = folder.environment() or Environment()
-    except UserError:  # no figure depends on that file: a damaged one does not stop the report
-        environment = Environment()
-    generator = environment.generator
-    reason = f" ({generator['engine_reason']})" if "engine_reason" in generator else ""
+    settings = RunSettings.from_yaml(to_yaml(config), str(folder.settings_file))
     lines = [
-        f"- model: {config.model.path}" + (f" at {config.model.revision}" if config.model.revision else ""),
-        f"- prompt: {config.model.prompt}",
-        *(f"- decoding.{key}: {value}" for key, value in decoding_settings(config.decoding).items()),
-        f"- dataset: {config.dataset.name} ({config.dataset.kind}, split {config.dataset.split}, "
+        *map(markdown_text, made_by(settings, folder)),
+        *(f"decoding.{key}: {value}" for key, value in settings.decoding.items() if key != "name"),
+        f"dataset: {config.dataset.name} ({config.dataset.kind}, split {config.dataset.split}, "
         f"context turns {config.dataset.context_turns or 'all'}, limit {config.dataset.limit or 'none'})",
-        f"- protocol: {signed_name(config.protocol)}",
-        f"- engine: {environment.engine or config.engine.name}{reason}",
-        f"- precision: {_precision(config, environment, folder)}",
-        f"- seed: {config.seed}",
+        f"protocol: {signed_name(config.protocol)}",
+        f"seed: {config.seed}",
     ]
-    return "\n".join(lines) + "\n"
-
-
-def _precision(config: RunConfig, environment: Environment, folder: RunFolder) -> str:
-    """Return the precision, and how many replies a low one changed."""
-    dtype = config.engine.dtype
-    if environment.generator and "dtype" not in environment.generator:
-        return "the server's"
-    if dtype == "fp32":
-        return dtype
-    if (precision := folder.precision()) is None:
-        return f"{dtype}; not compared with float32"
-    low, high = precision.interval
-    return (
-        f"{dtype}; {precision.differing} of {precision.sample} sampled replies differ from float32's "
-        f"({precision.share:.1%}, 95% interval {low:.1%} to {high:.1%})"
-    )
+    return "".join(f"- {line}\n" for line in lines)
 
 
 def _sample(row: ReplyRow, references: Mapping[str, Sequence[str]]) -> str:

@@ -17,6 +17,8 @@ from dialoeval.files import read_json, sha256_json, write_json, write_text
 from dialoeval.metrics.score_tables import score_table
 from dialoeval.metrics.scores import Scores
 from dialoeval.runs.folder import RunFolder
+from dialoeval.runs.reader import LoadedRun
+from dialoeval.runs.trackers import Draw, Pictures, TrackerError
 from dialoeval.tables import markdown_text
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ class SweepJob:
         status: "pending", "complete" or "failed".
         run: name of its run's folder, if it is complete.
         name: model and decoding, if it is complete.
-        error: why it failed.
+        error: why it failed, or why its complete run was not logged to a tracker.
     """
 
     overrides: tuple[str, ...] = ()
@@ -68,13 +70,15 @@ class Sweep:
     """A sweep that was run.
 
     Attributes:
-        folder: ``reports/sweeps/<hash of the jobs>``.
-        jobs: in order.
+        folder: ``reports/sweeps/<hash of the fixed settings and of the names of those swept over>``.
+        jobs: of all calls with this folder, in order.
+        asked: the jobs of this call.
         scores: (label, scores) of the complete jobs, NIST-4 downwards.
     """
 
     folder: Path
     jobs: tuple[SweepJob, ...]
+    asked: tuple[SweepJob, ...]
     scores: tuple[tuple[str, Scores], ...]
 
     @property
@@ -83,31 +87,62 @@ class Sweep:
         return _runs(self.folder, self.jobs)
 
 
-def sweep(overrides: Sequence[str], around: Callable[[], AbstractContextManager[None]] = nullcontext) -> Sweep:
+def no_pictures(run: LoadedRun) -> Pictures:
+    """Draw nothing."""
+    return {}
+
+
+def sweep(
+    overrides: Sequence[str],
+    around: Callable[[], AbstractContextManager[None]] = nullcontext,
+    draw: Draw = no_pictures,
+    *,
+    fail_fast: bool = False,
+) -> Sweep:
     """Run all jobs; write sweep.json and the leaderboard.
 
     A failed job is recorded with its reason and stops nothing; run again, the same call does only what is missing.
-    Consecutive jobs of one model load it once. Hydra's launchers (``hydra/launcher=joblib``, ``submitit_slurm``) work.
+    Further values of the same settings join the earlier ones on one leaderboard. Consecutive jobs of one model load it
+    once. Hydra's launchers (``hydra/launcher=joblib``, ``submitit_slurm``) work.
 
     Args:
         overrides: as on the command line; several values, separated by commas, are swept over.
         around: entered around each job in the job's own process, for example to set up logging there.
+        draw: returns the plots of a run, for a tracker.
+        fail_fast: start no job after one has failed.
 
     Raises:
         UserError: the overrides do not compose, or the sweep folder cannot be written.
     """
     overrides = plain_overrides(overrides)
     planned = plan(overrides)
-    folder = Path(_fitted(overrides, planned[0]).reports_dir) / "sweeps" / sha256_json(planned)[:12]
-    jobs = [SweepJob(tuple(job)) for job in planned]
-    if not (folder / "sweep.json").exists():
-        _record(folder, jobs)
-    task = partial(run_job, total=len(jobs), around=around)
-    results = launch(task, [*overrides, f"hydra.sweep.dir={_quoted(folder)}"])
-    jobs = [replace(result, overrides=job.overrides) for job, result in zip(jobs, results, strict=True)]
-    _record(folder, jobs)
+    folder = Path(_fitted(overrides, planned[0]).reports_dir) / "sweeps" / sha256_json(_board(planned))[:12]
+    _record(folder, [SweepJob(tuple(job)) for job in planned], only_new=True)
+    stop = folder / "stopped" if fail_fast else None
+    if stop is not None:
+        stop.unlink(missing_ok=True)
+    task = partial(run_job, total=len(planned), around=around, draw=draw, stop=stop)
+    try:
+        results = launch(task, [*overrides, f"hydra.sweep.dir={_quoted(folder)}"])
+    finally:
+        if stop is not None:
+            stop.unlink(missing_ok=True)
+    asked = [replace(result, overrides=tuple(job)) for job, result in zip(planned, results, strict=True)]
+    jobs = _record(folder, asked)
     scores = _write_leaderboard(folder, jobs)
-    return Sweep(folder, tuple(jobs), tuple(scores))
+    return Sweep(folder, tuple(jobs), tuple(asked), tuple(scores))
+
+
+def _board(jobs: Sequence[Sequence[str]]) -> dict[str, list[str]]:
+    """Return what a sweep folder is named after: the settings that all jobs share, and the names of the others."""
+    values: dict[str, set[str]] = {}
+    for job in jobs:
+        for override in job:
+            values.setdefault(override.partition("=")[0], set()).add(override)
+    return {
+        "fixed": sorted(override for texts in values.values() if len(texts) == 1 for override in texts),
+        "swept": sorted(key for key, texts in values.items() if len(texts) > 1),
+    }
 
 
 def plan(overrides: Sequence[str]) -> list[list[str]]:
@@ -135,28 +170,66 @@ def _search_path(overrides: Sequence[str]) -> list[str]:
     return [override for override in overrides if override.startswith("hydra.searchpath=")]
 
 
-def run_job(config: DictConfig, total: int, around: Callable[[], AbstractContextManager[None]]) -> SweepJob:
-    """Run one job of a sweep of `total`; its own failure is returned, never raised."""
+def run_job(
+    config: DictConfig,
+    total: int,
+    around: Callable[[], AbstractContextManager[None]],
+    draw: Draw = no_pictures,
+    stop: Path | None = None,
+) -> SweepJob:
+    """Run one job of a sweep of `total`; its own failure is logged and returned, never raised.
+
+    If `stop` is given, a failed job leaves that file, and no job runs beside it.
+    """
     from hydra.core.hydra_config import HydraConfig
 
-    from dialoeval.runs.runner import run
-
-    job = HydraConfig.get().job
+    job, overrides = HydraConfig.get().job, HydraConfig.get().overrides.task
+    if stop is not None and stop.exists():
+        return SweepJob()
     with around():
         _LOG.info("job %d of %d: %s", job.num + 1, total, job.override_dirname)
-        try:
-            result = run(to_typed(config, "config"))
-        except UserError as error:
-            return SweepJob(status="failed", error=str(error))
-        except MemoryError:
-            return SweepJob(status="failed", error="out of memory")
-        except Exception as error:
-            return SweepJob(status="failed", error=f"{type(error).__name__}: {error}")
-    return SweepJob(status="complete", run=result.folder.path.name, name=result.name)
+        done = _run(config, draw)
+        if done.error is not None:
+            _LOG.error("failed: %s: %s", " ".join(overrides), done.error)
+            if stop is not None:
+                write_text(stop, "")
+    return done
 
 
-def _record(folder: Path, jobs: Sequence[SweepJob]) -> None:
-    write_json(folder / "sweep.json", {"schema": SCHEMA, "jobs": [job.to_json() for job in jobs]})
+def _run(config: DictConfig, draw: Draw) -> SweepJob:
+    """Run a configuration; return what became of it."""
+    from dialoeval.runs.runner import run
+
+    try:
+        error, result = None, run(to_typed(config, "config"), draw)
+    except TrackerError as failure:
+        error, result = str(failure), failure.result
+    except UserError as failure:
+        return SweepJob(status="failed", error=str(failure))
+    except MemoryError:
+        return SweepJob(status="failed", error="out of memory")
+    except Exception as failure:
+        return SweepJob(status="failed", error=f"{type(failure).__name__}: {failure}")
+    return SweepJob(status="complete", run=result.folder.path.name, name=result.name, error=error)
+
+
+def _record(folder: Path, jobs: Sequence[SweepJob], *, only_new: bool = False) -> list[SweepJob]:
+    """Write jobs to sweep.json beside those that it holds; return all.
+
+    Args:
+        folder: of the sweep.
+        jobs: that replace the recorded ones of the same overrides, whatever their order; one that did not run replaces
+            none.
+        only_new: replace none.
+    """
+    recorded = _recorded(folder) if (folder / "sweep.json").is_file() else []
+    known = {frozenset(job.overrides): job for job in recorded}
+    for job in jobs:
+        key = frozenset(job.overrides)
+        if key not in known or not (only_new or job.status == "pending"):
+            known[key] = job
+    write_json(folder / "sweep.json", {"schema": SCHEMA, "jobs": [job.to_json() for job in known.values()]})
+    return list(known.values())
 
 
 def _write_leaderboard(folder: Path, jobs: Sequence[SweepJob]) -> list[tuple[str, Scores]]:
@@ -198,14 +271,23 @@ def read_sweep(folder: Path) -> list[Path] | None:
     file = folder / "sweep.json"
     if not file.is_file():
         return None
-    value = read_json(file)
-    if not isinstance(value, dict) or value.get("schema") != SCHEMA or not isinstance(value.get("jobs"), list):
-        raise UserError(f"{file} is not a sweep of schema {SCHEMA}: run the sweep again")
-    jobs = [SweepJob.from_json(entry, f"{file}, job {i}") for i, entry in enumerate(value["jobs"], 1)]
-    runs = _runs(folder, jobs)
+    runs = _runs(folder, _recorded(folder))
     if not runs:
         raise UserError(f"{folder}: no job of this sweep is complete")
     return runs
+
+
+def _recorded(folder: Path) -> list[SweepJob]:
+    """Return the jobs of a sweep folder.
+
+    Raises:
+        UserError: sweep.json is damaged.
+    """
+    file = folder / "sweep.json"
+    value = read_json(file)
+    if not isinstance(value, dict) or value.get("schema") != SCHEMA or not isinstance(value.get("jobs"), list):
+        raise UserError(f"{file} is not a sweep of schema {SCHEMA}: move it away and run the sweep again")
+    return [SweepJob.from_json(entry, f"{file}, job {i}") for i, entry in enumerate(value["jobs"], 1)]
 
 
 def _runs(folder: Path, jobs: Sequence[SweepJob]) -> list[Path]:

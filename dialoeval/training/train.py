@@ -21,6 +21,7 @@ from dialoeval import data
 from dialoeval.config import DatasetConfig, Direction, TrainConfig, TrainingConfig
 from dialoeval.errors import UserError
 from dialoeval.files import sha256_json, write_json
+from dialoeval.models.plain_text import PlainText
 from dialoeval.training.checkpoint import load_state, save_model, save_state
 from dialoeval.training.model import make_model
 from dialoeval.training.records import Progress, TrainingRecord
@@ -153,7 +154,7 @@ def load_corpus(dataset: DatasetConfig, options: TrainingConfig, tokenizer: Any)
     """
     sequences = encode_dialogues(
         data.dialogues(dataset),
-        lambda turns: tokenizer(turns, add_special_tokens=False, verbose=False)["input_ids"] if turns else [],
+        PlainText(tokenizer).encode_all,  # a special token that a turn spells is text, as in prompts
         tokenizer.eos_token_id,
         options.block_size,
         backward=options.direction == Direction.backward,
@@ -241,7 +242,7 @@ def _identity(config: TrainConfig, corpus: Corpus) -> dict[str, Any]:
         for key, value in dataclasses.asdict(config.training).items()
         if key not in free and not key.startswith("validation_")
     }
-    model = dataclasses.asdict(config.model)
+    model = {key: value for key, value in dataclasses.asdict(config.model).items() if not key.startswith("template_")}
     return {"model": model, "training": training, "seed": config.seed, "data": sha256_json(corpus.sequences)}
 
 

@@ -22,6 +22,7 @@ from dialoeval.runs.sweep import plan
 
 NEEDED = {"custom": ["model.path=x"], "file": ["dataset.path=x"], "hub": ["dataset.path=x"],
           "dstc7": ["dataset.path=x"], "reddit6k": ["dataset.path=x"], "conversations": ["dataset.path=x"]}  # fmt: skip
+FILE = ["dataset=file", "dataset.path=x"]
 EVERY = [(name, option) for name in GROUPS if name != "training" for option in group_options(name)]
 
 
@@ -36,7 +37,7 @@ def test_every_option_composes(name, option):
 
 @pytest.mark.parametrize("option", group_options("training"))
 def test_every_training_composes(option):
-    assert isinstance(compose("train", [f"training={option}", "training.output_dir=x", "dataset.path=x"]), TrainConfig)
+    assert isinstance(compose("train", [f"training={option}", "training.output_dir=x", *FILE]), TrainConfig)
 
 
 @pytest.mark.parametrize("option", group_options("decoding"))

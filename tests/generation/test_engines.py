@@ -149,10 +149,12 @@ def test_built_in_engines_refuse_options(name):
 
 
 def test_what_environment_json_holds():
-    keys = ["engine", "engine_reason", "device", "dtype", "model", "parameters", "window", "accounting"]
+    made_by = ["engine_version", "prompt", "generation_config"]
+    keys = ["engine", "engine_reason", "device", "dtype", "model", "parameters", *made_by, "window", "accounting"]
     tiny = ModelConfig(name="tiny", path="tiny", backward="tiny-backward")
     local = open_generator(tiny, EngineConfig(device="cpu", workers=1), MMI).describe().to_json()
-    assert list(local) == [*keys, "reranker"] and list(local["reranker"]) == ["model", "device", "engine", "accounting"]
+    assert list(local) == [*keys, "reranker"]
+    assert list(local["reranker"]) == ["kind", "model", "device", "engine", "accounting"]
     assert (local["engine"], local["engine_reason"]) == ("fast", "supports this model and decoding")
     remote = EngineConfig(name="openai", base_url="http://127.0.0.1:9/v1/")
     assert open_generator(tiny, remote, GREEDY).describe().to_json() == {

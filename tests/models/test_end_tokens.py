@@ -6,7 +6,7 @@ import json
 
 import pytest
 from support.model_folders import EXAMPLES, GREEDY, load, open_model
-from support.random_models import edit_json
+from support.random_models import bpe_tokenizer, edit_json
 
 from dialoeval.config import DecodingConfig
 from dialoeval.errors import UserError
@@ -108,3 +108,42 @@ def test_a_backward_model_may_have_several_end_tokens(gpt2, copy):
     opened.close()
     with pytest.raises(UserError, match=r"engine=fast cannot run this: .*ends replies with 2 tokens"):
         open_model(gpt2, mmi, "fast", backward=str(copy))
+
+
+def test_end_tokens_beyond_the_embedding(gpt2, copy, caplog):
+    edit_json(copy / "generation_config.json", eos_token_id=[0, 4_000, -1])
+    with caplog.at_level("INFO", "dialoeval.models.loading"):
+        assert load(copy).eos_ids == (0,)
+    assert "the end token 4000 is left out: its embedding has 400 tokens" in caplog.text
+    edit_json(copy / "generation_config.json", eos_token_id=["</s>"])
+    with pytest.raises(UserError, match=r"eos_token_id of its generation_config\.json is '</s>'|not a model that can"):
+        load(copy)
+
+
+def test_a_tokenizers_end_token_beyond_the_embedding_is_refused(copy):
+    state = json.loads((copy / "tokenizer.json").read_text(encoding="utf-8"))
+    vocabulary = state["model"]["vocab"]
+    last = max(vocabulary, key=vocabulary.get)
+    vocabulary["<far>"] = vocabulary.pop(last) + 5_000  # a gap: as many tokens as before
+    state["model"]["merges"] = [pair for pair in state["model"]["merges"] if last not in ("".join(pair), *pair)]
+    state["added_tokens"].append({**state["added_tokens"][0], "id": vocabulary["<far>"], "content": "<far>"})
+    (copy / "tokenizer.json").write_text(json.dumps(state), encoding="utf-8")
+    edit_json(copy / "tokenizer_config.json", eos_token="<far>")
+    with pytest.raises(
+        UserError, match=r"the end token of its tokenizer has the id 5399, its embedding 400|its tokenizer has"
+    ):
+        load(copy)
+
+
+def test_a_first_decoder_token_that_is_not_there_is_refused(tmp_path):
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    config = T5Config(vocab_size=400, d_model=32, d_kv=8, d_ff=64, num_layers=1, num_heads=4)
+    config.decoder_start_token_id = 0
+    T5ForConditionalGeneration(config).save_pretrained(tmp_path)
+    bpe_tokenizer().save_pretrained(tmp_path)
+    edit_json(tmp_path / "generation_config.json", decoder_start_token_id=9_000)
+    with pytest.raises(
+        UserError, match=r"decoder_start_token_id of .* is 9000, which its embedding of 400 tokens lacks"
+    ):
+        load(tmp_path)

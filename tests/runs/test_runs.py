@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from support.run_fakes import FakeGenerator, final_bytes, run_config, write_dataset
 
 from dialoeval.cli.main import main
-from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig, ProtocolConfig, ScoringConfig
+from dialoeval.config import DecodingConfig, EngineConfig, ProtocolConfig, ScoringConfig
+from dialoeval.config.compose import compose
 from dialoeval.errors import UserError
 from dialoeval.files import sha256_file
 from dialoeval.runs import runner
@@ -173,13 +174,17 @@ def test_data_changes_the_folder(fake, config):
     assert runner.run(config).folder.path != folder
 
 
-def test_a_checkpoint_is_never_shown_under_a_shipped_name(fake, config, tmp_path):
-    given = {"tiny": "tiny", "dialogpt-medium": "my-checkpoint", "mine": "mine"}
-    for name, shown in given.items():
-        path = {"tiny": "tiny"}.get(name, "/models/my-checkpoint/")
-        outcome = runner.run(dataclasses.replace(config, model=ModelConfig(name=name, path=path), seed=0))
-        assert outcome.name == f"{shown} greedy"
-        assert outcome.folder.path.name.startswith(f"{shown.replace('-', '_')}-greedy-talk-")
+def test_a_checkpoint_is_never_shown_under_a_shipped_name_but_under_its_given_one():
+    """The small input of a replaced name: `model.name=dialogpt-medium model.path=ck/step0`."""
+    for overrides, shown in (
+        (["model.path=/models/my-checkpoint/"], "my-checkpoint"),
+        (["model=dialogpt-medium", "model.path=ck/step0"], "step0"),
+        (["model.name=dialogpt-medium", "model.path=ck/step0"], "dialogpt-medium"),
+        (["model=dialogpt-medium", "model.path=microsoft/DialoGPT-medium"], "dialogpt-medium"),
+        (["model=custom", "model.path=owner/name"], "name"),
+        ([], "tiny"),
+    ):
+        assert compose("config", overrides).model.name == shown
 
 
 @pytest.mark.parametrize("name", ["replies.jsonl", "references.jsonl"])

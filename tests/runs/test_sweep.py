@@ -91,6 +91,47 @@ def test_an_unexpected_error_of_a_job_is_its_failure_only(fake, monkeypatch, cap
     assert "ZeroDivisionError: division by zero" in capsys.readouterr().err
 
 
+def test_a_failed_jobs_reason_is_said_before_the_next_job_and_fail_fast_stops_there(fake, tmp_path, capsys):
+    assert main(BEAMS) == 1
+    err = capsys.readouterr().err
+    assert err.index("three beams") < err.index("job 3 of 3")
+    fake.opened.clear()
+    beams = ["run", "-m", "decoding=beam", "decoding.num_beams=2,3,4", *DATA]
+    assert main([*beams, "--fail-fast"]) == 1
+    printed = capsys.readouterr()
+    assert "job 3 of 3" not in printed.err and "three beams do not hold" in printed.err
+    assert [generator.decoding.num_beams for generator in fake.opened] == [2]
+    (folder,) = (tmp_path / "reports" / "sweeps").iterdir()
+    jobs = json.loads((folder / "sweep.json").read_text())["jobs"]
+    assert [job["status"] for job in jobs] == ["complete", "failed", "complete", "complete", "pending"]
+    fake.repaired = True
+    assert main([*beams, "--fail-fast"]) == 0, "what stopped an earlier sweep does not stop this one"
+    assert [path.name for path in folder.iterdir() if path.name == "stopped"] == []
+
+
+def test_further_values_join_the_earlier_ones_on_one_board(fake, tmp_path, capsys):
+    sweep = ["run", "-m", "decoding=topk", *DATA]
+    assert main([*sweep, "decoding.top_k=5,10"]) == 0
+    (folder,) = (tmp_path / "reports" / "sweeps").iterdir()
+    fake.opened.clear()
+    assert main([*sweep, "decoding.top_k=5,10,20"]) == 0
+    assert [len(generator.asked) for generator in fake.opened] == [0, 0, 4]
+    assert main([*sweep, "decoding.top_k=30,40"]) == 0
+    assert list((tmp_path / "reports" / "sweeps").iterdir()) == [folder]
+    rows = list(csv.reader((folder / "leaderboard.csv").read_text("utf-8").splitlines()))
+    assert {row[0].split()[-1] for row in rows[1:]} == {f"top_k={k}" for k in (5, 10, 20, 30, 40)}
+    assert len(read_sweep(folder)) == 5
+    assert main([*sweep, "decoding.top_k=5,10", "seed=2"]) == 0, "another fixed setting is another board"
+    assert len(list((tmp_path / "reports" / "sweeps").iterdir())) == 2
+
+
+def test_a_sweep_prints_json(fake, tmp_path, capsys):
+    fake.repaired = True
+    assert main([*BEAMS, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert len(printed["jobs"]) == 3 and len(printed["leaderboard"]) == 3 and Path(printed["sweep"]).is_dir()
+
+
 def test_an_interrupted_sweep_says_so_and_goes_on(fake, monkeypatch, tmp_path, capsys):
     opener = runner.open_generator
 

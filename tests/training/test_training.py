@@ -26,15 +26,20 @@ def talks(tmp_path_factory):
     return path
 
 
-def settings(talks, output, *more):
+SCRATCH = (
+    "training.from_scratch=true",
+    "training.architecture={layers: 1, width: 32, heads: 2, window: 64, vocabulary: 300}",
+)
+
+
+def settings(talks, output, *more, start=SCRATCH):
     return compose(
         "train",
         [
             "dataset=conversations",
             f"dataset.path={talks}",
             f"training.output_dir={output}",
-            "training.from_scratch=true",
-            "training.architecture={layers: 1, width: 32, heads: 2, window: 64, vocabulary: 300}",
+            *start,
             "training.block_size=64",
             "training.batch_tokens=300",
             "training.micro_batch_tokens=200",
@@ -209,9 +214,7 @@ def test_each_direction_is_best_at_its_own(talks, tmp_path):
 
 def test_fine_tuning_a_checkpoint(talks, tmp_path):
     start = random_gpt2(tmp_path / "start")
-    config = settings(
-        talks, tmp_path / "out", "training.from_scratch=false", f"model.path={start}", "training.save_dtype=fp16"
-    )
+    config = settings(talks, tmp_path / "out", "training.save_dtype=fp16", start=[f"model.path={start}"])
     curve = training.train(config).curve
     assert curve[-1]["loss"] < curve[0]["loss"]
     assert weights(tmp_path / "out") != weights(start)
@@ -225,7 +228,7 @@ def test_an_encoder_decoder_model_is_refused(talks, tmp_path):
     T5ForConditionalGeneration(shape).save_pretrained(tmp_path / "t5")
     train_tokenizer(TEXTS, 300, 64).save_pretrained(tmp_path / "t5")
     with pytest.raises(UserError, match="is an encoder-decoder model"):
-        training.train(settings(talks, tmp_path / "o", "training.from_scratch=false", f"model.path={tmp_path}/t5"))
+        training.train(settings(talks, tmp_path / "o", start=[f"model.path={tmp_path}/t5"]))
 
 
 def test_another_configuration_does_not_go_on_in_the_same_folder(talks, trained):

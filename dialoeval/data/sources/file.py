@@ -83,8 +83,8 @@ def _of_split(files: list[str], split: str, folder: str) -> list[str]:
     own = next((names for names in _SPLITS if split in names), {split})
     chosen = [file for file in files if words[file] & own]
     others = [file for file in files if words[file] & set().union(*_SPLITS)]
-    if not chosen and others:
-        listed = ", ".join(Path(file).name for file in others[:5])
+    if files and not chosen and (others or split != DatasetConfig.split):
+        listed = ", ".join(Path(file).name for file in (others or files)[:5])
         raise UserError(f"the folder {folder} has no file of the split {split!r} (it has: {listed}); set dataset.split")
     return chosen or files
 

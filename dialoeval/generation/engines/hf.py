@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dialoeval.config import DecodingConfig, EngineConfig
 from dialoeval.errors import is_out_of_memory
-from dialoeval.generation import processors, rng
+from dialoeval.generation import batching, processors, rng
 from dialoeval.generation.types import TORCH_DTYPES, Accounting, TokenReply, TokenRequest
 from dialoeval.models.hub import quiet
 from dialoeval.models.loading import LoadedModel
@@ -36,8 +36,12 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def supports(loaded: LoadedModel, decoding: DecodingConfig) -> None:
-    """Return None: the reference engine supports every model that transformers can load."""
+def supports(loaded: LoadedModel, decoding: DecodingConfig) -> str | None:
+    """Return None, or the reason if transformers cannot search beams with the model."""
+    family = loaded.model.config.model_type
+    if decoding.strategy == "beam" and family in batching.WITHOUT_BEAMS:
+        return f"transformers has no beam search for {family} models, whose state cannot be reordered"
+    return None
 
 
 def open_engine(loaded: LoadedModel, engine: EngineConfig) -> HfEngine:
@@ -49,23 +53,35 @@ class HfEngine:
     """Batched `generate` for any causal or encoder-decoder model of transformers.
 
     Prompts are sorted by length and padded. The attention mask comes from the lengths, since the padding token may be
-    the end-of-text token. In float32, greedy and beam replies equal those of one prompt at a time.
+    the end-of-text token. In float32, greedy and beam replies equal those of one prompt at a time: architectures
+    outside `batching.EXACT` are checked first, and run one by one if their batches differ.
+
+    Attributes:
+        batching: what the check found; None for a tested architecture.
+        singly: whether prompts run one by one.
     """
 
     name = "hf"
-    version = VERSION
 
     def __init__(self, model: LoadedModel, engine: EngineConfig) -> None:
         import torch
 
         self.loaded = model
-        self.model = model.model if engine.dtype == "fp32" else _rounded(model.model, engine.dtype)
+        self.model = model.model
         torch.set_float32_matmul_precision("highest")  # disables TF32
         self.device = torch.device(model.device)
         self.budget = engine.batch_tokens or _BATCH_TOKENS[self.device.type]
         self.counters: Counter[str] = Counter()
         self.seconds = 0.0  # within `generate`
         self._keeps_logits = "logits_to_keep" in inspect.signature(self.model.forward).parameters
+        self.batching, self.singly = self._check_batches()  # in float32: other precisions round batches differently
+        if engine.dtype != "fp32":
+            self.model = _rounded(model.model, engine.dtype)
+
+    @property
+    def version(self) -> int | str:
+        """The version of the engine's numerics, and whether it runs the model one by one."""
+        return f"{VERSION}, one by one" if self.singly else VERSION
 
     def generate(self, requests: Sequence[TokenRequest], decoding: DecodingConfig, seed: int) -> Iterator[TokenReply]:
         """Yield num_candidates replies per request, in order of prompt length."""
@@ -91,7 +107,8 @@ class HfEngine:
             rows, width = 0, 0
             for i in order[start:]:
                 width = max(width, _ROW_TOKENS, sum(map(len, pairs[i])))
-                if rows and (rows + 1) * width > self.budget // 4:  # logits of many positions need more memory
+                # logits of many positions need more memory
+                if rows and (self.singly or (rows + 1) * width > self.budget // 4):
                     break
                 rows += 1
             indices = order[start : start + rows]
@@ -104,6 +121,8 @@ class HfEngine:
     def accounting(self) -> Accounting:
         """Return seconds, tokens, replies and the share of padding."""
         counts: Accounting = dict(self.counters)
+        if self.batching is not None:
+            counts["batching"] = self.batching
         padded = self.counters["padded_tokens"]
         if padded:
             del counts["padded_tokens"]
@@ -124,6 +143,8 @@ class HfEngine:
         All rows of a batch have the same limit of new tokens. With a repetition penalty or no-repeat n-grams they also
         have the same prompt length: the processors of transformers treat padding as text.
         """
+        if self.singly:
+            return 1
         reads_prompt = decoding.repetition_penalty != 1 or decoding.no_repeat_ngram_size > 0
         same_length = reads_prompt and not self.loaded.encoder_decoder
         length = len(jobs[start][0].token_ids)
@@ -190,6 +211,37 @@ class HfEngine:
             for (request, sample), (tokens, end), logprob in zip(jobs, replies, logprobs, strict=True)
         ]
 
+    def _check_batches(self) -> tuple[str | None, bool]:
+        """Return what a check of batched against single replies found, and whether to run one by one."""
+        family = self.model.config.model_type
+        if family in batching.EXACT[self.loaded.encoder_decoder]:
+            return None, False
+        vocabulary = self.model.get_input_embeddings().weight.shape[0]
+        prompts = batching.probes(vocabulary, self.loaded.window, (*self.loaded.eos_ids, self._pad_id()))
+        found = batching.difference(prompts, self._probe)
+        if found is None:
+            return f"checked for {family}: {len(prompts)} of {len(prompts)} batched replies equal single ones", False
+        return f"one by one, since the check for {family} found: {found}", True
+
+    def _probe(self, prompts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return greedy replies without end tokens, and the logits of each token; see `batching.difference`."""
+        import torch
+        from transformers import GenerationConfig
+
+        ids, mask = self._padded(prompts)
+        config = GenerationConfig(  # type: ignore[no-untyped-call]
+            max_new_tokens=batching.NEW_TOKENS,
+            do_sample=False,
+            pad_token_id=self._pad_id(),
+            decoder_start_token_id=self._decoder_start(),
+            use_cache=True,
+            output_logits=True,
+            return_dict_in_generate=True,
+        )
+        with torch.inference_mode(), quiet(), self._without_saved_settings():
+            out = self.model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
+        return out.sequences[:, -batching.NEW_TOKENS :], torch.stack(out.logits, 1).float()
+
     def _padded(self, prompts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (ids, mask), each (rows, longest); the mask is 0 at padding.
 
@@ -208,7 +260,8 @@ class HfEngine:
 
     def _pad_id(self) -> int:
         pad: int | None = self.loaded.tokenizer.pad_token_id
-        return self.loaded.eos_id if pad is None else pad
+        vocabulary = self.model.get_input_embeddings().weight.shape[0]
+        return self.loaded.eos_id if pad is None or pad >= vocabulary else pad
 
     @contextlib.contextmanager
     def _without_saved_settings(self) -> Iterator[None]:
@@ -223,10 +276,10 @@ class HfEngine:
         finally:
             self.model.generation_config = saved
 
-    def _decoder_start(self) -> int | None:
-        """Return the first decoder token of an encoder-decoder model: the only setting that comes from the model."""
-        saved: int | None = self.model.generation_config.decoder_start_token_id
-        return saved or getattr(self.model.config, "decoder_start_token_id", None)
+    def _decoder_start(self) -> Any:
+        """Return the first decoder token of an encoder-decoder model, or None: the only setting from the model."""
+        saved = self.model.generation_config.decoder_start_token_id
+        return getattr(self.model.config, "decoder_start_token_id", None) if saved is None else saved
 
     def _generation_config(self, limit: int, decoding: DecodingConfig) -> GenerationConfig:
         from transformers import GenerationConfig
@@ -269,7 +322,7 @@ class HfEngine:
 
     def _teacher_forced(self, context: Sequence[int], target: Sequence[int]) -> _TeacherForced:
         if self.loaded.encoder_decoder:
-            start = self.model.config.decoder_start_token_id
+            start = self._decoder_start()
             return _TeacherForced(context, [start, *target[:-1]], 0, list(target))
         return _TeacherForced((), [*context, *target[:-1]], len(context) - 1, list(target))
 

@@ -27,6 +27,8 @@ def supports(model: ModelConfig, decoding: DecodingConfig) -> str | None:
         )
     if decoding.typical_p < 1 or decoding.no_repeat_ngram_size > 0:
         return "vLLM does not support typical_p or no_repeat_ngram_size: use engine=fast or hf"
+    if decoding.max_length:
+        return "vLLM does not support decoding.max_length: use engine=fast or hf"
     if model.weights:
         return "vLLM reads model folders only, not model.weights"
     return None
@@ -77,6 +79,7 @@ class VllmSource:
         if described.encoder_decoder:
             raise UserError("engine=vllm runs causal language models only: use engine=hf for an encoder-decoder model")
         self.tokenizer, self.eos_ids, self.weights = described.tokenizer, described.eos_ids, described.identity
+        self.generation_settings = described.generation_settings
         self.prompter = Prompter(model, self.tokenizer)
         try:
             self.llm = vllm.LLM(
@@ -104,7 +107,7 @@ class VllmSource:
 
     def describe(self) -> GeneratorDescription:
         """Return the identity, the context length and the number of replies."""
-        settings = self.identity()
+        settings = self.identity() | {"prompt": self.prompter.describe(), "generation_config": self.generation_settings}
         return GeneratorDescription(
             engine=settings.pop("engine"),
             dtype=settings.pop("dtype"),

@@ -25,6 +25,7 @@ def supports(model: ModelConfig, decoding: DecodingConfig) -> str | None:
         "repetition_penalty": decoding.repetition_penalty != 1,
         "no_repeat_ngram_size": decoding.no_repeat_ngram_size > 0,
         "min_new_tokens": decoding.min_new_tokens > 0,
+        "max_length": decoding.max_length > 0,
     }
     for name, used in unsupported.items():
         if used:
