@@ -22,6 +22,7 @@ from dialoeval.judging.agreements import (
 from dialoeval.judging.estimates import Settings, plain
 from dialoeval.judging.judges import Judge, Side, judges, side
 from dialoeval.judging.judgments import ItemKind, Judgment, Judgments, Standing, StudyKind
+from dialoeval.judging.model_trust import Trust, gold, trust
 from dialoeval.judging.panel import Panel, answers, panel
 from dialoeval.judging.ratings import Difference, Mean, differences, means
 from dialoeval.judging.wins import Strengths, Win, strengths, wins
@@ -94,14 +95,16 @@ class ModelJudge:
         judge: its name.
         tables: its own.
         agreement: with people, on the items that both judged.
-        side: its preference for the reply shown as A; None for ratings.
+        trust: how far its verdicts on pairs rest on order, position and length; empty for ratings.
+        gold: (right, all) answers to items with a known answer.
         refused: items for which it gave no answer.
     """
 
     judge: str
     tables: Tables
     agreement: tuple[WithPeople, ...]
-    side: Side | None
+    trust: tuple[Trust, ...]
+    gold: tuple[int, int]
     refused: int
 
 
@@ -222,12 +225,14 @@ def _models(judgments: Judgments) -> list[str]:
 
 def _model(judgments: Judgments, name: str, everyone: Panel, people: Panel, settings: Settings) -> ModelJudge:
     mine = everyone.where(_of(everyone, {name}))
+    rows = [row for row in judgments.rows if row.judge == name]
     return ModelJudge(
         name,
         tables(judgments, mine, settings),
         with_people(mine, people) if len(people) else (),
-        side(mine) if judgments.kind == StudyKind.pairwise else None,
-        sum(row.judge == name and row.refusal is not None for row in judgments.rows),
+        trust(rows, judgments.words),
+        gold(rows),
+        sum(row.refusal is not None for row in rows),
     )
 
 

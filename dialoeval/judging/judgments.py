@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -51,6 +51,8 @@ class Judgment:
         standing: whether the judgment counts.
         flags: remarks of the page on this judgment, such as "revised" or "repeat_context".
         refusal: why a model as judge gave no answer (`value` is then 0 and is not to be counted), or None.
+        margin: of a model on a pair: P(first preferred) - P(second preferred), the mean over both orders.
+        sides: of a model on a pair: its verdict in each order, 1 for the reply shown first, -1 for the second, 0.
     """
 
     item: str
@@ -66,6 +68,8 @@ class Judgment:
     standing: Standing = Standing.counted
     flags: tuple[str, ...] = ()
     refusal: str | None = None
+    margin: float | None = None
+    sides: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the row of judgments.jsonl, without the fields at their defaults."""
@@ -73,7 +77,9 @@ class Judgment:
         row |= {"judge": self.judge, "question": self.question, "value": self.value}
         if self.flags:
             row["flags"] = list(self.flags)
-        for name in ("shown_first", "seconds", "gold", "refusal"):
+        if self.sides:
+            row["sides"] = list(self.sides)
+        for name in ("shown_first", "seconds", "gold", "refusal", "margin"):
             if getattr(self, name) is not None:
                 row[name] = getattr(self, name)
         if self.kind != ItemKind.real:
@@ -104,6 +110,8 @@ class Judgment:
                 standing=Standing(row.get("standing", "counted")),
                 flags=tuple(map(_text, row.get("flags", ()))),
                 refusal=None if row.get("refusal") is None else _text(row["refusal"]),
+                margin=None if row.get("margin") is None else float(row["margin"]),
+                sides=tuple(map(_whole, row.get("sides", ()))),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"{where} is not a judgment: {error} (`dialoeval judge export` writes them)") from error
@@ -152,6 +160,7 @@ class Judgments:
         excluded: judges whom the rule of the study leaves out.
         models: judges that are models; never pooled with people.
         min_seconds: a judgment faster than this is flagged.
+        words: {(context, system): words of the reply}, where replies are known.
     """
 
     kind: StudyKind
@@ -166,6 +175,7 @@ class Judgments:
     models: frozenset[str] = frozenset()
     min_seconds: float | None = None
     notes: tuple[str, ...] = field(default=())
+    words: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 # The paper's three questions (README of the DialoGPT release, "Human evaluation").

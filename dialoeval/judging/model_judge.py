@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from dialoeval.errors import UserError
 from dialoeval.files import dumps, sha256_json
-from dialoeval.judging.design import Item
-from dialoeval.judging.judgments import ItemKind, Judgment, Question
+from dialoeval.judging.items import Item
+from dialoeval.judging.judgments import Judgment, Question
 from dialoeval.judging.model_prompts import VERSION, Ask, asks
+from dialoeval.judging.model_trust import TURNED
 
 FOLDER = "models"  # of a study: one file of answers for each model
-TURNED = "turned"  # flag of a verdict that changed with the order of the replies
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,9 +59,13 @@ class Answerer(Protocol):
         """Yield the answer to each ask as it comes, in any order."""
         ...
 
+    def close(self) -> None:
+        """Stop worker processes and free memory."""
+        ...
+
 
 @dataclass(frozen=True)
-class ModelJudge:
+class ModelAnswers:
     """The answers of one model to the asks of a study.
 
     Attributes:
@@ -89,21 +93,29 @@ class ModelJudge:
         answers = [self.answers[ask.key] for ask in own]
         refusal = next((answer.refusal for answer in answers if answer.probabilities is None), None)
         systems = tuple(item.replies)
-        verdicts = [0]
-        if refusal is None:
-            verdicts = [verdict(ask, answer, systems) for ask, answer in zip(own, answers, strict=True)]
+        pairwise = len(systems) == 2
+        verdicts = (
+            []
+            if refusal is not None
+            else [verdict(ask, answer, systems) for ask, answer in zip(own, answers, strict=True)]
+        )
         turned = len(set(verdicts)) > 1
+        margin = first_margin(own, answers) if pairwise else None
         return Judgment(
             item=item.item,
             context=item.example_id,
             systems=systems,
             judge=self.judge,
             question=question.name,
-            value=0 if turned else verdicts[0],
+            value=0 if turned or not verdicts else verdicts[0],
             kind=item.kind,
-            gold=(item.gold or {}).get(question.name),
+            gold=item.gold_value(question.name),
             flags=(TURNED,) if turned else (),
             refusal=refusal,
+            margin=None if margin is None else round(margin, 6),
+            sides=tuple(v if ask.shown == systems else -v for ask, v in zip(own, verdicts, strict=False))
+            if pairwise
+            else (),
         )
 
 
@@ -145,7 +157,7 @@ class AnswersFile:
     def __init__(self, path: Path, judge: str, identity: dict[str, Any]) -> None:
         self.path, self.judge, self.identity = path, judge, identity
 
-    def open(self) -> ModelJudge:
+    def open(self) -> ModelAnswers:
         """Create the file if it is not there, and return the answers that it holds.
 
         Raises:
@@ -181,7 +193,7 @@ class AnswersFile:
             os.fsync(file.fileno())
 
 
-def read_answers(path: Path) -> ModelJudge:
+def read_answers(path: Path) -> ModelAnswers:
     """Return a model's answers from its file.
 
     Raises:
@@ -194,14 +206,14 @@ def read_answers(path: Path) -> ModelJudge:
         for row in rows:
             p = row.get("probabilities")
             answers[row["key"]] = Answer(row["key"], None if p is None else tuple(map(float, p)), row.get("refusal"))
-        return ModelJudge(str(head["judge"]), dict(head["identity"]), answers)
+        return ModelAnswers(str(head["judge"]), dict(head["identity"]), answers)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged ({error}): remove it, and judge again") from error
 
 
-def read_models(study: Path) -> list[ModelJudge]:
+def read_models(study: Path) -> list[ModelAnswers]:
     """Return the models that have judged a study, in the order of their names.
 
     Raises:
@@ -211,16 +223,20 @@ def read_models(study: Path) -> list[ModelJudge]:
 
 
 def judge_study(
-    study: Path, items: Sequence[Item], questions: Sequence[Question], answerer: Answerer, progress: Any
-) -> tuple[ModelJudge, int]:
+    study: Path,
+    items: Sequence[Item],
+    questions: Sequence[Question],
+    answerer: Answerer,
+    progress: Callable[[], None],
+) -> tuple[ModelAnswers, int]:
     """Put every ask of a study that has no answer yet; return the judge, and the number of new answers.
 
     Args:
         study: the study's folder.
-        items: real and gold ones; repeats are left out, since a model judges every item in both orders anyway.
+        items: real and gold ones; it needs no repeats, since a model judges every item in both orders anyway.
         questions: of the study.
         answerer: the model.
-        progress: called after each answer.
+        progress: called for each ask that is answered, now or earlier.
 
     Raises:
         UserError: as the model or the file raises.
@@ -230,20 +246,22 @@ def judge_study(
     judge = f"model:{answerer.name}"
     file = AnswersFile(study / FOLDER / f"{_file_name(answerer.name)}-{digest}.jsonl", judge, identity)
     known = file.open()
-    wanted = [
-        ask
-        for item in items
-        if item.kind != ItemKind.repeat
-        for ask in asks(item.item, item.context, item.replies, questions)
-    ]
+    wanted = [ask for item in items for ask in asks(item.item, item.context, item.replies, questions)]
     missing = [ask for ask in wanted if ask.key not in known.answers]
     if len(missing) < len(wanted):
         _LOG.info("resuming: %d of %d answers exist already", len(wanted) - len(missing), len(wanted))
+        for _ in range(len(wanted) - len(missing)):
+            progress()
     for answer in answerer.answer(missing):
         file.append(answer)
         known.answers[answer.key] = answer
         progress()
     return known, len(missing)
+
+
+def number_of_asks(items: Sequence[Item], questions: Sequence[Question]) -> int:
+    """Return how many asks the items of a study make."""
+    return sum(len(item.replies) * len(questions) for item in items)
 
 
 def _file_name(name: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig, Prompt
+from dialoeval.config.schema import Strategy
 from dialoeval.errors import UserError
 from dialoeval.generation.local import LocalSource, open_local
 from dialoeval.judging.model_judge import Answer
@@ -29,7 +30,9 @@ class LocalJudge:
 
     def __init__(self, model: ModelConfig, engine: EngineConfig) -> None:
         self.model = replace(model, system_prompt=None, max_turns=0)
-        self.source: LocalSource = open_local(self.model, engine, DecodingConfig(name="greedy", strategy="greedy"))
+        self.source: LocalSource = open_local(
+            self.model, engine, DecodingConfig(name="greedy", strategy=Strategy.greedy)
+        )
         if self.source.loaded.encoder_decoder:
             raise UserError(f"{model.path} is an encoder-decoder model: a judge must be a causal language model")
 

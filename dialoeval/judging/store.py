@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from dialoeval.errors import UserError
 from dialoeval.files import sha256_json
 from dialoeval.judging.items import Item, Study, load_study
 from dialoeval.judging.judgments import ItemKind, Judgment, Judgments, Standing
+from dialoeval.judging.model_judge import read_models
 
 _LOG = logging.getLogger(__name__)
 VERSION = 1
@@ -389,6 +390,9 @@ def judgments(study: Study | str | Path) -> Judgments:
             store.close()
     rows += _automatic(study)
     design = study.design
+    models = read_models(study.path)
+    for model in models:
+        rows += model.judgments([*study.judged, *study.golds], design.questions)
     notes = [
         f"the replies of {name} are among the references that the runs are scored against: metrics of it are circular"
         for name, system in design.systems.items()
@@ -404,9 +408,16 @@ def judgments(study: Study | str | Path) -> Judgments:
         sha256=sha256_json([row.to_json() for row in rows]),
         judges_per_item=design.judges_per_item,
         excluded=excluded,
+        models=frozenset(model.judge for model in models),
+        words=_words(study.items),
         min_seconds=design.min_seconds,
         notes=tuple(notes),
     )
+
+
+def _words(items: Sequence[Item]) -> dict[tuple[str, str], int]:
+    """Return {(context, system): words of the reply}."""
+    return {(item.example_id, system): len(text.split()) for item in items for system, text in item.replies.items()}
 
 
 def _rows(store: Store) -> tuple[list[Judgment], frozenset[str]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dialoeval.judging.agreements import Reliability, WithPeople
 from dialoeval.judging.estimates import Estimate
 from dialoeval.judging.judges import Judge, Side
+from dialoeval.judging.model_trust import Trust
 from dialoeval.judging.ratings import Difference, Mean
 from dialoeval.judging.wins import ALPHA, Strengths, Win
 from dialoeval.stats import Agreement, Davidson, DavidsonIntervals, Interval, TwoWay, Undefined
@@ -280,6 +281,31 @@ def people_table(lines: Sequence[WithPeople]) -> Table:
         rows.append((line.question, f"{line.items:,}", *cells))
     headings = ("Question", "Items", "As most people (%)", "A person as most others (%)", "Alpha", "Correlation")
     return Table(headings, tuple(rows))
+
+
+def trust_table(lines: Sequence[Trust]) -> Table:
+    """Return what a model's verdicts rest on: order, position, length."""
+
+    def equal(line: Trust) -> Cell:
+        found = line.equal_length
+        if isinstance(found, Undefined):
+            return _undefined_cell(found, 1)
+        return Cell(100 * found.share, 1, low=100 * found.low, high=100 * found.high)
+
+    columns: dict[str, list[str | Cell]] = {
+        "Question": [line.question for line in lines],
+        "Pair": [" vs ".join(line.pair) for line in lines],
+        "Items": [str(line.items) for line in lines],
+        "Turned %": [f"{100 * line.turned / line.items:.1f}" for line in lines],
+        "Always A": [str(line.always_first) for line in lines],
+        "Always B": [str(line.always_second) for line in lines],
+        "p of position": [p_text(line.position_p) for line in lines],
+        "First preferred %, orders averaged": [_undefined_cell(line.averaged, 1, 100) for line in lines],
+        "p": [p_text(line.averaged_p) for line in lines],
+        "Longer preferred %": [_undefined_cell(line.longer, 1, 100) for line in lines],
+        "First preferred %, equal length": [equal(line) for line in lines],
+    }
+    return Table(tuple(columns), tuple(zip(*columns.values(), strict=True)))
 
 
 def _undefined_cell(value: float | Undefined, decimals: int, factor: float = 1) -> Cell:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dialoeval.judging.analysis import Analysis, ModelJudge, Tables
 from dialoeval.judging.judgments import StudyKind
+from dialoeval.judging.model_trust import Trust
 from dialoeval.reports import judgments_tables as draw
 from dialoeval.stats import Agreement, TwoWay, Undefined
 from dialoeval.tables import Table
@@ -179,11 +180,10 @@ def _model(model: ModelJudge, pairwise: bool) -> list[Section]:
     lines = []
     if model.refused:
         lines.append(f"{model.refused:,} items without an answer.")
-    if model.side is not None and model.side.decided:
-        lines.append(
-            f"It preferred the reply shown as A in {100 * model.side.left / model.side.decided:.1f}% of "
-            f"{model.side.decided:,} decided answers (exact p {draw.p_text(model.side.p_value)})."
-        )
+    right, asked = model.gold
+    if asked:
+        lines.append(f"{right:,} of {asked:,} answers to items with a known answer are right.")
+    lines += [_belief(line) for line in model.trust]
     shown = []
     if tables.answers:
         shown.append(draw.win_table(tables.wins) if pairwise else draw.mean_table(tables.means))
@@ -193,7 +193,18 @@ def _model(model: ModelJudge, pairwise: bool) -> list[Section]:
         shown.append(draw.people_table(model.agreement))
     else:
         lines.append("Agreement with people: not computed: needs judgments of people.")
+    if model.trust:
+        shown.append(draw.trust_table(model.trust))
     return [Section(f"Model as judge: {model.judge}", _MODEL, tuple(shown), tuple(lines))]
+
+
+def _belief(line: Trust) -> str:
+    """Return one sentence on what a model's verdicts on a question rest on."""
+    share = line.turned / line.items
+    about = f"{line.question}, {' vs '.join(line.pair)}: the verdict turned with the order on {100 * share:.0f}%"
+    if share >= _TURNS_TOO_OFTEN:
+        return f"{about} of {line.items:,} items: it follows position, not the replies; do not believe it."
+    return f"{about} of {line.items:,} items, which count as ties."
 
 
 def _tally(analysis: Analysis) -> Iterator[str]:
@@ -217,6 +228,7 @@ def _tally(analysis: Analysis) -> Iterator[str]:
         yield f"{note}."
 
 
+_TURNS_TOO_OFTEN = 0.5  # a judge that answers by a fair coin in each order turns on half of the items
 _WINS = (
     "Answers to each question, with whole percentages of all answers, rounded half up: they need not add to 100. The "
     "side preferred more often is bold only if its corrected p is below 0.05. Items: wins/ties/losses of items by the "
