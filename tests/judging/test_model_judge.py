@@ -121,7 +121,8 @@ def study(tmp_path_factory):
     assert main(["run", f"reports_dir={folder}", "dataset.limit=12", "protocol=none"]) == 0
     (run,) = folder.glob("tiny-greedy-*")
     made = folder / "study"
-    command = ["judge", "new", str(run), "--human", "--contexts", "10", "--out", str(made)]
+    command = ["judge", "new", f"tiny={run}", "--human", "0", "--human-scored", "--contexts", "10", "--no-gold"]
+    command += ["--studies-dir", str(folder), "--name", "study"]
     assert main(command) == 0
     return made
 
