@@ -155,7 +155,10 @@ def test_a_lost_connection_keeps_the_form(browser, served):
 def test_a_link_on_another_site_opens_the_page(browser, served):
     page = browser.new_page()
     link = f"{served.url}/?t={served.tokens['alice']}"
-    page.route("http://mail.example/*", lambda route: route.fulfill(body=f"<a href='{link}'>judge</a>", content_type="text/html"))
+    page.route(
+        "http://mail.example/*",
+        lambda route: route.fulfill(body=f"<a href='{link}'>judge</a>", content_type="text/html"),
+    )
     page.goto("http://mail.example/")
     page.click("a")
     page.wait_for_selector("input[name=token]", state="attached")
@@ -206,6 +209,17 @@ def contrast(page, selector: str) -> float:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_contrast(browser, served, scheme):
     page = open_page(browser, served, color_scheme=scheme)
-    for selector in ("h1", ".count", ".who", "h2", ".turn p", ".reply p", "legend", ".options label", ".main", ".quiet"):
+    for selector in (
+        "h1",
+        ".count",
+        ".who",
+        "h2",
+        ".turn p",
+        ".reply p",
+        "legend",
+        ".options label",
+        ".main",
+        ".quiet",
+    ):
         assert contrast(page, selector) >= 4.5, selector
     page.context.close()

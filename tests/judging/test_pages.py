@@ -188,7 +188,9 @@ def test_a_post_from_another_site_is_refused(judge, served):
 
 def test_texts_are_shown_as_texts(served):
     hostile = "<script>alert(1)</script>\u200b\u202etxt\x07 اهلا"
-    items = [replace(item, replies=dict.fromkeys(item.replies, hostile), context=(hostile,)) for item in served.study.items]
+    items = [
+        replace(item, replies=dict.fromkeys(item.replies, hostile), context=(hostile,)) for item in served.study.items
+    ]
     items = [replace(item, replies={**item.replies, item.systems[1]: "  "}) for item in items]
     study_ = Study(served.study.path, served.study.design, items)
     served.study = study_
@@ -213,7 +215,11 @@ def test_organiser(served, judge):
     assert client.get(link).status_code == 303 and "<b>" not in page.text
     page = client.post("/organiser", data={"action": "link", "judge": "alice"})
     assert page.status_code == 200 and judge.get("/").status_code == 403
-    for data, status in [({"action": "stop", "judge": "nobody"}, 404), ({"action": "add", "judge": "<b>"}, 400), ({}, 400)]:
+    for data, status in [
+        ({"action": "stop", "judge": "nobody"}, 404),
+        ({"action": "add", "judge": "<b>"}, 400),
+        ({}, 400),
+    ]:
         assert client.post("/organiser", data=data).status_code == status
 
 

@@ -92,7 +92,9 @@ def test_the_surface_check(tmp_path):
     pair = runs(tmp_path / "reports", 20, {"zebrafinch": plain, "quokkamodel": cased})
     text = "\n".join(describe(make_study(pair, Options(), tmp_path / "s", tmp_path)))
     assert "judges can tell zebrafinch from quokkamodel by letter case (0% vs 80%); consider `display: uncased`" in text
-    assert "spaces before punctuation (0% vs 80%)" in text and "20 contexts, 20 items, 3 judges each: 60 judgments" in text
+    assert (
+        "spaces before punctuation (0% vs 80%)" in text and "20 contexts, 20 items, 3 judges each: 60 judgments" in text
+    )
     made = make_study(pair, Options(display=Display.uncased), tmp_path / "u", tmp_path)
     assert "letter case" not in "\n".join(describe(made))
 
@@ -105,7 +107,11 @@ def test_texts_as_judges_see_them():
 
 
 BAD = [
-    ("kind: pairwise", "kind: pairwize", r"line 3: field kind must be one of pairwise, likert, not 'pairwize'.*'pairwise'"),
+    (
+        "kind: pairwise",
+        "kind: pairwize",
+        r"line 3: field kind must be one of pairwise, likert, not 'pairwize'.*'pairwise'",
+    ),
     ("judges_per_item: 3", "judges_per_item: 0", "field judges_per_item must be at least 1, not 0"),
     ("judges_per_item: 3", "judges_per_item: three", "field judges_per_item must be a whole number, not 'three'"),
     ("judges_per_item: 3", "judges_per_item: true", "field judges_per_item must be a whole number, not True"),
