@@ -59,7 +59,7 @@ def test_twenty_judges_at_once(tmp_path):
             judge.client.cookies.clear()
             judge.request("GET", "/")
         rest = server.stop()
-    assert "20 judges; written: " in rest
+    assert "of 20 judges; written: " in rest
     rows = [row for row in judgments(made).rows if row.question == "relevance" and row.kind == ItemKind.real]
     per_item = Counter(row.item for row in rows if row.standing == Standing.counted)
     assert len(per_item) == 90 and set(per_item.values()) == {3}
