@@ -19,5 +19,5 @@ def main(arguments: Sequence[str]) -> int:
     from dialoeval.judging.items import find_study, load_study
 
     read, files = export(load_study(find_study(options.study, options.studies_dir)))
-    print(f"{len(read.rows)} judgments; written: {', '.join(map(str, files))}")
+    print(f"{len(read.rows)} answers; written: {', '.join(map(str, files))}")
     return 0

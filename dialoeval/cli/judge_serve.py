@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     serve(study, serving, _announce)
     read, files = export(study)
     people = {row.judge for row in read.rows if row.standing != "automatic"}
-    print(f"{len(read.rows)} judgments, {len(people)} judges; written: {', '.join(map(str, files))}")
+    print(f"{len(read.rows)} answers of {len(people)} judges; written: {', '.join(map(str, files))}")
     return 0
 
 

@@ -54,18 +54,12 @@ class _Desk:
         ]
         self.taken: Counter[str] = Counter()  # judgments that count, and live leases
         self.sides: Counter[tuple[str, str]] = Counter()
-        sql = (
-            "SELECT item, left_system, COUNT(*) FROM assignments JOIN judges USING(judge) "
-            "WHERE status != 'excluded' AND (done_at NOT NULL OR until > ?) GROUP BY item, left_system"
-        )
-        for item, left, n in db.execute(sql, (now,)):
-            self.taken[item] += n
-            self.sides[item, left] += n
 
     def next_item(self) -> Assignment | Nothing:
         for own in self.own:  # reload, second tab, crash: nothing changes
             if not own.done and own.until > self.now:
                 return self._assignment(own)
+        self._count()
         for own in self.own:
             if not own.done and (own.item.kind != ItemKind.real or self.taken[own.item.item] < self._k):
                 until = self.now + 60 * self.design.lease_minutes
@@ -85,6 +79,16 @@ class _Desk:
             return again
         item, repeated = choice
         return self._lease(item, self._side(item), "repeat_context" if repeated else "")
+
+    def _count(self) -> None:
+        """Count the judgments and live leases of every item."""
+        sql = (
+            "SELECT item, left_system, COUNT(*) FROM assignments JOIN judges USING(judge) "
+            "WHERE status != 'excluded' AND (done_at NOT NULL OR until > ?) GROUP BY item, left_system"
+        )
+        for item, left, n in self.db.execute(sql, (self.now,)):
+            self.taken[item] += n
+            self.sides[item, left] += n
 
     @property
     def _k(self) -> int:

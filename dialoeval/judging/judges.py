@@ -95,7 +95,7 @@ def judges(panel: Panel, rows: Iterable[Judgment], min_seconds: float | None) ->
     gold: dict[str, list[bool]] = {}
     for row in rows:
         if row.kind == ItemKind.gold and row.gold is not None and row.refusal is None:
-            gold.setdefault(row.judge, []).append(row.value == row.gold)
+            gold.setdefault(row.judge, []).append(bool(row.gold_passed))
     pairwise = panel.kind == StudyKind.pairwise
     cells = panel.item * len(panel.questions) + panel.question
     apart = _by_judge(cells, panel, (panel.value == 0) if pairwise else panel.value)

@@ -71,6 +71,13 @@ class Judgment:
     margin: float | None = None
     sides: tuple[int, ...] = ()
 
+    @property
+    def gold_passed(self) -> bool | None:
+        """Whether the known answer was given; a rating may be one point off. None if no answer is known."""
+        if self.gold is None:
+            return None
+        return abs(self.value - self.gold) <= (1 if len(self.systems) == 1 else 0)
+
     def to_json(self) -> dict[str, Any]:
         """Return the row of judgments.jsonl, without the fields at their defaults."""
         row: dict[str, Any] = {"item": self.item, "context": self.context, "systems": list(self.systems)}

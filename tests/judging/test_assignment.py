@@ -76,7 +76,7 @@ def test_items_get_k_distinct_judges_and_balanced_sides(base, k, people, block, 
             for one in found:
                 if not isinstance(one, Nothing):
                     answer(store, one)
-        rows = [r for r in store.connection().execute("SELECT item, judge, left_system FROM assignments WHERE done_at")]
+        rows = list(store.connection().execute("SELECT item, judge, left_system FROM assignments WHERE done_at"))
         real = {item.item: item for item in base.judged}
         done = Counter(item for item, _, _ in rows if item in real)
         assert set(done.values()) == {min(k, people)} and len(done) == len(real)

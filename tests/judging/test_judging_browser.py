@@ -194,12 +194,14 @@ def contrast(page, selector: str) -> float:
     return page.evaluate(
         """selector => {
             const parse = c => c.match(/[\\d.]+/g).map(Number);
-            const light = ([r, g, b]) => [r, g, b].map(v => v / 255).map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+            const linear = v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+            const light = ([r, g, b]) => [r, g, b].map(v => linear(v / 255))
                 .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
             const element = document.querySelector(selector);
             let below = element;
-            while (below.parentElement && parse(getComputedStyle(below).backgroundColor)[3] === 0) below = below.parentElement;
-            const [a, b] = [light(parse(getComputedStyle(element).color)), light(parse(getComputedStyle(below).backgroundColor))];
+            const background = e => parse(getComputedStyle(e).backgroundColor);
+            while (below.parentElement && background(below)[3] === 0) below = below.parentElement;
+            const [a, b] = [light(parse(getComputedStyle(element).color)), light(background(below))];
             return (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
         }""",
         selector,

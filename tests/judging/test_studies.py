@@ -156,7 +156,7 @@ def test_damaged_items_and_databases(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="has version 9, this dialoeval reads 1"):
         Store(made)
     made.database.write_bytes(b"no database at all, but long enough to be read as one" * 50)
-    with pytest.raises(UserError, match="cannot use .*judgments.sqlite"):
+    with pytest.raises(UserError, match=r"cannot use .*judgments\.sqlite"):
         Store(made)
     made.database.unlink()
     made.database.mkdir()

@@ -93,7 +93,7 @@ class Gone(Exception):
 
 
 class ScriptedJudge:
-    """Reads pages and answers; `acknowledged` holds (token, {field: value}) of every answer that the server confirmed."""
+    """Reads pages and answers; `acknowledged` holds (token, {field: value}) of every confirmed answer."""
 
     def __init__(self, url: str, token: str, seen: list[bytes] | None = None) -> None:
         self.url, self.token, self.seen = url, token, seen
