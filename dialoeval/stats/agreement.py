@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dialoeval.errors import UserError, nearest
-from dialoeval.stats.draws import Interval, Undefined, codes, group_sums, item_interval_of
+from dialoeval.stats.draws import Figure, Interval, Undefined, codes, group_sums, item_interval_of, of_totals
 
 LEVELS = ("nominal", "ordinal", "interval")
 _CONSTANT = "every judgment was the same"
@@ -95,26 +95,16 @@ def krippendorff_alpha(
     used = table[table.sum(axis=1) > 1]
     if not len(used):
         return Undefined(_SINGLE)
-    upper = np.triu_indices(v, 1)
-    disagreement: Callable[[np.ndarray, tuple[np.ndarray, ...]], np.ndarray]
     if level == "ordinal":
-        disagreement = _ordinal
-        observed = _coincidences(used, upper)
-    else:
-        fixed = np.ones(len(upper[0])) if level == "nominal" else (numbers[upper[0]] - numbers[upper[1]]) ** 2
-        disagreement = _constant_distance(fixed)
-        observed = _fixed_disagreement(used, None if level == "nominal" else numbers)
+        return _agreement(used, _ordinal_alpha, table, resamples, seed)
+    distance = np.ones((v, v)) - np.eye(v) if level == "nominal" else (numbers[:, None] - numbers) ** 2
+    within = np.sum((used @ distance) * used, axis=1) / (used.sum(axis=1) - 1)
 
     def alpha(totals: np.ndarray) -> np.ndarray:
         counts = totals[:, :v]
-        distance = disagreement(counts, upper)
-        n = counts.sum(axis=1)
-        expected = np.sum(counts[:, upper[0]] * counts[:, upper[1]] * distance, axis=1)
-        seen = np.sum(totals[:, v:] * distance, axis=1) if level == "ordinal" else totals[:, v]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(1 - np.where(expected > 0, seen * (n - 1) / expected, np.nan))
+        return _alpha(totals[:, v], np.sum((counts @ distance) * counts, axis=1), counts.sum(axis=1))
 
-    return _agreement(np.hstack([used, observed]), alpha, table, resamples, seed)
+    return _agreement(np.column_stack([used, within]), of_totals(alpha), table, resamples, seed)
 
 
 def fleiss_kappa(table: np.ndarray, resamples: int = 10_000, seed: int = 12345) -> Agreement | Undefined:
@@ -137,7 +127,7 @@ def fleiss_kappa(table: np.ndarray, resamples: int = 10_000, seed: int = 12345) 
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(np.where(several, (agreeing * k / n - chance) / (1 - chance), np.nan))
 
-    return _agreement(np.column_stack([table, share]), kappa, table, resamples, seed)
+    return _agreement(np.column_stack([table, share]), of_totals(kappa), table, resamples, seed)
 
 
 def agreeing_pairs(table: np.ndarray, resamples: int = 10_000, seed: int = 12345) -> Agreement | Undefined:
@@ -148,7 +138,7 @@ def agreeing_pairs(table: np.ndarray, resamples: int = 10_000, seed: int = 12345
         return Undefined(_SINGLE)
     sizes = used.sum(axis=1)
     rows = np.column_stack([np.sum(used * (used - 1), axis=1), sizes * (sizes - 1)])
-    return _agreement(rows, lambda totals: totals[:, 0] / totals[:, 1], table, resamples, seed)
+    return _agreement(rows, of_totals(lambda totals: totals[:, 0] / totals[:, 1]), table, resamples, seed)
 
 
 def icc(
@@ -179,7 +169,7 @@ def icc(
         return Undefined("two items or more are needed")
     size, total, squares = used.T
     rows = np.column_stack([np.ones(len(used)), size, size**2, total, squares, total**2 / size])
-    found = _agreement(rows, lambda totals: _icc(totals, k), sums[:, :1], resamples, seed)
+    found = _agreement(rows, of_totals(lambda totals: _icc(totals, k)), sums[:, :1], resamples, seed)
     differ = isinstance(found, Undefined) and np.ptp(values) > 0
     return Undefined("the mean of every item is the same") if differ else found
 
@@ -194,12 +184,10 @@ def ceiling(reliability: float) -> float | Undefined:
     return math.sqrt(reliability)
 
 
-def _agreement(
-    rows: np.ndarray, figure: Callable[[np.ndarray], np.ndarray], table: np.ndarray, resamples: int, seed: int
-) -> Agreement | Undefined:
+def _agreement(rows: np.ndarray, figure: Figure, table: np.ndarray, resamples: int, seed: int) -> Agreement | Undefined:
     """Return the figure of all items with its interval; a figure that cannot be computed is one of constant ratings."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        value = float(figure(rows.sum(axis=0, keepdims=True))[0])
+        value = float(figure(np.ones((1, len(rows))), rows)[0])
     if not math.isfinite(value):
         return Undefined(_CONSTANT)
     sizes = table.sum(axis=1)
@@ -235,27 +223,23 @@ def _unique(values: np.ndarray) -> tuple[list[object], np.ndarray]:
     return list(place), np.array(numbers, dtype=np.int64)
 
 
-def _coincidences(table: np.ndarray, upper: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Return (n, pairs) coincidences n_c n_k / (m - 1) of two different values."""
-    return np.asarray(table[:, upper[0]] * table[:, upper[1]] / (table.sum(axis=1, keepdims=True) - 1))
+def _ordinal_alpha(weights: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Return (m,) ordinal alphas of items (n, v) with weights (m, n).
+
+    The square of the number of judgments between two values, half of those at either end, is the squared difference of
+    their middle ranks; so the distances are those of numbers that depend on the weights.
+    """
+    counts = weights @ table
+    n, size = counts.sum(axis=1), table.sum(axis=1)
+    rank = np.cumsum(counts, axis=1) - counts / 2 - n[:, None] / 2
+    pairs = 2 * (size * (rank**2 @ table.T) - (rank @ table.T) ** 2)
+    seen = np.sum(weights * pairs / (size - 1), axis=1)
+    expected = 2 * (n * np.sum(counts * rank**2, axis=1) - np.sum(counts * rank, axis=1) ** 2)
+    several = (counts > 0).sum(axis=1) > 1
+    return _alpha(seen, np.where(several, expected, 0.0), n)
 
 
-def _fixed_disagreement(table: np.ndarray, numbers: np.ndarray | None) -> np.ndarray:
-    """Return (n, 1) disagreement within each item: unequal pairs, or the squared differences of numbers (v,)."""
-    m = table.sum(axis=1)
-    if numbers is None:
-        pairs = (m**2 - np.sum(table**2, axis=1)) / 2
-    else:
-        centred = numbers - (table.sum(axis=0) @ numbers) / m.sum()
-        pairs = m * (table @ centred**2) - (table @ centred) ** 2
-    return np.asarray((pairs / (m - 1))[:, None])
-
-
-def _constant_distance(distance: np.ndarray) -> Callable[[np.ndarray, tuple[np.ndarray, ...]], np.ndarray]:
-    return lambda counts, upper: distance[None, :]
-
-
-def _ordinal(counts: np.ndarray, upper: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Return (m, pairs) squared numbers of judgments between two values, half of those at either end."""
-    middle = np.cumsum(counts, axis=1) - counts / 2
-    return np.asarray((middle[:, upper[1]] - middle[:, upper[0]]) ** 2)
+def _alpha(seen: np.ndarray, expected: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Return (m,) alphas of summed disagreements within items and of all pairs; NaN where all judgments are one."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(1 - np.where(expected > 0, seen * (n - 1) / expected, np.nan))

@@ -16,6 +16,7 @@ from dialoeval.stats.draws import (
     drawn_weights,
     group_sums,
     item_interval_of,
+    of_totals,
     percentile_interval,
     rows_at_a_time,
 )
@@ -124,7 +125,9 @@ def item_interval(
     if isinstance(statistic.value, Undefined):
         return statistic.value
     items, n = codes(statistic.items)
-    return item_interval_of(group_sums(items, n, statistic.rows()), statistic.of_totals, resamples, seed, confidence)
+    return item_interval_of(
+        group_sums(items, n, statistic.rows()), of_totals(statistic.of_totals), resamples, seed, confidence
+    )
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from dialoeval.stats.draws import (
     Undefined,
     item_interval_of,
     item_weights,
+    of_totals,
     percentile_interval,
     rows_at_a_time,
 )
@@ -178,7 +179,7 @@ def segment_correlation(
     interval: Interval | Undefined
     if grouping == "item":
         rows = np.stack([np.where(given, values, 0.0), given.astype(float)], axis=1)
-        interval = item_interval_of(rows, lambda totals: totals[:, 0] / totals[:, 1], resamples, seed)
+        interval = item_interval_of(rows, of_totals(lambda totals: totals[:, 0] / totals[:, 1]), resamples, seed)
     elif kind == "pearson":
         interval = _pearson_interval(metric, human, grouping, resamples, seed)
     else:
@@ -389,7 +390,7 @@ def _pearson_interval(
         r = (sxy - sx * sy / k) / np.sqrt((sxx - sx**2 / k) * (syy - sy**2 / k))
         return np.asarray(np.where(varies, r, 0.0).sum(axis=1) / varies.sum(axis=1))
 
-    return item_interval_of(sums.reshape(len(sums), -1), figure, resamples, seed)
+    return item_interval_of(sums.reshape(len(sums), -1), of_totals(figure), resamples, seed)
 
 
 def _rows(x: np.ndarray, y: np.ndarray, kind: str) -> np.ndarray:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dialoeval.errors import UserError
-from dialoeval.stats.draws import Interval, Undefined, percentile_interval, resampled
+from dialoeval.stats.draws import Interval, Undefined, of_totals, percentile_interval, resampled
 
 _STEPS = 100
 _LONGEST = 3.0  # a Newton step in log-odds, beyond which the quadratic is not to be trusted
@@ -128,7 +128,8 @@ def davidson_intervals(
         return Undefined("an interval needs two items or more")
     if _why_none(pairs, counts.sum(axis=0), [str(i) for i in range(systems)]):
         return Undefined("the strengths do not exist")
-    drawn = resampled(counts.reshape(n, -1), lambda totals: _fitted(pairs, totals, systems, anchor), resamples, seed)
+    figure = of_totals(lambda totals: _fitted(pairs, totals, systems, anchor))
+    drawn = resampled(counts.reshape(n, -1), figure, resamples, seed)
     found = [percentile_interval(column) for column in drawn.T]
     degenerate = int(np.sum(~np.isfinite(drawn[:, -1])))
     if degenerate > 0.01 * resamples:

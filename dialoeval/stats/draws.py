@@ -11,8 +11,10 @@ import numpy as np
 _CELLS = 200_000  # numbers worked on at a time: they fit a processor's cache
 _KEPT = 32_000_000  # most weights, of two bytes each, that are kept for the next figure
 _ALIKE = 4  # items of a kind, on average, from which kinds are drawn rather than items
+_WIDE = 64  # numbers an item from which items are hardly ever alike
 _MOST_DEGENERATE = 0.01  # largest share of resamples without a figure with which an interval is still given
 _EQUAL = 1e-12  # sums in a different order differ in the last bits
+Figure = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -90,27 +92,30 @@ def rows_at_a_time(cells: int) -> int:
     return max(1, _CELLS // max(1, cells))
 
 
-def resampled(
-    rows: np.ndarray, figure: Callable[[np.ndarray], np.ndarray], resamples: int = 10_000, seed: int = 12345
-) -> np.ndarray:
-    """Return (resamples, ...) values of a figure of totals over resampled items.
+def resampled(rows: np.ndarray, figure: Figure, resamples: int = 10_000, seed: int = 12345) -> np.ndarray:
+    """Return (resamples, ...) values of a figure over resampled items.
 
     Args:
-        rows: (n, c) what each item adds to the totals.
-        figure: from (m, c) totals to (m, ...) values, NaN where the totals have no figure.
+        rows: (n, c) numbers of each item.
+        figure: from (m, n) weights of items and their (n, c) rows to (m, ...) values, NaN where there is no figure.
         resamples: how often n items are drawn with replacement.
         seed: of the draws.
     """
+    n, wide = len(rows), rows.shape[1] > _WIDE
+    different, counts = (rows, np.ones(n)) if wide else np.unique(rows, axis=0, return_counts=True)
     with np.errstate(divide="ignore", invalid="ignore"):
-        different, counts = np.unique(rows, axis=0, return_counts=True)
-        if len(different) * _ALIKE > len(rows):
-            return np.concatenate([figure(weights @ rows) for weights in item_weights(len(rows), resamples, seed)])
+        if len(different) * _ALIKE > n:
+            return np.concatenate([figure(weights, rows) for weights in item_weights(n, resamples, seed)])
         # Many items are alike: how often each kind is drawn has the same law, and is much faster to draw.
         rng = np.random.default_rng(seed)
         step = rows_at_a_time(len(different))
         sizes = [min(step, resamples - start) for start in range(0, resamples, step)]
-        share = counts / len(rows)
-        return np.concatenate([figure(rng.multinomial(len(rows), share, m) @ different) for m in sizes])
+        return np.concatenate([figure(rng.multinomial(n, counts / n, m).astype(float), different) for m in sizes])
+
+
+def of_totals(figure: Callable[[np.ndarray], np.ndarray]) -> Figure:
+    """Return a figure of weights and rows from one of the weighted totals (m, c) of the rows."""
+    return lambda weights, rows: figure(weights @ rows)
 
 
 def percentile_interval(values: np.ndarray, confidence: float = 0.95) -> Interval | Undefined:
@@ -131,9 +136,9 @@ def percentile_interval(values: np.ndarray, confidence: float = 0.95) -> Interva
 
 
 def item_interval_of(
-    rows: np.ndarray, figure: Callable[[np.ndarray], np.ndarray], resamples: int, seed: int, confidence: float = 0.95
+    rows: np.ndarray, figure: Figure, resamples: int, seed: int, confidence: float = 0.95
 ) -> Interval | Undefined:
-    """Return the percentile interval of a figure (m,) of totals (m, c), by resampling the items' rows (n, c)."""
+    """Return the percentile interval of a figure of items' rows (see `resampled`)."""
     if len(rows) < 2:
         return Undefined("an interval needs two items or more")
     if resamples < 1:
