@@ -167,7 +167,7 @@ class Fast:
         config = EngineConfig(device="cpu", dtype=dtype, workers=1)
         eos_id = -1 if work.eos_id is None else work.eos_id
         window = work.model.config.max_position_embeddings
-        self.engine = FastEngine(work.model, config, eos_id=eos_id, window=window)
+        self.engine = FastEngine(work.model, config, eos_ids=(eos_id,), window=window)
 
     def run(self, task: str, items: Sequence[Item]) -> list[Any]:
         from dialoeval.config import DecodingConfig

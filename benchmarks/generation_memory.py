@@ -94,7 +94,10 @@ def main() -> int:
         requests.append(TokenRequest(f"e{i}", tuple(draw.randrange(config.vocab_size - 1) for _ in range(length))))
     how = DecodingConfig(name="beam", strategy="beam", num_beams=chosen.beams, max_new_tokens=chosen.max_new_tokens)
     engine = FastEngine(
-        model, EngineConfig(device="cpu", workers=chosen.workers), eos_id=config.eos_token_id, window=config.n_positions
+        model,
+        EngineConfig(device="cpu", workers=chosen.workers),
+        eos_ids=(config.eos_token_id,),
+        window=config.n_positions,
     )
     watch = Watch()
     watch.start()

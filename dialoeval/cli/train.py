@@ -9,11 +9,15 @@ from dialoeval.cli.flags import parse
 
 HELP = """usage: dialoeval train [training=NAME] [model=NAME] [dataset=NAME] [key=value ...]
 
-Train or fine-tune a dialogue model: turns joined and ended by the end-of-text token.
+Train or fine-tune a dialogue model: turns joined and ended by the end-of-text token, or in the model's chat template.
 
   dialoeval train model=dialogpt-small dataset=conversations dataset.path=talks.jsonl
   dialoeval train training=tiny                     # the embedded model, from random weights
   dialoeval train training.direction=backward ...   # reply -> context, for MMI reranking
+  dialoeval train model.prompt=chat model.path=...  # chat models: the loss is on the assistant's turns
+
+  training.epochs=3                                 # in place of training.max_steps
+  training.keep=best training.patience=3            # by held-out loss: keep the best weights, stop early
 
 Run again after an interruption, the same command resumes and ends with the same weights.
   --cfg job    print the whole configuration and stop

@@ -134,7 +134,7 @@ def plain_overrides(overrides: Sequence[str]) -> list[str]:
             raise _unknown_option(key, odd[1], group_options(key))
     plain = [override.removeprefix("+") if override.startswith("+experiment=") else override for override in overrides]
     # with keys that no schema has
-    free = re.compile(r"\w+\.options\.|model\.template_args\.|dataset\.columns\.(where|replace)\b")
+    free = re.compile(r"\w+\.options\.|model\.template_args\b|engine\.extra_body\b|dataset\.columns\.(where|replace)\b")
     return [f"++{override}" if free.match(override) else override for override in plain]
 
 
@@ -221,8 +221,13 @@ def to_user_error(error: Exception, config_name: str) -> UserError:
         return _unknown_option(match.group(1), match.group(2), options)
     if match := re.search(r"Ambiguous value for argument '(.*)'", text):
         return UserError(f"{match.group(1)} has several values: add -m for a sweep, or quote a text with a comma")
-    if match := re.search(r"override '?\+*([\w.]+)=null.*\n(?:.*\n)*?.*Incompatible value 'None'", text):
-        return UserError(f"{match.group(1)} cannot be null")
+    if match := re.search(r"field '(.*)' is not Optional", text):
+        return UserError(f"{match.group(1)} cannot be null: leave it out for its default")
+    if match := re.search(r"Interpolation key '(.*)' not found", text):
+        return UserError(f"${{{match.group(1)}}} stands for no setting (`--cfg job` lists all)")
+    if match := re.search(r"Value (.*) \(\w+\) is not a valid input for", text):
+        choices = re.search(r"full_key: (\S+)", text)
+        return UserError(f"{choices.group(1) if choices else 'a setting'} must be one name, not {match.group(1)}")
     key = re.search(r"full_key: (\S+)", text)
     if wrong := _wrong_type(text, key.group(1) if key else ""):
         return wrong
@@ -255,8 +260,9 @@ def _wrong_type(text: str, key: str) -> UserError | None:
     """Return a sentence about a value of the wrong type, if that is what the messages of an error say."""
     written = re.search(r"(?:merging override|[Cc]ould not override) '?\+*([\w.]+)=(.*)", text)
     for pattern, kind in (
-        (r"could not be converted to (Integer|Float|Boolean)", None),
-        (r"not a ListConfig, list or tuple|to a ListConfig", "list"),
+        (r"could not be converted to (Integer|Float)", None),
+        (r"is not a valid bool", "Boolean"),
+        (r"not a ListConfig, list or tuple|with ListConfig", "list"),
         (r"(?:is not a subclass of|Cannot assign \S+ to|Invalid type assigned).*", "dict"),
         (r"Cannot convert '\w+' to string|type '(?:ListConfig|DictConfig|list|dict)' is not .*str", "String"),
     ):

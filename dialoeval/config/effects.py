@@ -118,6 +118,11 @@ _CHECKPOINT = Needs(
     "decoding.checkpoint",
 )
 _NEVER = Needs("`dialoeval run`: training does not read it", lambda c: False)
+_EXAMPLES = Needs(
+    "model.prompt=chat, or dataset.kind=" + " or ".join(kind for kind in KINDS if kind not in _CONVERSATIONS),
+    lambda c: c.model.prompt == "chat" or c.dataset.kind not in _CONVERSATIONS,
+    "dataset.kind",
+)
 _HELD_OUT = Needs(
     "training.validation_path, or training.validation_split and a dataset with splits (chitchat, hub)",
     lambda c: (
@@ -145,15 +150,19 @@ TABLE = (
     Effect("run", ("model.system_prompt",), _READS_CHAT, off=("",)),
     Effect("run", ("model.instruction",), _is("model.prompt", "godel"), off=("",)),
     Effect("run", ("model.instruction",), _LOCAL, off=("",)),
-    Effect("run", _settings("model", "template_args template_date"), _is("model.prompt", "chat")),
+    Effect("run", ("model.template_args",), _READS_CHAT),
+    Effect("run", ("model.template_date",), _is("model.prompt", "chat")),
     Effect("run", ("model.template_date",), _LOCAL),
     Effect("run", _settings("model", "revision weights"), _LOCAL),
     Effect("run", ("model.prompt",), _LOCAL, off=("chat",)),
-    Effect("train", _settings("model", "prompt system_prompt instruction max_turns template_args template_date "
-                              "backward backward_revision backward_weights classifier classifier_revision"), _NEVER),
+    Effect("train", _settings("model", "system_prompt max_turns template_args template_date"),
+           _is("model.prompt", "chat"), off=("",)),
+    Effect("train", _settings("model", "instruction backward backward_revision backward_weights classifier "
+                              "classifier_revision"), _NEVER),
     Effect("train", ("model", *_settings("model", "path revision weights")), _FINE_TUNING, off=("tiny",)),
     # engine
-    Effect("run", _settings("engine", "base_url api_key_env concurrency requests_per_minute timeout retries"), _SERVER),
+    Effect("run", _settings("engine", "base_url api_key_env concurrency requests_per_minute timeout retries on_refusal "
+                            "max_tokens_field omit extra_body"), _SERVER),
     Effect("run", ("engine.dtype",), _LOCAL),
     Effect("run", ("engine.device",),
            Needs("a model in this process (engine=auto, fast or hf)", _not_decoding_elsewhere(*_ELSEWHERE),
@@ -178,8 +187,7 @@ TABLE = (
                                    "responses group order where turn_separator speaker_separator replace"),
            _kind("file", "hub", "cornell")),
     Effect("run, train", ("dataset.skip_bad",), _kind(*(kind for kind in KINDS if kind != "chitchat"))),
-    Effect("train", _settings("dataset", "context_turns allow_empty_context"),
-           _kind(*(kind for kind in KINDS if kind not in _CONVERSATIONS))),
+    Effect("train", _settings("dataset", "context_turns allow_empty_context"), _EXAMPLES),
     # protocol and scoring
     Effect("run", ("scoring.bootstrap_seed",),
            Needs("scoring.resamples above 0", lambda c: c.scoring.resamples > 0, "scoring.resamples")),
@@ -198,14 +206,15 @@ TABLE = (
     Effect("train", ("training.validation_split",),
            _kind("chitchat", "hub")),
     Effect("train", ("training.validation_path",), _kind(*(kind for kind in KINDS if kind != "chitchat"))),
-    Effect("train", _settings("training", "validation_limit eval_every"), _HELD_OUT),
+    Effect("train", _settings("training", "validation_limit eval_every keep patience"), _HELD_OUT, off=("last",)),
+    Effect("train", ("training.direction",), _is("model.prompt", "dialogpt")),
 )  # fmt: skip
 
 # Settings that have an effect beside every other setting. Every field of the schemas is here or in the table.
 ALWAYS = {
     "run": (
         *_settings("model", "name path max_turns"),
-        *_settings("decoding", "name max_new_tokens checkpoint"),
+        *_settings("decoding", "name max_new_tokens checkpoint stop end_tokens"),
         *_settings("dataset", "name kind context_turns limit allow_empty_context options"),
         *_settings("protocol", "name clean slots empty_word"),
         *_settings("engine", "name chunk options"),
@@ -213,11 +222,11 @@ ALWAYS = {
         *("seed", "reports_dir", "tracker"),
     ),
     "train": (
-        "model.name",
+        *_settings("model", "name prompt"),
         *_settings("dataset", "name kind limit options"),
-        *_settings("training", "name output_dir direction from_scratch max_steps batch_tokens micro_batch_tokens "
-                   "block_size learning_rate warmup_steps weight_decay beta2 max_grad_norm dropout precision log_every "
-                   "save_every save_dtype"),
+        *_settings("training", "name output_dir from_scratch max_steps epochs keep_state batch_tokens "
+                   "micro_batch_tokens block_size learning_rate warmup_steps weight_decay beta2 max_grad_norm "
+                   "dropout precision log_every save_every save_dtype"),
         *("device", "seed"),
     ),
 }  # fmt: skip

@@ -78,7 +78,7 @@ def print_flags(config_name: str, flags: Sequence[str], overrides: Sequence[str]
     parser = get_args_parser()
     parser.prog = f"dialoeval {'train' if config_name == 'train' else 'run'}"
     root = logging.getLogger()
-    handlers = list(root.handlers)
+    handlers, level = list(root.handlers), root.level
     try:
         arguments = parser.parse_args([*flags, *plain_overrides(overrides)])
         if arguments.package not in (None, "_global_") and OmegaConf.select(config, arguments.package) is None:
@@ -97,7 +97,8 @@ def print_flags(config_name: str, flags: Sequence[str], overrides: Sequence[str]
     except SystemExit as stop:
         return 2 if stop.code else 0
     finally:
-        root.handlers[:] = handlers  # Hydra replaces them by its own
+        root.handlers[:] = handlers  # Hydra sets its own
+        root.setLevel(level)
     return 0
 
 

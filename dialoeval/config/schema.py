@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -61,6 +61,21 @@ class Dtype(StrEnum):
     fp16 = "fp16"  # CUDA only
 
 
+class OnRefusal(StrEnum):
+    """What a run does when a server refuses one context."""
+
+    record = "record"  # an empty reply with the server's reason
+    stop = "stop"
+
+
+class MaxTokensField(StrEnum):
+    """Field of a request to a server that limits the reply's tokens."""
+
+    auto = "auto"  # max_tokens, or max_completion_tokens for servers that refuse it
+    max_tokens = "max_tokens"
+    max_completion_tokens = "max_completion_tokens"
+
+
 class Precision(StrEnum):
     """Number format of the computation in training."""
 
@@ -80,6 +95,13 @@ class Direction(StrEnum):
 
     forward = "forward"
     backward = "backward"  # reversed, for MMI
+
+
+class Keep(StrEnum):
+    """Weights that a training leaves behind."""
+
+    last = "last"
+    best = "best"  # those of the evaluation with the lowest held-out loss
 
 
 class Tracker(StrEnum):
@@ -138,6 +160,8 @@ class DecodingConfig:
     no_repeat_ngram_size: int = 0  # 0: off
     min_new_tokens: int = 0
     max_new_tokens: int = 64  # the end token counts
+    stop: list[str] = field(default_factory=list)  # a reply ends before the first of these texts; not for beam search
+    end_tokens: list[Any] = field(default_factory=list)  # tokens (text or id) that end a reply besides the model's own
     num_candidates: int = 1  # sampled candidates per context, for reranking
     rerank: Rerank = Rerank.none
     mmi_lambda: float = 1.0  # weight of the backward log-probability; the paper's is 1 (backward alone)
@@ -165,8 +189,19 @@ class DecodingConfig:
             ("num_candidates", self.num_candidates >= 1, "at least 1"),
             ("mmi_lambda", 0 <= self.mmi_lambda <= 1, "between 0 and 1"),
             ("max_length", self.max_length == 0 or self.max_length >= 2, "0 (off), or 2 and more"),
+            ("stop", _each(self.stop, lambda text: isinstance(text, str) and text != ""),
+             "a list of texts that are not empty"),
+            ("end_tokens", _each(self.end_tokens, lambda token: type(token) in (str, int) and token != ""),
+             "a list of token texts or token ids"),
         ))  # fmt: skip
         effects.check_decoding(self)
+        # a command line has no other way to write them: Hydra leaves backslashes as they are
+        self.stop = [text.replace("\\n", "\n").replace("\\t", "\t") for text in self.stop]
+        if self.stop and self.strategy == Strategy.beam:
+            raise UserError(
+                "decoding.stop does not work with decoding.strategy=beam: a beam's score would depend on text after "
+                "its end; use decoding.end_tokens, or greedy search or sampling"
+            )
 
 
 @dataclass
@@ -259,6 +294,13 @@ class ProtocolConfig:
         ))  # fmt: skip
 
 
+# Fields of a request to a server that the harness sets itself.
+OWN_FIELDS = frozenset({
+    "model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "n", "seed", "logprobs", "stop",
+    "stream",
+})  # fmt: skip
+
+
 @dataclass
 class EngineConfig:
     """Engine, device, number format and batching of generation."""
@@ -277,10 +319,16 @@ class EngineConfig:
     requests_per_minute: int = 0  # openai: 0: no limit
     timeout: float = 60.0  # openai: seconds per request
     retries: int = 5  # openai: per request
+    on_refusal: OnRefusal = OnRefusal.record  # openai: what happens when the server refuses one context
+    max_tokens_field: MaxTokensField = MaxTokensField.auto  # openai
+    omit: list[str] = field(default_factory=list)  # openai: fields left out of requests: temperature, top_p, seed
+    extra_body: dict[str, Any] = field(default_factory=dict)  # openai: further fields of every request
     options: dict[str, Any] = field(default_factory=dict)  # settings of a plugin's engine; the plugin checks them
 
     def __post_init__(self) -> None:
         self.dtype = _choice("engine.dtype", self.dtype, Dtype)
+        self.on_refusal = _choice("engine.on_refusal", self.on_refusal, OnRefusal)
+        self.max_tokens_field = _choice("engine.max_tokens_field", self.max_tokens_field, MaxTokensField)
         _check_ranges("engine", self, (
             ("precision_sample", self.precision_sample >= 0, "0 (none) or more"),
             ("chunk", self.chunk >= 0, "0 (automatic) or more"),
@@ -291,7 +339,10 @@ class EngineConfig:
             ("requests_per_minute", self.requests_per_minute >= 0, "0 (no limit) or more"),
             ("timeout", 0 < self.timeout < math.inf, "above 0"),
             ("retries", self.retries >= 0, "0 or more"),
+            ("omit", set(self.omit) <= {"temperature", "top_p", "seed"}, "a list of temperature, top_p and seed"),
         ))  # fmt: skip
+        if own := sorted(OWN_FIELDS.intersection(self.extra_body)):
+            raise UserError(f"engine.extra_body.{own[0]}: this field of a request follows from other settings")
 
 
 @dataclass
@@ -344,6 +395,15 @@ class ArchitectureConfig:
     vocabulary: int = 4096  # tokens, the end-of-text token included
     tokenizer: str | None = None  # model whose tokenizer is used; None: learn one
 
+    def __post_init__(self) -> None:
+        _check_ranges("training.architecture", self, (
+            *((name, getattr(self, name) >= 1, "at least 1") for name in ("layers", "width", "heads")),
+            ("window", self.window >= 2, "at least 2"),
+            ("vocabulary", self.vocabulary >= 257, "at least 257 (256 bytes and the end-of-text token)"),
+        ))  # fmt: skip
+        if self.width % self.heads:
+            raise UserError(f"training.architecture: width={self.width} is not a multiple of heads={self.heads}")
+
 
 @dataclass
 class TrainingConfig:
@@ -354,7 +414,8 @@ class TrainingConfig:
     direction: Direction = Direction.forward
     from_scratch: bool = False  # train a new model of `architecture` instead of fine-tuning `model`
     architecture: ArchitectureConfig = field(default_factory=ArchitectureConfig)
-    max_steps: int = 1000  # optimiser steps
+    max_steps: int | None = None  # optimiser steps; None: 1000, or those of `epochs`
+    epochs: float | None = None  # passes over the data, in place of max_steps
     batch_tokens: int = 8192  # tokens per optimiser step, without padding
     micro_batch_tokens: int = 8192  # padded tokens per forward pass; gradients accumulate over batch_tokens
     block_size: int = 256  # greatest length of a training sequence in tokens; longer dialogues are split between turns
@@ -362,7 +423,7 @@ class TrainingConfig:
     warmup_steps: int = 100
     weight_decay: float = 0.01
     beta2: float = 0.95
-    max_grad_norm: float = 1.0
+    max_grad_norm: float = 1.0  # longer gradients are scaled to this length; 0: off
     dropout: float = 0.0
     precision: Precision = Precision.fp32
     validation_split: str | None = "validation"  # None: no held-out evaluation
@@ -372,15 +433,44 @@ class TrainingConfig:
     eval_every: int = 200  # steps
     save_every: int = 200  # steps
     save_dtype: SaveDtype = SaveDtype.fp32
+    keep: Keep = Keep.last  # the weights that are kept
+    patience: int = 0  # stop after this many evaluations in a row without a lower held-out loss; 0: off
+    keep_state: bool = False  # keep the optimiser's state at the end, to train further
 
     def __post_init__(self) -> None:
         self.direction = _choice("training.direction", self.direction, Direction)
         self.precision = _choice("training.precision", self.precision, Precision)
         self.save_dtype = _choice("training.save_dtype", self.save_dtype, SaveDtype)
+        self.keep = _choice("training.keep", self.keep, Keep)
+        if not self.output_dir.strip():
+            raise UserError("training.output_dir is empty: name the folder of the trained model")
+        if self.max_steps is not None and self.epochs is not None:
+            raise UserError(
+                f"training.max_steps={self.max_steps} and training.epochs={self.epochs:g} both say how long to train: "
+                "set one of them to null"
+            )
+        if self.max_steps is None and self.epochs is None:
+            self.max_steps = 1000
         positive = ("max_steps", "batch_tokens", "micro_batch_tokens", "log_every", "eval_every", "save_every")
         for name, least in (*((name, 1) for name in positive), ("block_size", 2)):
-            if getattr(self, name) < least:
-                raise UserError(f"training.{name} must be at least {least}, not {getattr(self, name)}")
+            if (value := getattr(self, name)) is not None and value < least:
+                raise UserError(f"training.{name} must be at least {least}, not {value}")
+        _check_ranges("training", self, (
+            ("epochs", self.epochs is None or 0 < self.epochs < math.inf, "above 0"),
+            ("learning_rate", 0 < self.learning_rate < math.inf, "above 0"),
+            ("warmup_steps", self.warmup_steps >= 0, "0 (none) or more"),
+            ("weight_decay", 0 <= self.weight_decay < math.inf, "0 (none) or more"),
+            ("beta2", 0 <= self.beta2 < 1, "at least 0 and below 1"),
+            ("max_grad_norm", 0 <= self.max_grad_norm < math.inf, "0 (off) or more"),
+            ("dropout", 0 <= self.dropout < 1, "at least 0 and below 1"),
+            ("validation_limit", self.validation_limit is None or self.validation_limit >= 1, "at least 1, or null"),
+            ("patience", self.patience >= 0, "0 (off) or more"),
+        ))  # fmt: skip
+        if self.from_scratch and self.block_size > self.architecture.window:
+            raise UserError(
+                f"training.block_size={self.block_size} exceeds the model's context length of "
+                f"{self.architecture.window} tokens (training.architecture.window)"
+            )
 
 
 @dataclass
@@ -394,6 +484,8 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"seed={self.seed}: must be at least 0 and below 2**32")
         if self.device not in ("auto", "cpu", "cuda"):
             raise UserError(
                 f"device must be auto, cpu or cuda, not {self.device!r} (CUDA_VISIBLE_DEVICES selects one of several "
@@ -440,6 +532,11 @@ def _is_day(text: str) -> bool:
         return datetime.date.fromisoformat(text).isoformat() == text
     except ValueError:
         return False
+
+
+def _each(values: object, allowed: Callable[[object], bool]) -> bool:
+    """Return whether `values` is a list and each of them is allowed."""
+    return isinstance(values, list) and all(map(allowed, values))
 
 
 def _check_ranges(group: str, config: object, ranges: Iterable[tuple[str, bool, str]]) -> None:

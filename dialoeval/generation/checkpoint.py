@@ -98,6 +98,8 @@ def decoding_of(settings: Mapping[str, Any], decoding: DecodingConfig, *, encode
         strategy=strategy,
         num_beams=beams,
         checkpoint=True,
+        stop=decoding.stop,
+        end_tokens=decoding.end_tokens,
         **taken,
         **lengths,  # type: ignore[arg-type]
     )

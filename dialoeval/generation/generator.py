@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
@@ -62,7 +63,21 @@ class ReplyGenerator:
                 yield Reply.of(entry.example_id, entry.candidates[0], entry.dropped_turns)
         else:
             by_id = {entry.example_id: entry for entry in candidate_sets}
-            yield from self.reranker.choose(examples, [by_id[example.id] for example in examples], decoding)
+            pairs = []
+            for example, entry in zip(examples, (by_id[example.id] for example in examples), strict=True):
+                if entry.candidates[0].refusal is None:
+                    pairs.append((example, entry))
+                else:  # nothing to choose from
+                    yield Reply.of(entry.example_id, entry.candidates[0], entry.dropped_turns)
+            if pairs:
+                asked, sets = zip(*pairs, strict=True)
+                yield from self.reranker.choose(asked, sets, decoding)
+
+    def keep_answers(self, file: Path) -> None:
+        """Keep every answer of a server in `file` as soon as it has come; other engines have none to keep."""
+        keep = getattr(self.source, "keep_answers", None)
+        if keep is not None:
+            keep(file)
 
     def close(self) -> None:
         """Stop worker processes and free memory."""

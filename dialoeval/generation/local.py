@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError
-from dialoeval.generation import token_engines
+from dialoeval.generation import stopping, token_engines
 from dialoeval.generation.prompts import BuiltPrompt, Prompter
 from dialoeval.generation.token_engines import OpenedEngine
 from dialoeval.generation.types import Candidate, CandidateSet, GeneratorDescription, TokenReply, TokenRequest
@@ -71,12 +72,15 @@ class LocalSource:
             TokenRequest(name, prompt.token_ids, self._limit(prompt, decoding)) for name, prompt in prompts.items()
         ]
         waiting: dict[str, list[TokenReply]] = {}
-        for reply in self.engine.generate(requests, decoding, seed):
-            replies = waiting.setdefault(reply.example_id, [])
-            replies.append(reply)
-            if len(replies) == decoding.num_candidates:
-                replies.sort(key=lambda reply: reply.sample)
-                candidates = tuple(self._candidate(reply) for reply in waiting.pop(reply.example_id))
+        replies: Iterable[TokenReply] = self.engine.generate(requests, decoding, seed)
+        if decoding.stop:
+            replies = self._scored_to_stop(replies, prompts, decoding)
+        for reply in replies:
+            own = waiting.setdefault(reply.example_id, [])
+            own.append(reply)
+            if len(own) == decoding.num_candidates:
+                own.sort(key=lambda reply: reply.sample)
+                candidates = tuple(self._candidate(reply, decoding) for reply in waiting.pop(reply.example_id))
                 yield CandidateSet(reply.example_id, candidates, prompts[reply.example_id].dropped_turns)
 
     def close(self) -> None:
@@ -101,24 +105,48 @@ class LocalSource:
             return None
         return min(self.loaded.window, decoding.max_length) - len(prompt.token_ids)
 
-    def _candidate(self, reply: TokenReply) -> Candidate:
+    def _scored_to_stop(
+        self, replies: Iterable[TokenReply], prompts: dict[str, BuiltPrompt], decoding: DecodingConfig
+    ) -> Iterator[TokenReply]:
+        """Yield replies cut after the tokens of the first stop text, scored again if the engine went further."""
+        cut: list[TokenReply] = []
+        for reply in replies:
+            found = stopping.cut(reply.token_ids, self.loaded.tokenizer, decoding.stop)
+            if found is None or (found[0] == len(reply.token_ids) and reply.finish == "length"):
+                yield reply
+            else:
+                cut.append(replace(reply, token_ids=reply.token_ids[: found[0]], finish="length"))
+        pairs = [(prompts[reply.example_id].token_ids, reply.token_ids) for reply in cut]
+        for reply, logprob in zip(cut, self.engine.score(pairs) if pairs else [], strict=True):
+            yield replace(reply, logprob=logprob)
+
+    def _candidate(self, reply: TokenReply, decoding: DecodingConfig) -> Candidate:
         if not math.isfinite(reply.logprob):
             raise UserError(
                 f"{self.loaded.name} returns log-probabilities that are not finite (engine.dtype={self.config.dtype}): "
                 "its weights are broken, or too large for this precision (try engine.dtype=fp32)"
             )
+        count = len(reply.token_ids)
+        if stopped := stopping.cut(reply.token_ids, self.loaded.tokenizer, decoding.stop):
+            return Candidate.of(stopped[1], count, reply.logprob, "stop", scored_tokens=count)
         text = self.loaded.tokenizer.decode(reply.token_ids, skip_special_tokens=True)
-        return Candidate.of(text, len(reply.token_ids), reply.logprob, reply.finish)
+        return Candidate.of(text, count, reply.logprob, reply.finish)
 
 
 def open_local(model: ModelConfig, engine: EngineConfig, decoding: DecodingConfig) -> LocalSource:
     """Load `model` and open the token engine that runs it.
 
     Raises:
-        UserError: the model is not available, or no engine supports the model and the decoding.
+        UserError: the model is not available, no engine supports the model and the decoding, or an end token of the
+            decoding is not a token of the model.
     """
     if engine.dtype == "fp16" and choose_device(engine.device) == "cpu":
         raise UserError("engine.dtype=fp16 needs a GPU: use fp32 (exact) or bf16 on the CPU")
     loaded = token_engines.MODELS.get("forward", model.path, model.revision, model.weights, engine)
+    if decoding.end_tokens:
+        more = stopping.end_token_ids(
+            decoding.end_tokens, loaded.tokenizer, loaded.model.config.get_text_config().vocab_size
+        )
+        loaded = replace(loaded, eos_ids=tuple(dict.fromkeys((*loaded.eos_ids, *more))))
     opened = token_engines.open_engine(loaded, engine, decoding)
     return LocalSource(loaded, Prompter(model, loaded.tokenizer), opened, engine)

@@ -7,6 +7,7 @@ beam search to log-probabilities, as `generate` does. All take scores (rows, voc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def penalise(
     tokens: torch.Tensor,
     lengths: torch.Tensor,
     new_tokens: torch.Tensor,
-    eos_id: int,
+    eos_ids: Sequence[int],
     decoding: DecodingConfig,
 ) -> torch.Tensor:
     """Apply the processors that depend on the sequence so far.
@@ -37,7 +38,7 @@ def penalise(
         tokens: (rows, width) prompt and generated tokens, right-padded with any value.
         lengths: (rows,) lengths of the sequences without padding.
         new_tokens: (rows,) number of generated tokens.
-        eos_id: the end token.
+        eos_ids: the end tokens.
         decoding: repetition_penalty, no_repeat_ngram_size and min_new_tokens.
     """
     if decoding.repetition_penalty != 1.0:
@@ -45,7 +46,7 @@ def penalise(
     if decoding.no_repeat_ngram_size > 0:
         scores = no_repeat_ngrams(scores, tokens, lengths, decoding.no_repeat_ngram_size)
     if decoding.min_new_tokens > 0:
-        scores = min_new_tokens(scores, new_tokens, eos_id, decoding.min_new_tokens)
+        scores = min_new_tokens(scores, new_tokens, eos_ids, decoding.min_new_tokens)
     return scores
 
 
@@ -96,12 +97,15 @@ def no_repeat_ngrams(scores: torch.Tensor, tokens: torch.Tensor, lengths: torch.
     return scores.masked_fill(_mark(scores, windows[..., -1], repeats), _NEVER)
 
 
-def min_new_tokens(scores: torch.Tensor, new_tokens: torch.Tensor, eos_id: int, minimum: int) -> torch.Tensor:
-    """Forbid the end token in rows with fewer than `minimum` generated tokens."""
+def min_new_tokens(
+    scores: torch.Tensor, new_tokens: torch.Tensor, eos_ids: Sequence[int], minimum: int
+) -> torch.Tensor:
+    """Forbid the end tokens in rows with fewer than `minimum` generated tokens."""
     import torch
 
     scores = scores.clone()
-    scores[:, eos_id] = torch.where(new_tokens < minimum, _NEVER, scores[:, eos_id])
+    for token in eos_ids:
+        scores[:, token] = torch.where(new_tokens < minimum, _NEVER, scores[:, token])
     return scores
 
 

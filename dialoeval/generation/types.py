@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from dialoeval.config import DecodingConfig
@@ -70,11 +71,13 @@ class Candidate:
         text: with single spaces as white space.
         tokens: number of generated tokens, without the end token.
         logprob: see `TokenReply`, rounded to 4 decimals; None if the engine does not return it.
-        finish: "stop" or "length".
+        finish: "stop" or "length"; a server's own finish reason may be another.
         backward_logprob: log-probability of the context given this text under the backward model, in nats.
         score: the reranker's score; larger is better.
         scored_tokens: number of tokens that logprob sums over; None: `tokens`, plus the end token if `finish` is
             "stop".
+        refusal: a server's reason for its refusal to reply; the text is then empty.
+        reasoning: the text in which a server's model reasoned before it replied.
     """
 
     text: str
@@ -84,6 +87,8 @@ class Candidate:
     backward_logprob: float | None = None
     score: float | None = None
     scored_tokens: int | None = None
+    refusal: str | None = None
+    reasoning: str | None = None
 
     @classmethod
     def of(
@@ -115,9 +120,10 @@ class Reply:
     Attributes:
         tokens: number of generated tokens, without the end token.
         logprob: see `TokenReply`; None if the engine does not return it.
-        finish: "stop" or "length".
+        finish: "stop" or "length"; a server's own finish reason may be another.
         dropped_turns: number of turns dropped from the context to fit the context length.
         candidates: all candidates if they were reranked, else empty.
+        refusal, reasoning: see `Candidate`.
     """
 
     id: str
@@ -127,11 +133,15 @@ class Reply:
     finish: str
     dropped_turns: int = 0
     candidates: tuple[Candidate, ...] = field(default=())
+    refusal: str | None = None
+    reasoning: str | None = None
 
     @classmethod
     def of(cls, name: str, chosen: Candidate, dropped_turns: int, candidates: tuple[Candidate, ...] = ()) -> Reply:
         """Return the chosen candidate as the reply to example `name`."""
-        return cls(name, chosen.text, chosen.tokens, chosen.logprob, chosen.finish, dropped_turns, candidates)
+        c = chosen
+        figures = (c.text, c.tokens, c.logprob, c.finish)
+        return cls(name, *figures, dropped_turns, candidates, c.refusal, c.reasoning)
 
 
 @dataclass(frozen=True)
@@ -295,6 +305,10 @@ class Generator(Protocol):
 
     def reply(self, examples: Sequence[Example], decoding: DecodingConfig, seed: int) -> Iterator[Reply]:
         """Yield one reply per example, in any order."""
+        ...
+
+    def keep_answers(self, file: Path) -> None:
+        """Keep every answer of a server in `file` as soon as it has come, and use those that it has."""
         ...
 
     def close(self) -> None:

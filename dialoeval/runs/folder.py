@@ -31,6 +31,7 @@ class RunFolder:
         self.replies_file = self.path / "replies.jsonl"
         self.partial_file = self.path / "replies.partial.jsonl"
         self.reused_file = self.path / "reused.json"
+        self.answers_file = self.path / "answers.partial.jsonl"
         self.references_file = self.path / "references.jsonl"
         self.scores_file = self.path / "scores.json"
         self.segments_file = self.path / "segments.jsonl"
@@ -147,7 +148,7 @@ class RunFolder:
 
     def has_finished_replies(self) -> bool:
         """Return whether an attempt, finished or not, has left replies."""
-        files = (self.partial_file, self.replies_file)
+        files = (self.partial_file, self.answers_file, self.replies_file)
         return any(file.is_file() and file.stat().st_size > 0 for file in files)
 
     def append(self, rows: Iterable[ReplyRow]) -> None:

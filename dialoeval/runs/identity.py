@@ -34,8 +34,9 @@ def decoding_settings(decoding: DecodingConfig) -> dict[str, Any]:
     A later setting is there only if it is used, so that the folders of earlier runs keep their names.
     """
     left_out = {"name", "checkpoint"} | ({"max_length"} if decoding.max_length == 0 else set())
-    settings = {key: value for key, value in vars(decoding).items() if key not in left_out}
-    return {key: str(value) if type(value) not in (int, float, bool) else value for key, value in settings.items()}
+    settings = {key: value for key, value in vars(decoding).items() if key not in left_out and value != []}
+    plain = (int, float, bool, list)
+    return {key: value if type(value) in plain else str(value) for key, value in settings.items()}
 
 
 def folder_name(config: RunConfig, identity: dict[str, Any]) -> str:

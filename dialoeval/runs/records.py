@@ -149,9 +149,11 @@ class ReplyRow:
         reply: the text.
         tokens: generated tokens, without the end token.
         logprob: sum of their natural-log probabilities, the end token's included; None if the engine gives none.
-        finish: "stop" or "length".
+        finish: "stop" or "length"; a server's own finish reason may be another.
         dropped_turns: turns cut from the left of the context so that it fits the window.
         candidates: all candidates if there was more than one, the chosen one among them.
+        refusal: why the server refused to reply; the reply is then empty.
+        reasoning: the text in which the server's model reasoned before it replied.
     """
 
     id: str
@@ -162,6 +164,8 @@ class ReplyRow:
     finish: str
     dropped_turns: int
     candidates: tuple[CandidateRow, ...] = ()
+    refusal: str | None = None
+    reasoning: str | None = None
 
     @classmethod
     def of(cls, example: Example, reply: Reply) -> ReplyRow:
@@ -175,6 +179,8 @@ class ReplyRow:
             finish=reply.finish,
             dropped_turns=reply.dropped_turns,
             candidates=tuple(map(CandidateRow.of, reply.candidates)),
+            refusal=reply.refusal,
+            reasoning=reply.reasoning,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -190,6 +196,9 @@ class ReplyRow:
         }
         if self.candidates:
             row["candidates"] = [candidate.to_json() for candidate in self.candidates]
+        for name, value in (("refusal", self.refusal), ("reasoning", self.reasoning)):
+            if value is not None:
+                row[name] = value
         return row
 
     @classmethod
@@ -208,6 +217,8 @@ class ReplyRow:
             finish=text_field(value, "finish", where),
             dropped_turns=_whole(value, "dropped_turns", where),
             candidates=tuple(_candidates(value, where)),
+            refusal=_text_or_null(value, "refusal", where),
+            reasoning=_text_or_null(value, "reasoning", where),
         )
 
 

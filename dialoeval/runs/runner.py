@@ -159,8 +159,8 @@ def _finish(run: Run) -> tuple[int, Scores]:
         hashes = (sha256_file(folder.replies_file), sha256_file(folder.references_file))
         complete = run.manifest(Status.complete)
         folder.write_manifest(replace(complete, replies_sha256=hashes[0], references_sha256=hashes[1]))
-    for file in (folder.partial_file, folder.reused_file):  # also if a kill came between the manifest and this line
-        file.unlink(missing_ok=True)
+    for file in (folder.partial_file, folder.answers_file, folder.reused_file):
+        file.unlink(missing_ok=True)  # also if a kill came between the manifest and this line
     return generated, scores
 
 
@@ -206,7 +206,9 @@ def _generate(run: Run) -> int:
     reused = _reused(run, rows)
     rows |= folder.finished(reused.ids)
     own = [example for example in examples if example.id not in reused.ids or example.id not in rows]
-    # a chunk is finished whole or not at all: its replies depend on nothing outside it
+    # a chunk is finished whole or not at all: its replies depend on nothing outside it. A server's answers cost more
+    # than a chunk: each is kept when it comes
+    generator.keep_answers(folder.answers_file)
     missing = [chunk for chunk in _chunks(config, own, generator) if not all(example.id in rows for example in chunk)]
     generated = sum(map(len, missing))
     if generated < len(own):
@@ -295,6 +297,7 @@ def _score(run: Run) -> Scores:
     if (earlier := _current_scores(run, replies_sha256)) is not None:
         return earlier
     rows, references = folder.replies(), folder.references()
+    refused = [row for row in rows if row.refusal is not None]
     stats = statistics(
         [row.reply for row in rows],
         [references[row.id] for row in rows],
@@ -306,11 +309,15 @@ def _score(run: Run) -> Scores:
     )
     if left_out := stats.left_out("meteor"):
         _LOG.warning("replies without METEOR: %s", ", ".join(rows[i].id for i in left_out[:10]))
+    if refused:
+        first = ", ".join(row.id for row in refused[:10])
+        _LOG.warning("%d contexts were refused by the server (%s): %s", len(refused), refused[0].refusal, first)
     scores = replace(
         score_statistics(stats, config.scoring).with_counts(
             cut_contexts=sum(row.dropped_turns > 0 for row in rows),
             replies_cut_at_max_new_tokens=sum(row.finish == "length" for row in rows),
             skipped_lines=len(run.dataset.skipped),
+            **({"refused_replies": len(refused)} if refused else {}),
         ),
         settings=settings,
         replies_sha256=replies_sha256,

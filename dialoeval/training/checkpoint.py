@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dialoeval.errors import UserError
-from dialoeval.files import read_json, write_json
-from dialoeval.training.records import Progress
+from dialoeval.errors import UserError, first_line
+from dialoeval.files import read_json, sha256_file, write_json
+from dialoeval.training.folder import MODEL, RECORD, STATE, weight_hashes
+from dialoeval.training.records import Progress, TrainingRecord
 
 if TYPE_CHECKING:
     import torch
 
-STATE = "state"  # folder of the last checkpoint: weights, optimiser, progress
+FOLDER = "state"  # of the last checkpoint: weights, optimiser, progress
+_PROGRESS, _TENSORS = "progress.json", "tensors.pt"
 
 
-def save_model(model: Any, tokenizer: Any, folder: Path, dtype: str) -> None:
-    """Write weights (safetensors), configuration and tokenizer to a model folder.
+def save_model(
+    model: Any, tokenizer: Any, folder: Path, dtype: str, record: Callable[[dict[str, str]], TrainingRecord]
+) -> TrainingRecord:
+    """Write weights (safetensors), configuration and tokenizer to a model folder, and the record of the weights.
 
-    Each file is replaced atomically: a folder that held an earlier checkpoint can be loaded at any time.
+    Each file is replaced atomically: a folder that held an earlier checkpoint can be loaded at any time. The record
+    comes first, so that weights never lack one; a kill before the weights leaves some whose hash differs from it.
 
     Args:
         model: a transformers model; it stays as it is.
         tokenizer: its tokenizer.
-        folder: the model folder, created if it does not exist.
+        folder: the model folder, which exists.
         dtype: "fp16" to halve the weights, or "fp32".
+        record: makes the record of {weight file: SHA-256}.
+
+    Returns:
+        The record.
 
     Raises:
         UserError: the folder cannot be written.
@@ -37,16 +48,18 @@ def save_model(model: Any, tokenizer: Any, folder: Path, dtype: str) -> None:
     saved = copy.deepcopy(model).cpu()
     if dtype == "fp16":
         saved = saved.half()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".model-", dir=folder) as fresh:
-            saved.save_pretrained(fresh)
-            tokenizer.save_pretrained(fresh)
-            for file in Path(fresh).iterdir():
-                file.chmod(0o644)  # safetensors writes files that only their owner can read
-                os.replace(file, folder / file.name)
-    except OSError as error:
-        raise UserError(f"cannot write the model to {folder}: {error.strerror or error}") from error
+    with _written(folder, "the model"), tempfile.TemporaryDirectory(prefix=MODEL, dir=folder) as name:
+        fresh = Path(name)
+        saved.save_pretrained(fresh)
+        tokenizer.save_pretrained(fresh)
+        written = record(weight_hashes(fresh))
+        write_json(fresh / RECORD, written.to_json())
+        for file in sorted(fresh.iterdir(), key=lambda file: file.name != RECORD):
+            file.chmod(0o644)  # safetensors writes files that only their owner can read
+            os.replace(file, folder / file.name)
+        for stale in {file.name for file in folder.glob("*.safetensors")} - set(written.weights):
+            (folder / stale).unlink()
+    return written
 
 
 def save_state(output: Path, model: Any, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
@@ -57,49 +70,92 @@ def save_state(output: Path, model: Any, optimizer: torch.optim.Optimizer, progr
     """
     import torch
 
-    output.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=".state-", dir=output))
-    try:
-        torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, fresh / "tensors.pt")
-        write_json(fresh / "progress.json", progress.to_json())
-        old = output / f"{STATE}.old"
-        shutil.rmtree(old, ignore_errors=True)
-        if (output / STATE).exists():
-            os.replace(output / STATE, old)
-        os.replace(fresh, output / STATE)
-        shutil.rmtree(old, ignore_errors=True)
-    except (OSError, RuntimeError) as error:
-        raise UserError(f"cannot write a checkpoint to {output}: {error}") from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+    with _written(output, "a checkpoint"):
+        fresh = Path(tempfile.mkdtemp(prefix=STATE, dir=output))
+        try:
+            torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, fresh / _TENSORS)
+            progress.tensors_sha256 = sha256_file(fresh / _TENSORS)
+            write_json(fresh / _PROGRESS, progress.to_json())
+            old = output / f"{FOLDER}.old"
+            shutil.rmtree(old, ignore_errors=True)
+            if (output / FOLDER).exists():
+                os.replace(output / FOLDER, old)
+            os.replace(fresh, output / FOLDER)
+            shutil.rmtree(old, ignore_errors=True)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
 
 
-def load_state(output: Path, model: Any, optimizer: torch.optim.Optimizer, run: dict[str, Any]) -> Progress | None:
-    """Restore the last checkpoint into `model` and `optimizer`; return its progress, or None if there is none.
-
-    Args:
-        output: the folder of the training.
-        model: the model, on its device.
-        optimizer: its optimiser.
-        run: the settings and data that decide the weights; the checkpoint must have the same.
+def read_progress(output: Path) -> Progress | None:
+    """Return the progress of the last checkpoint, or None if there is none.
 
     Raises:
-        UserError: the folder holds the training of another configuration.
+        UserError: it is damaged.
+    """
+    folder = _folder(output)
+    if folder is None:
+        return None
+    with _readable(folder):
+        return Progress.from_json(read_json(folder / _PROGRESS), str(folder / _PROGRESS))
+
+
+def load_tensors(output: Path, model: Any, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    """Restore the last checkpoint into `model`, on its device, and `optimizer`.
+
+    Raises:
+        UserError: the checkpoint is damaged.
     """
     import torch
 
-    folder = next((f for f in (output / STATE, output / f"{STATE}.old") if (f / "progress.json").is_file()), None)
-    if folder is None:
-        return None
-    progress = Progress(**read_json(folder / "progress.json"))
-    if progress.run != run:
-        changed = [key for key in run if progress.run.get(key) != run[key]]
+    folder = _folder(output)
+    assert folder is not None
+    file = folder / _TENSORS
+    with _readable(folder):
+        if not file.is_file():
+            raise UserError(f"there is no file {file}")
+        if progress.tensors_sha256 not in (None, sha256_file(file)):
+            raise UserError(f"{file} is not as it was written")
+        try:
+            tensors = torch.load(file, map_location=next(model.parameters()).device, weights_only=True)
+            model.load_state_dict(tensors["model"])
+            optimizer.load_state_dict(tensors["optimizer"])
+        except Exception as error:  # of many types: zip archive, pickle, names and shapes of tensors
+            raise UserError(f"{file}: {first_line(error)}") from error
+
+
+def remove_state(output: Path) -> None:
+    """Remove the checkpoint of a training that has ended."""
+    for name in (FOLDER, f"{FOLDER}.old"):
+        shutil.rmtree(output / name, ignore_errors=True)
+
+
+def _folder(output: Path) -> Path | None:
+    """Return the folder of the last checkpoint, wherever a killed training left it; None if there is none."""
+    return next((f for f in (output / FOLDER, output / f"{FOLDER}.old") if f.is_dir()), None)
+
+
+@contextlib.contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """Say what to do about a damaged checkpoint."""
+    try:
+        yield
+    except UserError as error:
         raise UserError(
-            f"{output} holds the training of another configuration (differs in: {', '.join(changed)}); "
-            "choose another training.output_dir, or delete that folder"
-        )
-    device = next(model.parameters()).device
-    tensors = torch.load(folder / "tensors.pt", map_location=device, weights_only=True)
-    model.load_state_dict(tensors["model"])
-    optimizer.load_state_dict(tensors["optimizer"])
-    return progress
+            f"the state of the training is damaged: {error}; delete the folder {folder} and run again (the training "
+            "begins from its first step)"
+        ) from error
+
+
+@contextlib.contextmanager
+def _written(folder: Path, what: str) -> Iterator[None]:
+    """Turn any error of writing into a sentence. The libraries have no common type for a full disk."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{error}; {_AGAIN}") from error
+    except Exception as error:
+        reason = (isinstance(error, OSError) and error.strerror) or first_line(error)
+        raise UserError(f"cannot write {what} to {folder}: {reason}; {_AGAIN}") from error
+
+
+_AGAIN = "once it can be written, the same command goes on from the last checkpoint"

@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 from dialoeval import data
-from dialoeval.config import ArchitectureConfig, TrainConfig
+from dialoeval.config import ArchitectureConfig, Prompt, TrainConfig
 from dialoeval.errors import UserError
 from dialoeval.training.tokenizer import train_tokenizer
 
@@ -19,6 +19,8 @@ def make_model(config: TrainConfig) -> tuple[Any, Any]:
             or training.block_size exceeds the context length.
     """
     options = config.training
+    if config.model.prompt not in (Prompt.dialogpt, Prompt.chat):
+        raise UserError(f"model.prompt={config.model.prompt} cannot be trained: use dialogpt or chat")
     if options.from_scratch:
         tokenizer = _tokenizer(config)
         model = _gpt2(options.architecture, tokenizer, options.dropout)
@@ -32,11 +34,18 @@ def make_model(config: TrainConfig) -> tuple[Any, Any]:
     if tokenizer.eos_token_id is None:
         raise UserError(f"the tokenizer of {config.model.path} has no end-of-text token, which must end every turn")
     window = getattr(model.config, "max_position_embeddings", None) or getattr(model.config, "n_positions", None)
-    if window and options.block_size > window:
+    if isinstance(window, int) and options.block_size > window:
         raise UserError(
             f"training.block_size={options.block_size} exceeds the model's context length of {window} tokens"
         )
     return model.float().train(), tokenizer
+
+
+def end_tokens(model: Any, tokenizer: Any) -> list[int]:
+    """Return the ids of the tokens that end a reply in generation, the tokenizer's own first."""
+    configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    further = configured if isinstance(configured, list) else [configured]
+    return list(dict.fromkeys([tokenizer.eos_token_id, *(token for token in further if token is not None)]))
 
 
 def _tokenizer(config: TrainConfig) -> Any:
@@ -52,8 +61,6 @@ def _tokenizer(config: TrainConfig) -> Any:
 def _gpt2(shape: ArchitectureConfig, tokenizer: Any, dropout: float) -> Any:
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    if shape.width % shape.heads:
-        raise UserError(f"training.architecture: width={shape.width} is not a multiple of heads={shape.heads}")
     config = GPT2Config(
         vocab_size=len(tokenizer),
         n_positions=shape.window,

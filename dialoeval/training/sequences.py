@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+Span = tuple[int, int]  # positions of a sequence: start, stop
+
 
 def encode_dialogues(
     dialogues: Iterable[Sequence[str]],
@@ -67,6 +69,16 @@ def batches(lengths: Sequence[int], batch_tokens: int, micro_batch_tokens: int, 
                 yield _micro_batches(step, lengths, micro_batch_tokens)
                 step, tokens = [], 0
         epoch += 1
+
+
+def steps_of(epochs: float, lengths: Sequence[int], batch_tokens: int) -> int:
+    """Return how many steps of `batches` it takes to see every sequence `epochs` times."""
+    seen = steps = 0
+    for step in batches(lengths, batch_tokens, batch_tokens, seed=0):
+        seen, steps = seen + sum(map(len, step)), steps + 1
+        if seen >= epochs * len(lengths):
+            break
+    return steps
 
 
 def in_order(lengths: Sequence[int], micro_batch_tokens: int) -> list[list[int]]:

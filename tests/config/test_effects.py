@@ -96,7 +96,11 @@ def test_a_setting_without_effect_is_refused_by_name(overrides, message):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["model.prompt=chat"], "model.prompt=chat has no effect; it needs `dialoeval run`"),
+        (["model.instruction=hi"], "model.instruction=hi has no effect; it needs `dialoeval run`"),
+        (["model.system_prompt=hi"], "model.system_prompt=hi has no effect with model.prompt=dialogpt"),
+        (["model.prompt=chat", "training.direction=backward"], "training.direction=backward has no effect"),
+        (["training.patience=2"], "training.patience=2 has no effect; it needs training.validation_path"),
+        (["training.keep=best"], "training.keep=best has no effect; it needs training.validation_path"),
         (["model.backward=x"], "model.backward=x"),
         (["model.max_turns=3"], "model.max_turns=3"),
         (["training.architecture.layers=2"], "training.architecture.layers=2 has no effect with training.from_scratch"),

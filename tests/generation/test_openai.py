@@ -111,7 +111,7 @@ def test_failures_are_tried_again(server):
 def test_what_cannot_be_mended_is_one_clear_error(server, failure, message):
     server.failures = [failure]
     with pytest.raises(UserError, match=message):
-        list(generator(server, concurrency=1).reply(EXAMPLES[:1], GREEDY, 0))
+        list(generator(server, concurrency=1, retries=0).reply(EXAMPLES[:1], GREEDY, 0))
 
 
 def test_a_redirect_never_carries_the_key_away(server, monkeypatch):

@@ -75,7 +75,7 @@ def test_ragged_rows_equal_rows_alone(scores, tokens, size):
 
 def test_min_new_tokens(scores):
     new_tokens = torch.arange(ROWS)
-    result = processors.min_new_tokens(scores, new_tokens, 7, 4)
+    result = processors.min_new_tokens(scores, new_tokens, [7], 4)
     for row in range(ROWS):
         processor = reference.MinNewTokensLengthLogitsProcessor(3, 4, 7)
         assert torch.equal(result[row : row + 1], processor(torch.zeros(1, 3 + row), scores[row : row + 1]))
@@ -110,5 +110,5 @@ def test_the_whole_chain_is_generates(scores, tokens, settings, tmp_path):
         config, input_ids_seq_length=prompt, model_kwargs={"attention_mask": torch.ones(ROWS, prompt)}
     )(tokens, scores)
     lengths = torch.full((ROWS,), 17)
-    result = processors.penalise(scores, tokens, lengths, lengths - prompt, 7, decoding)
+    result = processors.penalise(scores, tokens, lengths, lengths - prompt, [7], decoding)
     assert torch.equal(processors.warp(result, decoding), expected)

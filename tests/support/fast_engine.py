@@ -67,7 +67,7 @@ def decoding(strategy: str = "greedy", **settings) -> DecodingConfig:
 
 def engine(model, window: int = WINDOW, **settings) -> FastEngine:
     settings = {"device": "cpu", "workers": 1, **settings}
-    return FastEngine(model, EngineConfig(**settings), eos_id=EOS, window=window)
+    return FastEngine(model, EngineConfig(**settings), eos_ids=(EOS,), window=window)
 
 
 def replies(fast: FastEngine, work: Sequence[TokenRequest], how: DecodingConfig, seed: int = 0):

@@ -61,6 +61,9 @@ class FakeGenerator:
             text = " ".join(WORDS[(number * k) % len(WORDS)] for k in range(1, 2 + number % 7))
             yield Reply(example.id, text, len(text.split()), -1.5, "stop", 0, (Candidate(text, 1, -1.5, "stop"),))
 
+    def keep_answers(self, file) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

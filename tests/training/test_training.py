@@ -232,7 +232,7 @@ def test_an_encoder_decoder_model_is_refused(talks, tmp_path):
 
 
 def test_another_configuration_does_not_go_on_in_the_same_folder(talks, trained):
-    with pytest.raises(UserError, match=r"another configuration \(differs in: seed\)"):
+    with pytest.raises(UserError, match=r"another configuration \(differs in: seed was 0, now 1\)"):
         training.train(settings(talks, trained[0], "seed=1"))
 
 

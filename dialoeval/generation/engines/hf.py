@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dialoeval.config import DecodingConfig, EngineConfig
 from dialoeval.errors import is_out_of_memory
-from dialoeval.generation import batching, processors, rng
+from dialoeval.generation import batching, processors, rng, stopping
 from dialoeval.generation.types import TORCH_DTYPES, Accounting, TokenReply, TokenRequest
 from dialoeval.models.hub import quiet
 from dialoeval.models.loading import LoadedModel
@@ -196,9 +196,11 @@ class HfEngine:
                 attention_mask=mask,
                 generation_config=self._generation_config(limit, decoding),
                 logits_processor=custom,
+                stopping_criteria=self._stop_texts(decoding, ids.shape[1]),
             )
         skip = 1 if self.loaded.encoder_decoder else ids.shape[1]
         replies = [_split_end(row[skip:].tolist(), self.loaded.eos_ids, limit) for row in out]
+        replies = [self._cut(tokens, end, decoding) for tokens, end in replies]
         self.counters["prompt_tokens"] += int(mask.sum())
         self.counters["padded_tokens"] += mask.numel()
         self.counters["generated_tokens"] += sum(len(tokens) for tokens, _ in replies)
@@ -241,6 +243,23 @@ class HfEngine:
         with torch.inference_mode(), quiet(), self._without_saved_settings():
             out = self.model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
         return out.sequences[:, -batching.NEW_TOKENS :], torch.stack(out.logits, 1).float()
+
+    def _stop_texts(self, decoding: DecodingConfig, width: int) -> list[Any]:
+        """Return the criterion that ends rows at the first stop text, if there are any."""
+        import torch
+
+        start = 1 if self.loaded.encoder_decoder else width
+
+        def ended(input_ids: torch.Tensor, scores: torch.Tensor, **options: Any) -> torch.Tensor:
+            rows = [stopping.ends(row, self.loaded.tokenizer, decoding.stop) for row in input_ids[:, start:].tolist()]
+            return torch.tensor(rows, device=input_ids.device)
+
+        return [ended] if decoding.stop else []
+
+    def _cut(self, tokens: list[int], end: int | None, decoding: DecodingConfig) -> tuple[list[int], int | None]:
+        """Return a reply without what follows the tokens of the first stop text: padding."""
+        found = stopping.cut(tokens, self.loaded.tokenizer, decoding.stop)
+        return (tokens, end) if found is None else (tokens[: found[0]], None)
 
     def _padded(self, prompts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (ids, mask), each (rows, longest); the mask is 0 at padding.

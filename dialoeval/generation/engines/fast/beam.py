@@ -1,9 +1,9 @@
 """Beam search with the rules of transformers 5 (`GenerationMixin._beam_search`), one context per slot.
 
-With beam width W: of the 2W best continuations only the first W may finish. The score of a finished beam is its
-log-probability divided by (generated length, end token included) ** length_penalty. A slot ends when the best running
-beam can no longer beat the worst finished one, subject to `early_stopping`. Excluded candidates get -1e9 added to
-their score.
+With beam width W and e end tokens: of the K = max(2, 1 + e) W best continuations only the first W may finish. The
+score of a finished beam is its log-probability divided by (generated length, end token included) ** length_penalty. A
+slot ends when the best running beam can no longer beat the worst finished one, subject to `early_stopping`. Excluded
+candidates get -1e9 added to their score.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from dialoeval.config import DecodingConfig
+    from dialoeval.generation.engines.fast.job import Settings
 
 _NEVER = -1.0e9
 
@@ -26,10 +27,11 @@ _NEVER = -1.0e9
 class BeamSearch(Picker):
     """Beam search: W running beams and the W best finished ones per slot."""
 
-    def __init__(self, slots: int, longest_prompt: int, decoding: DecodingConfig, eos_id: int, seed: int):
+    def __init__(self, slots: int, longest_prompt: int, decoding: DecodingConfig, settings: Settings, seed: int):
         import torch
 
-        super().__init__(slots, longest_prompt, decoding, eos_id, seed)
+        super().__init__(slots, longest_prompt, decoding, settings, seed)
+        self.kept = _kept(decoding, len(settings.eos_ids))
         beams = (slots, self.rows)
         self.scores = torch.zeros(beams)  # of running beams: log-probabilities after the processors
         self.raw = torch.zeros(beams)  # the same before the processors
@@ -47,11 +49,11 @@ class BeamSearch(Picker):
         return decoding.num_beams
 
     @classmethod
-    def supports(cls, decoding: DecodingConfig, vocabulary: int) -> str | None:
+    def supports(cls, decoding: DecodingConfig, vocabulary: int, ends: int = 1) -> str | None:
         """Return None if beam search supports the decoding, else the reason in one sentence."""
         if decoding.num_beams < 2:
             return "beam decoding needs num_beams of at least 2"
-        if 2 * decoding.num_beams > vocabulary:
+        if _kept(decoding, ends) > vocabulary:
             return f"{decoding.num_beams} beams are too many for a vocabulary of {vocabulary}"
         if decoding.early_stopping not in (True, False, "never"):
             return f"early_stopping must be true, false or 'never', not {decoding.early_stopping!r}"
@@ -90,18 +92,20 @@ class BeamSearch(Picker):
             beams: running beams per slot: 1 after the prompt, then W.
             logits: ((high - low) * beams, vocabulary).
         """
-        count, width = high - low, 2 * self.rows
-        values, raw, ids = self._candidates(low, count, beams, logits)  # (slots, beams * 2W)
+        import torch
+
+        count, width = high - low, self.kept
+        values, raw, ids = self._candidates(low, count, beams, logits)  # (slots, beams * K)
         values = (values.view(count, beams, width) + self.scores[low:high, :beams, None]).flatten(1)
         raw = (raw.view(count, beams, width) + self.raw[low:high, :beams, None]).flatten(1)
-        values, index = values.topk(width, dim=1)  # the 2W best candidates, descending
+        values, index = values.topk(width, dim=1)  # the K best candidates, descending
         raw, next_tokens, parents = raw.gather(1, index), ids.gather(1, index), index // width
 
         steps = self.steps[low:high]
-        sequences = _pick(self.tokens[low:high], parents)  # (slots, 2W, longest)
+        sequences = _pick(self.tokens[low:high], parents)  # (slots, K, longest)
         sequences.scatter_(2, steps[:, None, None].expand(-1, width, 1), next_tokens[..., None])
         self.steps[low:high] = steps + 1
-        hits = (next_tokens == self.eos_id) | (self.steps[low:high] == self.limits[low:high])[:, None]
+        hits = torch.isin(next_tokens, self.eos_ids) | (self.steps[low:high] == self.limits[low:high])[:, None]
 
         self._finish(low, high, sequences, values, raw, hits)
         running = values + hits * _NEVER
@@ -114,17 +118,17 @@ class BeamSearch(Picker):
     def _candidates(
         self, low: int, count: int, beams: int, logits: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return each beam's 2W best tokens.
+        """Return each beam's K best tokens.
 
         Returns:
             Log-probabilities after the processors, log-probabilities before them, and token ids, all (slots, beams *
-            2W) on the host.
+            K) on the host.
         """
         import torch
 
         logprobs = logits.log_softmax(dim=-1)
         rows = torch.arange(count * beams) * (self.rows // beams)
-        values, ids = best(self.penalised(logprobs, low, rows), 2 * self.rows)
+        values, ids = best(self.penalised(logprobs, low, rows), self.kept)
         raw = logprobs.gather(1, ids) if processors.penalises(self.decoding) else values
         return values.cpu().view(count, -1), raw.cpu().view(count, -1), ids.cpu().view(count, -1)
 
@@ -167,6 +171,11 @@ class BeamSearch(Picker):
         import torch
 
         return torch.tensor([length**self.decoding.length_penalty for length in lengths.tolist()])
+
+
+def _kept(decoding: DecodingConfig, ends: int) -> int:
+    """Return the number K of continuations that a step keeps, so that W of them are left to run."""
+    return max(2, 1 + ends) * decoding.num_beams
 
 
 def _pick(beams: torch.Tensor, index: torch.Tensor) -> torch.Tensor:

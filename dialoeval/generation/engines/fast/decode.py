@@ -53,7 +53,7 @@ class Decoder:
         picker = picker_class(job.decoding)
         rows = picker.width(job.decoding)
         self.slots = max(1, plan.rows // rows) * picker.spread(job.decoding)
-        self.picker = picker(self.slots, job.longest_prompt, job.decoding, settings.eos_id, job.seed)
+        self.picker = picker(self.slots, job.longest_prompt, job.decoding, settings, job.seed)
         self.cache = Cache(network, self.slots, rows, job.longest_prompt + rows * job.decoding.max_new_tokens)
         cuda = network.device.type == "cuda"
         self.step = (GraphStepper if cuda else Stepper)(network, self.cache)

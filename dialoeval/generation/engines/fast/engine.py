@@ -41,8 +41,9 @@ class FastEngine:
         model: a transformers GPT2LMHeadModel or LlamaForCausalLM in float32 and eval mode. It must not change, since
             its weights are shared if possible.
         engine: device ("cpu", "cuda", "cuda:N"), dtype, batch_tokens, slots, workers.
-        eos_id: the end token.
+        eos_ids: the end tokens.
         window: context length in tokens, which prompt and reply share.
+        tokenizer: of transformers; only stop texts need it.
 
     Raises:
         UserError: the device or dtype is not available.
@@ -51,12 +52,14 @@ class FastEngine:
     name = "fast"
     version = VERSION
 
-    def __init__(self, model: Any, engine: EngineConfig, *, eos_id: int, window: int):
+    def __init__(
+        self, model: Any, engine: EngineConfig, *, eos_ids: tuple[int, ...], window: int, tokenizer: Any = None
+    ) -> None:
         import torch
 
         started = time.perf_counter()
         self.device = _device(engine.device)
-        self.settings = Settings(engine, eos_id, window)
+        self.settings = Settings(engine, eos_ids, window, tokenizer)
         native = _has_arithmetic(engine.dtype, self.device)
         self.network = _read(model, engine.dtype, self.device, window, native)
         if self.device.type == "cuda":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dialoeval.generation import stopping
 from dialoeval.generation.engines.fast.strategy import Picker
 from dialoeval.generation.types import TokenReply
 
@@ -11,15 +12,16 @@ if TYPE_CHECKING:
     import torch
 
     from dialoeval.config import DecodingConfig
+    from dialoeval.generation.engines.fast.job import Settings
 
 
 class GreedySearch(Picker):
     """Greedy search with one row per slot. A subclass may change the rows and the choice of a token."""
 
-    def __init__(self, slots: int, longest_prompt: int, decoding: DecodingConfig, eos_id: int, seed: int):
+    def __init__(self, slots: int, longest_prompt: int, decoding: DecodingConfig, settings: Settings, seed: int):
         import torch
 
-        super().__init__(slots, longest_prompt, decoding, eos_id, seed)
+        super().__init__(slots, longest_prompt, decoding, settings, seed)
         self.counts = torch.zeros(slots, self.rows, dtype=torch.long)  # tokens generated, the end token included
         self.done = torch.zeros(slots, self.rows, dtype=torch.bool)
         self.logprobs = torch.zeros(slots, self.rows, dtype=torch.double)
@@ -75,4 +77,8 @@ class GreedySearch(Picker):
         self.tokens[slots, within, step] = tokens
         self.counts[slots, within] += 1
         self.logprobs[slots, within] += logprobs.double()
-        self.done[slots, within] = (tokens == self.eos_id) | (step + 1 == self.limits[slots])
+        self.done[slots, within] = torch.isin(tokens, self.eos_ids) | (step + 1 == self.limits[slots])
+        if self.decoding.stop:
+            for slot, row in zip(slots.tolist(), within.tolist(), strict=True):
+                reply = self.tokens[slot, row, : self.counts[slot, row]].tolist()
+                self.done[slot, row] |= stopping.ends(reply, self.settings.tokenizer, self.decoding.stop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from dialoeval.config import DecodingConfig, EngineConfig
 from dialoeval.generation.types import TokenRequest
@@ -13,13 +14,15 @@ class Settings:
     """Settings of an engine.
 
     Attributes:
-        eos_id: the end token.
+        eos_ids: the end tokens.
         window: context length in tokens, which prompt and reply share.
+        tokenizer: of transformers, for stop texts.
     """
 
     engine: EngineConfig
-    eos_id: int
+    eos_ids: tuple[int, ...]
     window: int
+    tokenizer: Any = None
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     import torch
 
     from dialoeval.config import DecodingConfig
+    from dialoeval.generation.engines.fast.job import Settings
 
 
 class Sampling(GreedySearch):
     """Sampling, with one row per candidate."""
 
-    def __init__(self, slots: int, longest_prompt: int, decoding: DecodingConfig, eos_id: int, seed: int):
-        super().__init__(slots, longest_prompt, decoding, eos_id, seed)
+    def __init__(self, slots: int, longest_prompt: int, decoding: DecodingConfig, settings: Settings, seed: int):
+        super().__init__(slots, longest_prompt, decoding, settings, seed)
         self.keys = [0] * slots  # keys of the draws, by slot
 
     @classmethod
@@ -32,7 +33,7 @@ class Sampling(GreedySearch):
         return 2 if decoding.num_candidates > 1 else 1
 
     @classmethod
-    def supports(cls, decoding: DecodingConfig, vocabulary: int) -> None:
+    def supports(cls, decoding: DecodingConfig, vocabulary: int, ends: int = 1) -> None:
         """Return None: every setting of sampling is supported."""
 
     def begin(self, low: int, high: int, logits: torch.Tensor) -> None:

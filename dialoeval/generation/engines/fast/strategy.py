@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from dialoeval.config import DecodingConfig
+    from dialoeval.generation.engines.fast.job import Settings
 
 
 class Picker(ABC):
@@ -31,10 +32,11 @@ class Picker(ABC):
         limits: (slots,) number of tokens that a row may generate, at least 1.
     """
 
-    def __init__(self, slots: int, longest_prompt: int, decoding: DecodingConfig, eos_id: int, seed: int):
+    def __init__(self, slots: int, longest_prompt: int, decoding: DecodingConfig, settings: Settings, seed: int):
         import torch
 
-        self.rows, self.decoding, self.eos_id, self.seed = self.width(decoding), decoding, eos_id, seed
+        self.rows, self.decoding, self.settings, self.seed = self.width(decoding), decoding, settings, seed
+        self.eos_ids = torch.tensor(settings.eos_ids)
         self.requests: dict[int, TokenRequest] = {}
         self.prompts = torch.zeros(slots, longest_prompt, dtype=torch.long)
         self.lengths = torch.zeros(slots, dtype=torch.long)
@@ -53,8 +55,14 @@ class Picker(ABC):
         return 1
 
     @classmethod
-    def supports(cls, decoding: DecodingConfig, vocabulary: int) -> str | None:
-        """Return None if the strategy supports the decoding and vocabulary size, else the reason in one sentence."""
+    def supports(cls, decoding: DecodingConfig, vocabulary: int, ends: int = 1) -> str | None:
+        """Return None if the strategy supports the decoding, else the reason in one sentence.
+
+        Args:
+            decoding: the settings.
+            vocabulary: number of tokens.
+            ends: number of end tokens.
+        """
         if decoding.num_candidates > 1:
             return f"{decoding.strategy} decoding returns one candidate, not {decoding.num_candidates}"
         return None
@@ -86,8 +94,8 @@ class Picker(ABC):
         import torch
 
         self.requests[target] = self.requests[source]
-        for state in vars(self).values():
-            if isinstance(state, torch.Tensor):
+        for name, state in vars(self).items():
+            if isinstance(state, torch.Tensor) and name != "eos_ids":
                 state[target] = state[source]
 
     def penalised(self, scores: torch.Tensor, low: int, rows: torch.Tensor) -> torch.Tensor:
@@ -98,12 +106,12 @@ class Picker(ABC):
         tokens = self._sequences(slots, rows % self.rows).to(scores.device)
         new = self.steps[slots]
         lengths = (self.lengths[slots] + new).to(scores.device)
-        return processors.penalise(scores, tokens, lengths, new.to(scores.device), self.eos_id, self.decoding)
+        return processors.penalise(scores, tokens, lengths, new.to(scores.device), self.settings.eos_ids, self.decoding)
 
     def reply(self, slot: int, sample: int, tokens: torch.Tensor, logprob: torch.Tensor) -> TokenReply:
         """Return a reply from its tokens (n,), of which the last one may be the end token."""
         ids = tuple(tokens.tolist())
-        stopped = ids[-1] == self.eos_id
+        stopped = ids[-1] in self.settings.eos_ids
         name = self.requests[slot].example_id
         return TokenReply(name, sample, ids[:-1] if stopped else ids, float(logprob), "stop" if stopped else "length")
 

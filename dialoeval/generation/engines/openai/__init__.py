@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dialoeval.errors import UserError
 from dialoeval.generation.engines.openai.client import Client
 from dialoeval.generation.engines.openai.source import VERSION, OpenAiSource
 
@@ -30,6 +31,8 @@ def supports(model: ModelConfig, decoding: DecodingConfig) -> str | None:
     for name, used in unsupported.items():
         if used:
             return f"the protocol does not support decoding.{name}, only temperature and top_p"
+    if decoding.end_tokens:
+        return "the protocol does not support decoding.end_tokens: use decoding.stop, or engine.extra_body for a server"
     if decoding.strategy == "beam":
         return "the protocol does not support beam search, only greedy search and sampling"
     return None
@@ -39,6 +42,9 @@ def open_source(model: ModelConfig, engine: EngineConfig, decoding: DecodingConf
     """Return the candidate source for the server ``engine.base_url``, without a request to it.
 
     Raises:
-        UserError: ``engine.base_url`` is missing, is not a URL, or contains a password.
+        UserError: ``engine.base_url`` is missing, is not a URL, or contains a password; template arguments are set
+            twice.
     """
+    if model.template_args and "chat_template_kwargs" in engine.extra_body:
+        raise UserError("engine.extra_body.chat_template_kwargs and model.template_args set the same: use one of them")
     return OpenAiSource(model, engine, Client(engine))

@@ -1,4 +1,4 @@
-"""A client of the OpenAI chat-completions protocol: the key, retries, a rate limit and errors."""
+"""A client of the OpenAI chat-completions protocol: the key, retries, a rate limit, and the journal of answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import random
-import re
 import threading
 import time
 import urllib.error
@@ -17,26 +16,13 @@ from typing import Any
 
 from dialoeval.config import EngineConfig
 from dialoeval.errors import UserError
+from dialoeval.generation.engines.openai import answers
+from dialoeval.generation.engines.openai.answers import Answer, ContextTooLong, Fault, Refused, Rejected, RejectsAll
+from dialoeval.generation.engines.openai.journal import Journal
+from dialoeval.generation.types import Candidate
 
 _LONGEST_WAIT = 60.0  # seconds between two attempts
-# Error texts for a context that exceeds the context length: OpenAI's code; vLLM, older and newer; llama.cpp.
-_TOO_LONG = (
-    "context_length_exceeded",
-    "maximum context length",
-    "maximum input length",
-    "exceed_context_size",
-    "exceeds the available context",
-)
-# Error texts of servers that return only one choice per request.
-_ONE_CHOICE = re.compile(r"one completion choice|\bn\b\W+(must be|should be|only supports) 1\b", re.IGNORECASE)
-
-
-class ContextTooLong(Exception):
-    """The conversation exceeds the context length of the server's model."""
-
-
-class OneChoice(Exception):
-    """The server returns only one choice per request, and the request was for more."""
+_DOUBTS = 3  # contexts that are rejected before any reply comes: then the fault is not the contexts'
 
 
 class Stopped(Exception):
@@ -61,10 +47,19 @@ class Client:
         self.base_url = check_address(engine.base_url)
         self.url = f"{self.base_url}/chat/completions"
         self.requests = self.retried = 0
+        self.journal = Journal()
         self.stopped = threading.Event()  # once set, no request is sent and no thread waits
         self.failure: BaseException | None = None  # the first error of any request, which stops all others
+        self._replied = False  # whether any request of the run got a reply
+        self._doubts: dict[str, Answer] = {}  # requests rejected before that, by key
         self._pace = _Pace(engine.requests_per_minute)
         self._lock = threading.Lock()
+
+    def keep(self, journal: Journal) -> None:
+        """Keep answers in a journal from now on, and use those that it has."""
+        self.journal.close()
+        self.journal, self._doubts = journal, {}
+        self._replied = any(answer.status < 400 for answer in journal.answers.values())
 
     def stop(self, failure: BaseException | None = None) -> None:
         """Stop all requests of all threads, and store the first failure."""
@@ -77,59 +72,124 @@ class Client:
         self.failure = None
         self.stopped.clear()
 
-    def post(self, body: dict[str, Any]) -> Any:
-        """Return the JSON of the response.
+    def post(self, body: dict[str, Any], key: str) -> list[Candidate]:
+        """Return the candidates of the response, from the journal if it has the answer to this request.
 
-        The request is retried after 408, 409, 429, 5xx, broken connections and invalid JSON, after growing waits or
-        those that the server asks for.
+        The request is retried after faults that may pass, after growing waits or those that the server asks for:
+        408, 409, 425, 429, 5xx, broken connections, invalid JSON, responses without a choice, errors within a response
+        of status 200.
+
+        Args:
+            body: the request.
+            key: of everything that decides the reply.
 
         Raises:
             UserError: the server rejects the request, or all attempts failed.
-            ContextTooLong: the server rejects the length of the conversation.
-            OneChoice: the server rejects more than one choice.
+            Refused: the server refuses to reply to this context.
+            ContextTooLong, OneChoice, Unsupported: the server rejects the request's length or form.
             Stopped: the client was stopped.
         """
-        data = json.dumps(body).encode("utf-8")
+        kept = self.journal.answers.get(key)
+        if kept is not None:
+            try:
+                return answers.candidates(kept, body)
+            except Rejected as error:
+                raise Refused(str(error)) from None
+            except Fault:
+                pass  # as if there were none
         reason = ""
         for attempt in range(self.engine.retries + 1):
-            self._pace.wait(self.stopped)
-            if self.stopped.is_set():
-                raise Stopped
-            with self._lock:
-                self.requests += 1
-                self.retried += attempt > 0
-            wait = min(_LONGEST_WAIT, 0.5 * 2 ** (attempt + 1) * (1 + random.random() / 4))
             try:
-                request = urllib.request.Request(self.url, data, self._headers())
-                with _OPENER.open(request, timeout=self.engine.timeout) as response:
-                    return json.loads(response.read())
-            except urllib.error.HTTPError as error:
-                text = self.without_key(_text(error))
-                reason = f"HTTP {error.code}: {text[:300]}"
-                self._check_refusal(error.code, text, reason, body)
-                wait = _retry_after(error.headers.get("Retry-After"), wait)
-            except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: invalid JSON
-                reason = self.without_key(f"{type(error).__name__}: {error}")[:300]
-            if attempt < self.engine.retries:
-                self.stopped.wait(wait)
-                if self.stopped.is_set():
-                    raise Stopped
+                return self._attempt(body, key, attempt)
+            except RejectsAll as error:
+                raise self._rejection(str(error)) from None
+            except _Waiting as error:
+                reason = str(error)
+                if attempt < self.engine.retries:
+                    self.stopped.wait(error.seconds)
         raise UserError(f"{self.url} gave no answer after {attempt + 1} tries: {reason}")
+
+    def check_replied(self) -> None:
+        """Make sure that not every request was rejected.
+
+        Raises:
+            UserError: with the server's reason.
+        """
+        if not self._replied and self._doubts:
+            raise self._rejection(_summary(next(iter(self._doubts.values()))))
 
     def without_key(self, text: str) -> str:
         """Return text without the key, which servers repeat in error texts that are written to files."""
         key = self._key()
         return text.replace(key, "***") if key else text
 
-    def _check_refusal(self, status: int, text: str, reason: str, body: dict[str, Any]) -> None:
-        """Raise the exception for an error response, or return if the request can be retried."""
-        if status in (400, 413, 422) and any(sign in text for sign in _TOO_LONG):
-            raise ContextTooLong(reason) from None
-        if body["n"] > 1 and _ONE_CHOICE.search(text):
-            raise OneChoice(reason) from None
-        if status not in (408, 409, 429) and status < 500:
-            hint = f" (is {self.engine.api_key_env} set?)" if status in (401, 403) else ""
-            raise UserError(f"{self.url} rejects the request: {reason}{hint}") from None
+    def _attempt(self, body: dict[str, Any], key: str, attempt: int) -> list[Candidate]:
+        """Send the request once, and keep an answer that decides it."""
+        self._pace.wait(self.stopped)
+        if self.stopped.is_set():
+            raise Stopped
+        with self._lock:
+            self.requests += 1
+            self.retried += attempt > 0
+        wait = min(_LONGEST_WAIT, 0.5 * 2 ** (attempt + 1) * (1 + random.random() / 4))
+        answer: Answer | None = None
+        try:
+            answer, header = self._send(json.dumps(body).encode("utf-8"))
+            wait = _retry_after(header, wait)
+            found = answers.candidates(answer, body)
+        except (Refused, ContextTooLong):
+            assert answer is not None
+            self.journal.put(key, answer)
+            raise
+        except Rejected as error:
+            assert answer is not None
+            self._doubt(key, answer)
+            raise Refused(str(error)) from None
+        except (OSError, http.client.HTTPException, ValueError, Fault) as error:  # ValueError: not UTF-8
+            kind = "" if isinstance(error, Fault) else f"{type(error).__name__}: "
+            raise _Waiting(self.without_key(f"{kind}{error}")[:400], wait) from None
+        self.journal.put(key, answer)
+        self._trust()
+        return found
+
+    def _send(self, data: bytes) -> tuple[Answer, str | None]:
+        """Return the response to a request, and its Retry-After header."""
+        request = urllib.request.Request(self.url, data, self._headers())
+        try:
+            with _OPENER.open(request, timeout=self.engine.timeout) as response:
+                stream = response.headers.get_content_type() == "text/event-stream"
+                text = response.read().decode("utf-8")
+                # an error may repeat the key
+                return Answer(response.status, text if '"choices"' in text else self.without_key(text), stream), None
+        except urllib.error.HTTPError as error:
+            return Answer(error.code, self.without_key(error.read().decode("utf-8", "replace"))), error.headers.get(
+                "Retry-After"
+            )
+
+    def _doubt(self, key: str, answer: Answer) -> None:
+        """Keep a rejection as one of its context, once there are replies to other contexts.
+
+        Raises:
+            UserError: there are none after several contexts.
+        """
+        with self._lock:
+            if not self._replied:
+                self._doubts[key] = answer
+                if len(self._doubts) >= _DOUBTS:
+                    raise self._rejection(_summary(answer))
+                return
+        self.journal.put(key, answer)
+
+    def _trust(self) -> None:
+        """Take earlier rejections as those of their contexts: another context got a reply."""
+        with self._lock:
+            doubts, self._doubts, self._replied = self._doubts, {}, True
+        for key, answer in doubts.items():
+            self.journal.put(key, answer)
+
+    def _rejection(self, reason: str) -> UserError:
+        hint = f" (is {self.engine.api_key_env} set?)" if reason.startswith(("HTTP 401", "HTTP 403")) else ""
+        return UserError(f"{self.url} rejects the request: {self.without_key(reason)}{hint}")
 
     def _key(self) -> str:
         return os.environ.get(self.engine.api_key_env, "").strip()  # a key from a file may end with a line break
@@ -141,6 +201,18 @@ class Client:
                 raise UserError(f"{self.engine.api_key_env} contains characters that a key cannot have")
             headers["Authorization"] = f"Bearer {key}"
         return headers
+
+
+class _Waiting(Exception):
+    """An attempt failed, and another one may be made after some seconds."""
+
+    def __init__(self, reason: str, seconds: float) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
+
+
+def _summary(answer: Answer) -> str:
+    return f"HTTP {answer.status}: {answer.text[:300]}"
 
 
 def check_address(url: str | None) -> str:
@@ -190,14 +262,6 @@ class _Pace:
             start = max(now, self.next)
             self.next = start + self.gap
         stopped.wait(start - now)
-
-
-def _text(error: urllib.error.HTTPError) -> str:
-    """Return the body of an error response, or "" if the connection breaks."""
-    try:
-        return error.read().decode("utf-8", "replace")
-    except (OSError, http.client.HTTPException):
-        return ""
 
 
 def _retry_after(header: str | None, otherwise: float) -> float:
