@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from dialoeval.stats.clusters import Statistic, TwoWay, leave_one_judge_out, two_way_interval
-from dialoeval.stats.draws import Interval, Undefined, codes, group_sums, percentile_interval, resampled
+from dialoeval.stats.draws import Interval, Undefined, codes, group_sums, of_totals, percentile_interval, resampled
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -91,7 +91,7 @@ def _context_intervals(statistics: Mapping[Key, Statistic], settings: Settings) 
             at += block.shape[1]
         return np.stack(columns, axis=1)
 
-    drawn = resampled(np.hstack(blocks), figures, settings.resamples, settings.seed)
+    drawn = resampled(np.hstack(blocks), of_totals(figures), settings.resamples, settings.seed)
     return {key: percentile_interval(drawn[:, i]) for i, key in enumerate(statistics)}
 
 

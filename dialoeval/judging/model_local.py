@@ -14,6 +14,7 @@ from dialoeval.generation.local import LocalSource, open_local
 from dialoeval.judging.model_judge import Answer
 from dialoeval.judging.model_prompts import Ask
 
+_OPTION = 4  # tokens that an option may take
 _BLOCK = 64  # asks scored at a time: a killed judge repeats at most these
 
 
@@ -48,10 +49,17 @@ class LocalJudge:
     def answer(self, questions: Sequence[Ask]) -> Iterator[Answer]:
         """Yield the answers, shortest prompts first; the probabilities are those of the options, normalised.
 
+        A question that exceeds the context length has no answer, with its reason.
+
         Raises:
-            UserError: a prompt exceeds the context length, or a probability is not finite.
+            UserError: a probability is not finite.
         """
         prompts = sorted(((self._prompt(ask), ask) for ask in questions), key=lambda pair: len(pair[0]))
+        room = self.source.loaded.window - _OPTION
+        for ids, ask in prompts:
+            if len(ids) > room:
+                yield Answer(ask.key, None, f"its {len(ids)} tokens exceed the context length of {room + _OPTION}")
+        prompts = [(ids, ask) for ids, ask in prompts if len(ids) <= room]
         for start in range(0, len(prompts), _BLOCK):
             block = prompts[start : start + _BLOCK]
             pairs = [(ids, self._option(option)) for ids, ask in block for option in ask.options]
@@ -64,17 +72,9 @@ class LocalJudge:
         self.source.close()
 
     def _prompt(self, ask: Ask) -> tuple[int, ...]:
-        room = self.source.loaded.window - 4  # tokens of an option
         if self.model.prompt == Prompt.chat:
-            ids = self.source.prompter.build([ask.user], 1_000_000, ask.system).token_ids
-        else:
-            ids = tuple(self.source.loaded.tokenizer(ask.plain, add_special_tokens=False, verbose=False)["input_ids"])
-        if len(ids) > room:
-            raise UserError(
-                f"item {ask.item}: the question is {len(ids)} tokens long, the context length of {self.name} "
-                f"{self.source.loaded.window}: judge with a model of a longer context"
-            )
-        return ids
+            return self.source.prompter.build([ask.user], 1_000_000, ask.system).token_ids
+        return tuple(self.source.prompter.texts.encode(ask.plain))
 
     def _option(self, option: str) -> tuple[int, ...]:
         """Return the tokens of an option as it follows the prompt: plain text puts a space before it."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import random
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -17,6 +20,7 @@ from dialoeval.judging.judgments import DSTC7_STATEMENTS, PAPER_QUESTIONS
 from dialoeval.judging.model_judge import Answer, judge_study, read_answers
 from dialoeval.judging.model_local import LocalJudge
 from dialoeval.judging.model_prompts import asks
+from dialoeval.judging.model_server import ServerJudge
 from dialoeval.judging.model_trust import trust
 from dialoeval.judging.store import judgments
 from dialoeval.reports.judgments_text import to_markdown
@@ -135,7 +139,9 @@ def test_a_local_model_judges_a_study_and_the_report_says_how_far_to_believe_it(
     found = judgments(study)
     assert found.models == {"model:tiny"} and len(found.rows) == 30
     analysis = analyse(found, Settings(resamples=100))
-    assert analysis.people.answers == 0 and analysis.models[0].tables.answers == 30
+    model = analysis.models[0]
+    assert analysis.people.answers == 0 and 0 < model.refused < 30, "long questions exceed the window of tiny"
+    assert model.tables.answers == 30 - model.refused
     text = to_markdown(analysis)
     assert "Model as judge: model:tiny" in text and "the verdict turned with the order on" in text
     assert main(["judge", "report", str(study), "--resamples", "100", "--json"]) == 0
@@ -166,3 +172,62 @@ def test_a_local_model_gives_probabilities_that_do_not_depend_on_the_batch(study
 def test_bad_input_is_one_sentence(study, capsys, arguments, message):
     assert main(["judge", "model", *[str(study) if a == "STUDY" else a for a in arguments]]) == 2
     assert message in capsys.readouterr().err
+
+
+class _Judge(BaseHTTPRequestHandler):
+    """A server whose model answers A; the last words of the question choose its manners."""
+
+    manners = "logprobs"
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        message = {"role": "assistant", "content": " A"}
+        choice = {"message": message, "finish_reason": "stop"}
+        status = 200
+        if self.manners == "logprobs":
+            top = [{"token": token, "logprob": math.log(p)} for token, p in ((" A", 0.6), ("B", 0.2), ("x", 0.1))]
+            choice["logprobs"] = {"content": [{"token": " A", "logprob": math.log(0.6), "top_logprobs": top}]}
+        elif self.manners == "no logprobs" and {"logprobs", "top_logprobs"} & set(body):
+            status = 400
+        elif self.manners == "chatty":
+            message["content"] = "Well, both are fine."
+        elif self.manners == "refuses":
+            choice["finish_reason"], message["content"] = "content_filter", ""
+        field = next((name for name in ("top_logprobs", "logprobs") if name in body), None)
+        error = {"error": {"message": f"{field} is not supported", "param": field}}
+        data = json.dumps({"choices": [choice]} if status == 200 else error).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("manners", "probabilities", "refusal"),
+    [
+        ("logprobs", (0.75, 0.25, 0.0), None),
+        ("no logprobs", (1.0, 0.0, 0.0), None),
+        ("chatty", None, "answered 'Well, both are fine.', which is no option"),
+        ("refuses", None, "the server's content filter"),
+    ],
+)
+def test_a_server_judges_by_log_probabilities_or_one_word(manners, probabilities, refusal, monkeypatch):
+    monkeypatch.setattr(_Judge, "manners", manners)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Judge)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        engine = EngineConfig(name="openai", base_url=f"http://127.0.0.1:{server.server_port}/v1", retries=0)
+        judge = ServerJudge(ModelConfig(name="m", path="m", prompt="chat"), engine)
+        item = next(items())
+        answers = list(judge.answer(asks(item.item, item.context, item.replies, PAPER_QUESTIONS[:1])))
+        judge.close()
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert len(answers) == 2
+    for answer in answers:
+        assert answer.refusal == refusal
+        assert answer.probabilities == (probabilities and pytest.approx(probabilities))
