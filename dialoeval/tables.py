@@ -13,6 +13,10 @@ from typing import Any
 MISSING = "–"
 
 
+class Strong(str):
+    """Text of a cell in bold."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """A figure of a table.
@@ -96,7 +100,7 @@ class Table:
 
     def to_markdown(self) -> str:
         """Return a pipe table, padded to read well as plain text, with the `notes` below it."""
-        cells = [[_markdown(str(cell)) for cell in row] for row in (self.headings, *self.rows)]
+        cells = [[_markdown_cell(cell) for cell in row] for row in (self.headings, *self.rows)]
         widths = [max(3, *(len(row[i]) for row in cells)) for i in range(len(self.headings))]
         left = self._text_columns()
 
@@ -136,7 +140,7 @@ class Table:
         """Return a booktabs tabular, with the `notes` as comments."""
         left = self._text_columns()
         columns = "".join("l" if i in left else "r" for i in range(len(self.headings)))
-        lines = [" & ".join(_latex(str(cell)) for cell in row) + r" \\" for row in (self.headings, *self.rows)]
+        lines = [" & ".join(map(_latex_cell, row)) + r" \\" for row in (self.headings, *self.rows)]
         rows = ["\\toprule", lines[0], "\\midrule", *lines[1:], "\\bottomrule"]
         notes = "".join(f"% {' '.join(note.split())}\n" for note in self.notes)
         return f"{notes}\\begin{{tabular}}{{{columns}}}\n" + "\n".join(rows) + "\n\\end{tabular}\n"
@@ -193,6 +197,10 @@ def _markdown(text: str) -> str:
     return _markdown_entities(" ".join(text.split()))
 
 
+def _markdown_cell(cell: str | Cell) -> str:
+    return f"**{_markdown(cell)}**" if isinstance(cell, Strong) else _markdown(str(cell))
+
+
 def _markdown_entities(text: str) -> str:
     """Escape what would begin an entity or a tag. ``<`` before a space or a digit begins none, and stays readable."""
     return re.sub(r"<(?![\s\d])", "&lt;", re.sub(r"&(?=#?\w+;)", "&amp;", text))
@@ -219,7 +227,13 @@ def _latex(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
 
 
+def _latex_cell(cell: str | Cell) -> str:
+    return f"\\textbf{{{_latex(cell)}}}" if isinstance(cell, Strong) else _latex(str(cell))
+
+
 def _html(cell: str | Cell, kind: str) -> str:
+    if isinstance(cell, Strong):
+        return f"<td {kind}><strong>{html.escape(cell)}</strong></td>"
     if not isinstance(cell, Cell):
         return f"<td {kind}>{html.escape(cell)}</td>"
     if cell.value is None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 EPILOG = """  dialoeval reproduce reddit6k --data FOLDER    # with human.ref.6k.txt: the Human row's diversity, length
   dialoeval reproduce dstc7 --data FOLDER       # a DSTC-7 release: references.jsonl and replies.jsonl,
                                                 # or test.refs.txt and <system>.convos.txt files
+  dialoeval reproduce reddit6k --human          # the human evaluation: what follows from the published totals
+  dialoeval reproduce dstc7 --human --data FILE # DSTC7's: the public human_judgments.tsv, or a folder with it
 To make the generated rows (weights from the hub, data rebuilt by the paper's scripts):
   dialoeval run experiment=paper_reddit6k_beam dataset.path=FILE
 """
@@ -31,7 +33,8 @@ def main(arguments: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("table", choices=("dstc7", "reddit6k"))
-    parser.add_argument("--data", metavar="FOLDER", help="the published replies and references")
+    parser.add_argument("--human", action="store_true", help="the human evaluation instead of the metrics")
+    parser.add_argument("--data", metavar="FOLDER", help="the published replies and references, or human judgments")
     parser.add_argument("--runs", nargs="+", metavar="DIR", help="run folders, or folders of run folders [reports]")
     parser.add_argument("--out", metavar="FILE", help=f"write it too: {', '.join(ENDINGS)}")
     options = parser.parse_args(arguments)
@@ -41,6 +44,8 @@ def main(arguments: Sequence[str]) -> int:
     if options.out and Path(options.out).suffix not in ENDINGS:
         raise UserError(f"--out {options.out}: the name must end in one of {', '.join(ENDINGS)}")
     data = Path(options.data) if options.data else None
+    if options.human:
+        return _human(options.table, data, Path(options.out) if options.out else None)
     if data is not None and not data.is_dir():
         raise UserError(f"{options.data} is not a folder")
     rows = reproduce(options.table, data, _run_folders(options.runs), progress=True)
@@ -50,6 +55,37 @@ def main(arguments: Sequence[str]) -> int:
     if options.out:
         _write(Path(options.out), options.table, rows, table, lines, text)
         print(f"\nwritten: {options.out}")
+    return 0
+
+
+def _human(name: str, data: Path | None, out: Path | None) -> int:
+    """Print the published human evaluation beside what follows from public judgments."""
+    from dialoeval.errors import UserError
+    from dialoeval.files import write_json, write_text
+    from dialoeval.reports.html import write_plain
+    from dialoeval.reports.paper import published
+    from dialoeval.reports.reproduce_human import sections, to_json
+
+    if data is not None and not data.exists():
+        raise UserError(f"{data} is neither a folder nor a file")
+    source = published().ratings_source if name == "dstc7" else f"{published().paper}; {published().source}"
+    parts = sections(name, data)
+    blocks = [
+        f"## {heading}\n\n{remark}\n\n{table.to_markdown()}\n" + "".join(f"- {line}\n" for line in lines)
+        for heading, remark, table, lines in parts
+    ]
+    text = "\n".join([*blocks, f"Published: {source}\n"])
+    print(text, end="")
+    if out is None:
+        return 0
+    if out.suffix == ".json":
+        write_json(out, to_json(name, data))
+    elif out.suffix == ".html":
+        write_plain(out, parts[0][0], source, parts)
+    else:
+        tables = [table.to_csv() if out.suffix == ".csv" else table.to_latex() for _, _, table, _ in parts]
+        write_text(out, text if out.suffix == ".md" else "\n".join(tables))
+    print(f"\nwritten: {out}")
     return 0
 
 
@@ -87,7 +123,7 @@ def _text(name: str, table: Table, lines: list[str]) -> str:
 HUMAN_NOTE = (
     "Judgments of single replies as published; A preferred: share of the judgments that were not ties, with its exact "
     "95% interval; p: exact two-sided sign test. Three judges saw each reply, so that judgments are not independent: "
-    "the true uncertainty is larger."
+    "the true uncertainty is larger; --human prints how much larger it can be."
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -78,6 +78,7 @@ class Candidate:
             "stop".
         refusal: a server's reason for its refusal to reply; the text is then empty.
         reasoning: the text in which a server's model reasoned before it replied.
+        first_token: {text: log-probability} of the most probable first tokens, if a server was asked for them.
     """
 
     text: str
@@ -89,6 +90,7 @@ class Candidate:
     scored_tokens: int | None = None
     refusal: str | None = None
     reasoning: str | None = None
+    first_token: Mapping[str, float] | None = None
 
     @classmethod
     def of(

@@ -45,7 +45,7 @@ def write_html(
         raise UserError("a report needs at least one run")
     runs = [load_run(RunFolder(path)) for path in run_dirs]
     table = _scores_table(runs)
-    _write_page(out_path, "report.html", _report(runs, table, title))
+    write_page(out_path, "report.html", _report(runs, table, title))
     write_tables(out_path, table)
 
 
@@ -61,7 +61,7 @@ def write_comparison(
     shown = [_comparison_section(c) for c in comparisons]
     values = _report(runs, _scores_table(runs), f"Comparison of {len(runs)} runs")
     method, warning = text.method(comparisons, settings), text.too_few_trials(comparisons, settings)
-    _write_page(out_path, "report.html", values | {"comparisons": shown, "method": method, "warning": warning})
+    write_page(out_path, "report.html", values | {"comparisons": shown, "method": method, "warning": warning})
 
 
 def write_plain(
@@ -76,7 +76,7 @@ def write_plain(
         sections: (heading, remark, table, lines of a list below it).
     """
     tables = [(heading, remark, Markup(table.to_html()), lines) for heading, remark, table, lines in sections]
-    _write_page(out_path, "plain.html", {"title": title, "meta": meta, "sections": tables})
+    write_page(out_path, "plain.html", {"title": title, "meta": meta, "sections": tables})
 
 
 def write_tables(out_path: str | os.PathLike[str], table: Table) -> None:
@@ -86,7 +86,8 @@ def write_tables(out_path: str | os.PathLike[str], table: Table) -> None:
         write_text(out.with_suffix(suffix), _encodable(content))
 
 
-def _write_page(out_path: str | os.PathLike[str], template: str, values: dict[str, Any]) -> None:
+def write_page(out_path: str | os.PathLike[str], template: str, values: dict[str, Any]) -> None:
+    """Write a page from a template of this package and its values; texts are escaped, `Markup` is not."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     page = Environment(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from dialoeval.files import read_json
 from dialoeval.metrics.figures import PAPER_TABLE, Figure
@@ -59,6 +60,15 @@ class Judgments:
 
 
 @dataclass(frozen=True)
+class PublishedRating:
+    """A mean rating with its 95% interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Published:
     """What assets/paper/tables.json holds.
 
@@ -68,6 +78,10 @@ class Published:
         units: of its figures.
         tables: by name, one of `PAPER`.
         judgments: of its human evaluation.
+        hidden_judgments: rows of the same study that the README keeps in a comment.
+        hidden_note: about them.
+        ratings: {system: {question: mean rating}} of the DSTC-7 organisers' human evaluation.
+        ratings_source: where these are from.
         organisers: figures of the DSTC-7 organisers, for all contexts.
         release: figures of the official tools for the released replies.
     """
@@ -77,6 +91,10 @@ class Published:
     units: str
     tables: Mapping[str, PublishedTable]
     judgments: tuple[Judgments, ...]
+    hidden_judgments: tuple[Judgments, ...]
+    hidden_note: str
+    ratings: Mapping[str, Mapping[str, PublishedRating]]
+    ratings_source: str
     organisers: PublishedSystems
     release: PublishedSystems
 
@@ -91,9 +109,18 @@ def published() -> Published:
         units=values["units"],
         tables={name: PublishedTable(**table) for name, table in values["tables"].items()},
         judgments=tuple(Judgments(**row) for row in values["human_evaluation"]["rows"]),
+        hidden_judgments=tuple(Judgments(**row) for row in values["human_evaluation_hidden"]["rows"]),
+        hidden_note=values["human_evaluation_hidden"]["note"],
+        ratings={system: _ratings(figures) for system, figures in values["dstc7_human"]["systems"].items()},
+        ratings_source=values["dstc7_human"]["source"],
         organisers=PublishedSystems(**values["dstc7_organisers"]),
         release=PublishedSystems(**values["dstc7_release"]),
     )
+
+
+def _ratings(figures: Mapping[str, Any]) -> dict[str, PublishedRating]:
+    names = [name for name in figures if not name.endswith("_ci95")]
+    return {name: PublishedRating(figures[name], *figures[f"{name}_ci95"]) for name in names}
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,7 @@ def _setting_panel(
 
     marks = [grid]
     for position, label in enumerate(labels):
-        marks.append(_text(to_x(position), height - BOTTOM + 16, label, "middle"))
+        marks.append(svg_text(to_x(position), height - BOTTOM + 16, label, "middle"))
     for line in lines:
         key = colour(line[0].run) if line else ""
         points = " ".join(f"{to_x(point.position):.1f},{to_y(point.value):.1f}" for point in line)
@@ -182,9 +182,9 @@ def _setting_panel(
                 ends = f'y1="{to_y(cell.low):.1f}" y2="{to_y(cell.high):.1f}"'
                 marks.append(f'<line class="whisker {key}" x1="{x:.1f}" x2="{x:.1f}" {ends}/>')
             title = f"{names[point.run]}: {cell.figure} {cell.margin}"
-            marks.append(_dot(x, to_y(point.value), key, title))
-    marks.append(_text((LEFT + width - RIGHT) / 2, height - 4, setting.replace("_", " "), "middle", "axis"))
-    return _frame("".join(marks), width, height, f"{figure.heading} by {setting}")
+            marks.append(dot(x, to_y(point.value), key, title))
+    marks.append(svg_text((LEFT + width - RIGHT) / 2, height - 4, setting.replace("_", " "), "middle", "axis"))
+    return frame("".join(marks), width, height, f"{figure.heading} by {setting}")
 
 
 def interval_strips(runs: Sequence[LoadedRun]) -> list[Strips]:
@@ -208,13 +208,13 @@ def _strip(cell: Cell, low: float, high: float, key: str) -> Markup:
 
     marks = [f'<line class="grid" x1="0" x2="{width}" y1="{height / 2}" y2="{height / 2}"/>']
     if cell.value is None:
-        return _frame("".join(marks), width, height, f"missing: {cell.why}")
+        return frame("".join(marks), width, height, f"missing: {cell.why}")
     if cell.low is not None and cell.high is not None:
         ends = f'x1="{to_x(cell.low):.1f}" x2="{to_x(cell.high):.1f}"'
         marks.append(f'<line class="whisker {key}" {ends} y1="{height / 2}" y2="{height / 2}"/>')
-    marks.append(_dot(to_x(cell.value), height / 2, key, ""))
+    marks.append(dot(to_x(cell.value), height / 2, key, ""))
     label = cell.figure + (f", 95% interval {cell.bounds}" if cell.bounds else "")
-    return _frame("".join(marks), width, height, label)
+    return frame("".join(marks), width, height, label)
 
 
 def diversity_scatter(names: Sequence[str], runs: Sequence[LoadedRun]) -> Plot | None:
@@ -240,11 +240,11 @@ def diversity_scatter(names: Sequence[str], runs: Sequence[LoadedRun]) -> Plot |
         if y.low is not None and y.high is not None:
             ends = f'y1="{to_y(y.low):.1f}" y2="{to_y(y.high):.1f}"'
             marks.append(f'<line class="whisker thin {key}" x1="{px:.1f}" x2="{px:.1f}" {ends}/>')
-        marks.append(_dot(px, py, key, f"{names[i]}: NIST-4 {x}, Dist-2 {y}"))
+        marks.append(dot(px, py, key, f"{names[i]}: NIST-4 {x}, Dist-2 {y}"))
         labels.append((px, py, names[i]))
     marks += _apart(labels, width)
-    marks.append(_text((LEFT + width - RIGHT) / 2, height - 4, "NIST-4", "middle", "axis"))
-    svg = _frame("".join(marks), width, height, "Dist-2 against NIST-4")
+    marks.append(svg_text((LEFT + width - RIGHT) / 2, height - 4, "NIST-4", "middle", "axis"))
+    svg = frame("".join(marks), width, height, "Dist-2 against NIST-4")
     return Plot("Relevance and diversity", "Dist-2 (upwards) against NIST-4, with 95% intervals.", svg, wide=True)
 
 
@@ -262,7 +262,7 @@ def _apart(labels: Sequence[tuple[float, float, str]], width: int) -> list[str]:
         while any(left < r and l < left + length and abs(base - b) < 12 for l, r, b in placed):  # noqa: E741
             base += 2
         placed.append((left, left + length, base))
-        marks.append(_text(left, base, text, "start"))
+        marks.append(svg_text(left, base, text, "start"))
     return marks
 
 
@@ -286,13 +286,13 @@ def length_plot(names: Sequence[str], runs: Sequence[LoadedRun]) -> Plot:
                     marks.append(f'<rect class="{css}" x="{x:.2f}" y="{floor - tall:.2f}" {size}/>')
         marks.append(f'<line class="grid" x1="{RIGHT}" x2="{width - RIGHT}" y1="{floor}" y2="{floor}"/>')
         mean = sum(len(reply.split()) for reply in runs[i].hypotheses) / max(1, len(runs[i].hypotheses))
-        marks.append(_text(width - RIGHT, floor - row + 26, f"{shortened(name, 40)}  mean {mean:.1f}", "end"))
+        marks.append(svg_text(width - RIGHT, floor - row + 26, f"{shortened(name, 40)}  mean {mean:.1f}", "end"))
     for words in range(0, LONGEST + 1, 10):
         label = f"{words}+" if words == LONGEST else str(words)
-        marks.append(_text(RIGHT + (words + 0.5) * bar, height - BOTTOM + 16, label, "middle"))
-    marks.append(_text(width / 2, height - 4, "words in a reply", "middle", "axis"))
+        marks.append(svg_text(RIGHT + (words + 0.5) * bar, height - BOTTOM + 16, label, "middle"))
+    marks.append(svg_text(width / 2, height - 4, "words in a reply", "middle", "axis"))
     note = "Share of replies by length; the references' in grey." if any(human) else "Share of replies by length."
-    return Plot("Reply length", note, _frame("".join(marks), width, height, "histograms of reply lengths"), wide=True)
+    return Plot("Reply length", note, frame("".join(marks), width, height, "histograms of reply lengths"), wide=True)
 
 
 def _shares(lengths: Sequence[int]) -> list[float]:
@@ -328,7 +328,7 @@ def _vertical(
         return height - BOTTOM - (value - low) / (high - low) * (height - TOP - BOTTOM)
 
     marks = [
-        _text(LEFT - 8, to_y(t) + 4, f"{t:g}{figure.unit_suffix}", "end") + _grid(to_y(t), width)
+        svg_text(LEFT - 8, to_y(t) + 4, f"{t:g}{figure.unit_suffix}", "end") + _grid(to_y(t), width)
         for t in ticks(low, high)
     ]
     return to_y, "".join(marks)
@@ -346,21 +346,26 @@ def _horizontal(
     def to_x(value: float) -> float:
         return LEFT + (value - low) / (high - low) * (width - LEFT - RIGHT)
 
-    marks = [_text(to_x(t), height - BOTTOM + 16, f"{t:g}{figure.unit_suffix}", "middle") for t in ticks(low, high, 6)]
+    marks = [
+        svg_text(to_x(t), height - BOTTOM + 16, f"{t:g}{figure.unit_suffix}", "middle") for t in ticks(low, high, 6)
+    ]
     return to_x, "".join(marks)
 
 
-def _dot(x: float, y: float, key: str, title: str) -> str:
+def dot(x: float, y: float, key: str, title: str) -> str:
+    """Return the mark of a figure at (x, y); `title` is shown where the pointer rests."""
     inside = f"<title>{html.escape(title)}</title>" if title else ""
     return f'<circle class="dot {key}" cx="{x:.1f}" cy="{y:.1f}" r="3.6">{inside}</circle>'
 
 
-def _text(x: float, y: float, text: str, anchor: str, css: str = "") -> str:
+def svg_text(x: float, y: float, text: str, anchor: str, css: str = "") -> str:
+    """Return escaped text at (x, y), anchored at its "start", "middle" or "end"."""
     attributes = f' class="{css}"' if css else ""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{attributes}>{html.escape(text)}</text>'
 
 
-def _frame(content: str, width: int, height: int, label: str) -> Markup:
+def frame(content: str, width: int, height: int, label: str) -> Markup:
+    """Return the picture of marks, which screen readers name by the label."""
     # every piece of text in `content` was escaped when it was put in
     size = f'viewBox="0 0 {width} {height}" style="max-width:{width * 1.25:g}px"'
     return Markup(f'<svg {size} role="img" aria-label="{html.escape(label)}">{content}</svg>')

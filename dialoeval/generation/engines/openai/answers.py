@@ -37,7 +37,7 @@ _EVERY_REQUEST = re.compile(
 _NEEDS_STREAM = re.compile(
     r"only support\w* stream|stream\W.{0,40}(required|must|only)|(enable|set|use).{0,20}stream", re.IGNORECASE
 )
-_OPTIONAL = ("max_tokens", "temperature", "top_p")  # fields that some models refuse
+_OPTIONAL = ("max_tokens", "temperature", "top_p", "top_logprobs", "logprobs")  # fields that some models refuse
 _PASSING = (408, 409, 425, 429)
 _LENGTH = {"max_tokens": "length", "model_length": "length"}  # finish reasons of other names
 _REASONING = re.compile(r"\s*<think>(.*?)(?:</think>|\Z)|(.*?)</think>", re.DOTALL)
@@ -206,7 +206,9 @@ def _candidate(choice: dict[str, Any], stop: Sequence[str]) -> Candidate:
     logprob = sum(float(step["logprob"]) for step in steps)
     if not math.isfinite(logprob):
         raise ValueError("a log-probability that is not finite")
-    return replace(Candidate.of(text, len(steps), logprob, finish, len(steps)), reasoning=reasoning or None)
+    top = {str(one["token"]): float(one["logprob"]) for one in (steps[0].get("top_logprobs") or [])} if steps else {}
+    candidate = Candidate.of(text, len(steps), logprob, finish, len(steps))
+    return replace(candidate, reasoning=reasoning or None, first_token=top or None)
 
 
 def _text(content: Any) -> str:

@@ -27,10 +27,17 @@ _LOG = logging.getLogger(__name__)
 
 
 class OpenAiSource:
-    """A `CandidateSource` over a chat-completions server, with several requests in flight."""
+    """A `CandidateSource` over a chat-completions server, with several requests in flight.
 
-    def __init__(self, model: ModelConfig, engine: EngineConfig, client: Client) -> None:
-        self.model, self.engine, self.client = model, engine, client
+    Args:
+        model: its path is the server's name of the model.
+        engine: settings of requests.
+        client: of the server.
+        first_tokens: how many of the most probable first tokens to ask for, which `Candidate.first_token` then has.
+    """
+
+    def __init__(self, model: ModelConfig, engine: EngineConfig, client: Client, first_tokens: int = 0) -> None:
+        self.model, self.engine, self.client, self.first_tokens = model, engine, client, first_tokens
 
     def identity(self) -> dict[str, Any]:
         """Return the server's URL and the model's name, since the weights are unknown."""
@@ -152,6 +159,8 @@ class OpenAiSource:
             body["seed"] = key % (1 << 31)
         if decoding.rerank == "mmi" and decoding.mmi_lambda < 1:
             body["logprobs"] = True
+        if self.first_tokens:
+            body |= {"logprobs": True, "top_logprobs": self.first_tokens}
         if decoding.stop:
             body["stop"] = list(decoding.stop)
         if self.model.template_args:
@@ -161,7 +170,7 @@ class OpenAiSource:
     def _dressed(self, request: dict[str, Any], count: int) -> dict[str, Any]:
         """Return a request for `count` choices in the form that the server takes, as far as it is known."""
         learned, body = self.client.journal.learned, dict(request)
-        for name in ("temperature", "top_p"):
+        for name in ("temperature", "top_p", "logprobs", "top_logprobs"):
             if name in learned:
                 body.pop(name, None)
         if self.engine.max_tokens_field == "max_completion_tokens" or "max_tokens" in learned:

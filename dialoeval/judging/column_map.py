@@ -1,0 +1,101 @@
+"""Which columns of a file of judgments hold what: named by the user, or recognised by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dialoeval.errors import UserError, nearest
+
+# Names of columns, in lower case without separators, that are recognised without ``--map``.
+KNOWN = {
+    "judge": ("judge", "judgeid", "annotator", "annotatorid", "worker", "workerid", "rater", "raterid"),
+    "context": ("context", "contextid", "instanceid", "exampleid", "itemid", "item", "id"),
+    "system": ("system", "systemid", "model", "modelid"),
+    "first": ("first", "systema", "modela", "a"),
+    "second": ("second", "systemb", "modelb", "b"),
+    "question": ("question", "criterion", "dimension"),
+    "value": ("value", "rating", "score", "preference", "choice", "winner"),
+    "shown_first": ("shownfirst",),
+    "seconds": ("seconds",),
+}
+
+
+@dataclass(frozen=True)
+class ColumnMap:
+    """The columns of a file of judgments.
+
+    Attributes:
+        columns: {field of `KNOWN`: column}.
+        questions: {question: column} of a wide file, which has one column for each question.
+    """
+
+    columns: Mapping[str, str]
+    questions: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> ColumnMap:
+        """Return the map that ``judge=worker,context=id,relevance=rel`` stands for.
+
+        Entries that are not fields of `KNOWN` name questions.
+
+        Raises:
+            UserError: an entry is not ``field=column``, or a field is named twice.
+        """
+        columns: dict[str, str] = {}
+        questions: dict[str, str] = {}
+        for entry in text.split(","):
+            name, equals, column = (part.strip() for part in entry.partition("="))
+            if not equals or not name or not column:
+                raise UserError(f"--map {text}: {entry!r} is not field=column, such as judge=worker")
+            target = columns if name in KNOWN else questions
+            if name in target:
+                raise UserError(f"--map {text}: {name} is named twice")
+            target[name] = column
+        return cls(columns, questions)
+
+    def completed(self, header: Sequence[str], where: str) -> ColumnMap:
+        """Return the map with the columns that are recognised by their names.
+
+        Args:
+            header: the columns of the file.
+            where: the file, for messages.
+
+        Raises:
+            UserError: a mapped column does not exist, or a column that is needed is neither mapped nor recognised.
+        """
+        for name, column in [*self.columns.items(), *self.questions.items()]:
+            if column not in header:
+                raise UserError(
+                    f"{where}: no column {column!r} for {name}{nearest(column, header)} (columns: {', '.join(header)})"
+                )
+        used = {*self.columns.values(), *self.questions.values()}
+        plain = {_plain(column): column for column in reversed(header) if column not in used}
+        found = dict(self.columns)
+        for name, known in KNOWN.items():
+            recognised = next((plain[key] for key in known if key in plain), None)
+            if name not in found and recognised is not None and not (name == "value" and self.questions):
+                found[name] = recognised
+        questions = dict(self.questions)
+        if not questions and "value" not in found:
+            names = {"relevance": "relevance", "informativeness": "informativeness", "humanlike": "human-like"}
+            questions = {name: plain[key] for key, name in names.items() if key in plain}
+        _check(found, questions, where, header)
+        return ColumnMap(found, questions)
+
+
+def _check(found: Mapping[str, str], questions: Mapping[str, str], where: str, header: Sequence[str]) -> None:
+    missing = [name for name in ("judge", "context") if name not in found]
+    if "system" not in found and not ("first" in found and "second" in found):
+        missing.append("system (of ratings), or first and second (of pairs)")
+    if not questions and "value" not in found:
+        missing.append("value, or a column for each question")
+    if missing:
+        raise UserError(
+            f"{where}: no column is known to hold {'; '.join(missing)} (columns: {', '.join(header)}; name them with "
+            "--map judge=COLUMN,context=COLUMN,system=COLUMN,QUESTION=COLUMN)"
+        )
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "").replace(" ", "")
