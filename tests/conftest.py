@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -29,3 +30,23 @@ def shared() -> Path:
     if not (folder / "dstc7" / "official.json").is_file():
         pytest.skip(f"NOT CHECKED against the official scores: {folder} does not exist (set DIALOEVAL_SHARED)")
     return folder
+
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Return a Chromium without a window: `DIALOEVAL_CHROMIUM`, or the one on the path, driven by playwright."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="NOT CHECKED in a browser: playwright is absent")
+    names = (os.environ.get("DIALOEVAL_CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
+    program = next((found for name in names if name and (found := shutil.which(name))), None)
+    if program is None:
+        pytest.skip("NOT CHECKED in a browser: no chromium (set DIALOEVAL_CHROMIUM)")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=CHROMIUM_FLAGS, timeout=120_000)
+        yield opened
+        opened.close()

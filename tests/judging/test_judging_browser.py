@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,23 +12,7 @@ from dialoeval.judging.design import Gold
 from dialoeval.judging.judgments import StudyKind
 from dialoeval.judging.store import judgments
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("NOT CHECKED in a browser: there is no Chromium on this machine")
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="NOT CHECKED in a browser: playwright is not installed"
-    )
-    with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
@@ -81,7 +64,9 @@ def test_by_keyboard_alone(browser, served):
     picture(page, "undo")
     page.keyboard.press("3")
     page.keyboard.press("Enter")
+    page.wait_for_selector(".editing", state="detached")
     page.wait_for_selector("#undo")
+    page.wait_for_load_state()
     page.keyboard.press("?")
     page.wait_for_url("**/help")
     picture(page, "help")

@@ -2,38 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 from support.report_runs import examples, replies, write_run
 
 from dialoeval.reports import write_html
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("NOT CHECKED in a browser: there is no Chromium on this machine")
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="NOT CHECKED in a browser: playwright is not installed"
-    )
-    with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

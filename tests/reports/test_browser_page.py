@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -18,23 +16,7 @@ from dialoeval.runs.reader import load_run
 
 pytestmark = pytest.mark.browser
 
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 HOSTILE = '<script>alert(1)</script><img src=x onerror="window.owned=1">'
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="NOT CHECKED in a browser: playwright is absent")
-    program = os.environ.get("DIALOEVAL_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if not program:
-        pytest.skip("NOT CHECKED in a browser: no chromium (set DIALOEVAL_CHROMIUM)")
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=program, args=FLAGS, timeout=120_000)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
