@@ -21,12 +21,14 @@ class ModelIdentity:
         weights: ``commit:`` and the Hub commit, or ``sha256:`` and a hash of the weight files.
         tokenizer: ``sha256:`` and a hash of the tokenizer, its end token and its chat template.
         end_tokens: ids of the tokens that end a reply.
+        start: id of a decoder's first token, if its generation_config.json names another than config.json.
     """
 
     path: str
     weights: str
     tokenizer: str
     end_tokens: tuple[int, ...]
+    start: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the identity as JSON values."""
@@ -34,7 +36,8 @@ class ModelIdentity:
 
     def without_path(self) -> dict[str, Any]:
         """Return the identity without the path, as JSON values: equal after the model is moved."""
-        return {"weights": self.weights, "tokenizer": self.tokenizer, "end_tokens": list(self.end_tokens)}
+        start = {} if self.start is None else {"start": self.start}
+        return {"weights": self.weights, "tokenizer": self.tokenizer, "end_tokens": list(self.end_tokens), **start}
 
 
 def folder_or_commit(location: str, commit: str | None) -> str:

@@ -275,8 +275,9 @@ def _description(
             f"{start}, which its embedding of {vocabulary} tokens lacks"
         )
     eos_ids = _end_tokens(path, settings, tokenizer, vocabulary)
-    identity = ModelIdentity(path, weights_identity, tokenizer_hash(tokenizer), eos_ids)
     encoder_decoder = bool(getattr(config, "is_encoder_decoder", False))
+    other_start = encoder_decoder and start != getattr(config, "decoder_start_token_id", None)
+    identity = ModelIdentity(path, weights_identity, tokenizer_hash(tokenizer), eos_ids, start if other_start else None)
     written = {} if settings is None else written_settings(settings)
     return ModelDescription(tokenizer, path, eos_ids, _window(config), encoder_decoder, identity, commit, written)
 

@@ -47,7 +47,14 @@ def may_reuse(config: RunConfig, generator: Generator) -> bool:
     return exact and keyed
 
 
-def take(folder: RunFolder, identity: dict[str, Any], examples: Sequence[Example], *, system_texts: bool) -> Reused:
+def take(
+    folder: RunFolder,
+    identity: dict[str, Any],
+    examples: Sequence[Example],
+    *,
+    system_texts: bool,
+    refusals: bool = True,
+) -> Reused:
     """Copy the replies of complete runs beside `folder` that differ from it in the dataset alone.
 
     An example is the same if its id and its context are. Which replies were copied is written before they are, so that
@@ -59,6 +66,7 @@ def take(folder: RunFolder, identity: dict[str, Any], examples: Sequence[Example
         examples: of this run.
         system_texts: whether the prompt reads them. A row of replies does not tell them: then only runs whose examples
             are the first ones here, by their fingerprint, are taken from.
+        refusals: whether a server's recorded refusals are taken too; a run that stops at a refusal asks again.
 
     Raises:
         UserError: the folder cannot be written.
@@ -70,7 +78,9 @@ def take(folder: RunFolder, identity: dict[str, Any], examples: Sequence[Example
             break
         if system_texts and not _are_the_first(other, examples):
             continue
-        rows = [row for row in other.replies() if missing.get(row.id) == row.context]
+        rows = [
+            row for row in other.replies() if missing.get(row.id) == row.context and (refusals or row.refusal is None)
+        ]
         for row in rows:
             del missing[row.id]
         if rows:

@@ -14,6 +14,7 @@ from typing import Any
 from dialoeval import data
 from dialoeval.config import RunConfig
 from dialoeval.config.compose import to_yaml
+from dialoeval.config.schema import OnRefusal
 from dialoeval.data.example import Dataset, Example
 from dialoeval.errors import UserError, is_out_of_memory
 from dialoeval.files import check_writable, sha256_file, write_json, write_jsonl, write_text
@@ -252,7 +253,13 @@ def _reused(run: Run, rows: Mapping[str, ReplyRow]) -> Reused:
         return earlier
     if rows or not may_reuse(run.config, run.generator):
         return Reused({})
-    reused = take(run.folder, run.identity, examples, system_texts=run.config.reads_system_texts)
+    reused = take(
+        run.folder,
+        run.identity,
+        examples,
+        system_texts=run.config.reads_system_texts,
+        refusals=run.config.engine.on_refusal == OnRefusal.record,
+    )
     for name, count in reused.counts().items():
         _LOG.info(
             "%d of %d replies are those of %s, which differs in examples or names alone", count, len(examples), name

@@ -142,6 +142,9 @@ def test_a_first_decoder_token_that_is_not_there_is_refused(tmp_path):
     config.decoder_start_token_id = 0
     T5ForConditionalGeneration(config).save_pretrained(tmp_path)
     bpe_tokenizer().save_pretrained(tmp_path)
+    plain = load(tmp_path).identity.without_path()
+    edit_json(tmp_path / "generation_config.json", decoder_start_token_id=7)
+    assert load(tmp_path).identity.without_path() == plain | {"start": 7}, "another start makes other replies"
     edit_json(tmp_path / "generation_config.json", decoder_start_token_id=9_000)
     with pytest.raises(
         UserError, match=r"decoder_start_token_id of .* is 9000, which its embedding of 400 tokens lacks"

@@ -123,3 +123,18 @@ def test_a_complete_run_is_shown_without_a_lock_or_a_write(opened, config, monke
     with pytest.raises(UserError, match="read-only file system"):
         runner.run(limited(config, 3))
     assert opened[-1].asked == []
+
+
+def test_a_run_that_stops_at_a_refusal_takes_none_from_another(opened, config, monkeypatch):
+    plain = FakeGenerator.reply
+
+    def refusing(self, examples, *rest):
+        for reply in plain(self, examples, *rest):
+            yield dataclasses.replace(reply, text="", tokens=0, refusal="filter") if reply.id == "d2" else reply
+
+    monkeypatch.setattr(FakeGenerator, "reply", refusing)
+    runner.run(limited(config, 4))
+    stops = dataclasses.replace(config.engine, on_refusal="stop")
+    assert runner.run(limited(config, 6, engine=stops)).reused == 3
+    assert "d2" in opened[-1].asked
+    assert runner.run(limited(config, 7)).reused == 6, "a recorded refusal is an answer otherwise"
