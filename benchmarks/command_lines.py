@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import io
 import os
 import random
@@ -37,8 +38,9 @@ RUN_GROUPS = ("model", "decoding", "dataset", "protocol", "engine", "experiment"
 TRAIN_GROUPS = ("model", "dataset", "training")
 VALUES = (
     "0", "1", "2", "5", "64", "-1", "0.5", "0.9", "1.5", "1e-4", "-0.5", "nan", "inf", "-inf", "null", "true", "false",
-    "''", '""', "", "abc", "tiny", "test", "bf16", "sample", "beam", "chat", "none", "é", "日本語", "'a b'", "a b", "[]",
-    "[a,b]", "[1,2]", "[[]]", "{}", "{a:1}", "{a:{b:1}}", "'", '"', "[", "}", "a=b", "a,b", "1,2", "'a,b'", "${seed}",
+    "''", '""', "", "abc", "tiny", "test", "bf16", "sample", "beam", "chat", "none", "é", "日本語", "'a b'", "a b",
+    "[]", "[a,b]", "[1,2]", "[[]]", "{}", "{a:1}", "{a:{b:1}}", "'", '"', "[", "}", "a=b", "a,b", "1,2", "'a,b'",
+    "${seed}",
     "${nope}", "${model.name}", "${oc.env:NOPE}", "${", "9" * 30, "1e400", "x" * 300, "range(1,3)", "choice(a,b)", "~",
     "a/b", "a:b", r"\n", "2024-01-31", "???", "-", "1_000", "0x10", "glob(*)", "int(3)", "shuffle(1,2)",
 )  # fmt: skip
@@ -48,9 +50,9 @@ FLAGS = (
     "--config-dir=nope", "--config-dir", "-", "--", "-m=1",
 )  # fmt: skip
 ODD = (
-    "~{key}", "~{group}", "+{key}={value}", "++{key}={value}", "+{group}={value}", "{key}", "={value}", "{key}.x={value}",
-    "+x={value}", "{key}x={value}", "{group}@x=tiny", "{group}={value}", "hydra.verbose={value}", "hydra/launcher=basic",
-    "hydra.job.name=a", "{key}:={value}", "{value}", "~{key}={value}", "++x.y={value}",
+    "~{key}", "~{group}", "+{key}={value}", "++{key}={value}", "+{group}={value}", "{key}", "={value}",
+    "{key}.x={value}", "+x={value}", "{key}x={value}", "{group}@x=tiny", "{group}={value}", "hydra.verbose={value}",
+    "hydra/launcher=basic", "hydra.job.name=a", "{key}:={value}", "{value}", "~{key}={value}", "++x.y={value}",
 )  # fmt: skip
 REPLACED = "${", "range(", "choice(", "glob(", "int(", "shuffle("  # values that Hydra computes
 
@@ -83,6 +85,7 @@ def command_line(draw: random.Random) -> list[str]:
 def stubbed(accepted: list[Any]) -> Iterator[None]:
     """Load no model: put each configuration that comes so far into `accepted`, and go on with scores of a real run."""
     from dialoeval.config.compose import compose
+    from dialoeval.data.sources import chitchat
     from dialoeval.runs import runner
     from dialoeval.training import train as training
 
@@ -112,6 +115,7 @@ def stubbed(accepted: list[Any]) -> Iterator[None]:
         mock.patch.object(runner, "run", run),
         mock.patch.object(training, "train", train),
         mock.patch("dialoeval.reports.write_html"),
+        mock.patch.object(chitchat, "conversations", functools.cache(chitchat.conversations)),
     ):
         yield
 
@@ -140,7 +144,7 @@ def lost(arguments: list[str], config: Any) -> str | None:
             override = parser.parse_override(word)
             last[override.key_or_group] = (word, override.value())
     for key, (word, value) in last.items():
-        if key.startswith("hydra") or "." not in key and key in (*RUN_GROUPS, *TRAIN_GROUPS):
+        if key.startswith("hydra") or ("." not in key and key in (*RUN_GROUPS, *TRAIN_GROUPS)):
             continue
         found = config
         for part in key.split("."):
