@@ -49,7 +49,7 @@ def test_an_experiment_without_a_name_is_refused(value):
 @pytest.mark.parametrize("value", ["-1", "5", "0.5", "true,5"])
 def test_a_number_is_not_true(value):
     """Every number but 0 was read as true."""
-    with pytest.raises(UserError, match="scoring.meteor must be true or false, not"):
+    with pytest.raises(UserError, match=r"scoring\.meteor must be true or false, not"):
         compose("config", [f"scoring.meteor={value}"])
 
 
