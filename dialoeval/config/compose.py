@@ -121,7 +121,8 @@ def plain_overrides(overrides: Sequence[str]) -> list[str]:
     plugin (``dataset.options.x=1``) and of mappings by the user's texts, which the schema does not contain.
 
     Raises:
-        UserError: an override takes a setting away, has no key, or gives a group what cannot be an option's name.
+        UserError: an override takes a setting away, has no key or no value, gives a group what cannot be an
+            option's name, or sets to a number what is true or false.
     """
     for override in overrides:
         key, equals, value = override.lstrip("+").partition("=")
@@ -130,12 +131,31 @@ def plain_overrides(overrides: Sequence[str]) -> list[str]:
             raise UserError(f"{override}: a setting cannot be taken away; write {name}=VALUE instead")
         if equals and not key:
             raise UserError(f"cannot read {override!r} as key=value: the key is missing")
-        if equals and key in GROUPS and (odd := re.fullmatch(r"(?i)(?:.*,)?(null|true|false|[-+.\d]*|[{\[].*)", value)):
+        if value == "???":  # OmegaConf's mark of a missing value
+            raise UserError(f"{override}: ??? is no value; give one, or leave {key} out for its default")
+        if (
+            equals
+            and key in (*GROUPS, "experiment")
+            and (odd := re.fullmatch(r"(?i)(?:.*,)?(null|true|false|[-+.\d]*|[{\[].*)", value))
+        ):
             raise _unknown_option(key, odd[1], group_options(key))
+        if key in _booleans() and (odd := re.search(r"(?<![^,])(?![01](?:,|$))[-+]?[\d.]+(?![^,])", value)):
+            raise UserError(f"{key} must be true or false, not {odd[0]!r}")  # OmegaConf reads any number as true
     plain = [override.removeprefix("+") if override.startswith("+experiment=") else override for override in overrides]
     # with keys that no schema has
     free = re.compile(r"\w+\.options\.|model\.template_args\b|engine\.extra_body\b|dataset\.columns\.(where|replace)\b")
     return [f"++{override}" if free.match(override) else override for override in plain]
+
+
+@lru_cache(maxsize=1)
+def _booleans() -> frozenset[str]:
+    """Return the dotted names of the settings that are true or false."""
+    import dataclasses
+
+    groups = {**GROUPS, "scoring": schema.ScoringConfig}
+    return frozenset(
+        f"{name}.{f.name}" for name, node in groups.items() for f in dataclasses.fields(node) if f.type == "bool"
+    )
 
 
 def to_typed(config: DictConfig, config_name: str) -> Any:

@@ -37,6 +37,7 @@ class Provenance:
         self._folders = [Path(source.path) for source in sources if source.schema == "file"]
         self._config = config
         self._options: dict[str, dict[str, Any]] = {}
+        self._defaults: dict[str, Any] = {}
 
     def option(self, group: str) -> dict[str, Any]:
         """Return what the chosen option of a group sets; other settings have the schema's defaults."""
@@ -66,8 +67,10 @@ class Provenance:
 
         from dialoeval.config.schema import GROUPS
 
-        default = OmegaConf.merge(OmegaConf.structured(GROUPS[group]), self.option(group))
-        return bool(_plain(self._config[group], key) != _plain(default, key))
+        if group not in self._defaults:
+            default = OmegaConf.merge(OmegaConf.structured(GROUPS[group]), self.option(group))
+            self._defaults[group] = OmegaConf.to_container(default, enum_to_str=True)
+        return bool(_plain(self._config[group], key) != _plain(self._defaults[group], key))
 
 
 def keep_to_the_model(config: DictConfig, provenance: Provenance) -> None:
