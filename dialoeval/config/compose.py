@@ -191,10 +191,11 @@ def fit(config: DictConfig, config_name: str) -> DictConfig:
     fields = {key: config[key] for key in config if key not in ("hydra", "experiment")}
     try:
         merged = OmegaConf.merge(OmegaConf.structured(ROOTS[config_name]), fields)
+        missing = sorted(OmegaConf.missing_keys(merged))
     except OmegaConfBaseException as error:
         raise to_user_error(error, config_name) from error
     assert isinstance(merged, DictConfig)
-    if missing := sorted(OmegaConf.missing_keys(merged)):
+    if missing:
         raise UserError(f"{missing[0]} must be set: add {missing[0]}=VALUE")
     return merged
 
@@ -245,6 +246,8 @@ def to_user_error(error: Exception, config_name: str) -> UserError:
         return UserError(f"{match.group(1)} cannot be null: leave it out for its default")
     if match := re.search(r"Interpolation key '(.*)' not found", text):
         return UserError(f"${{{match.group(1)}}} stands for no setting (`--cfg job` lists all)")
+    if match := re.search(r"Environment variable '(.*)' not found", text):
+        return UserError(f"${{oc.env:{match.group(1)}}}: this environment variable is not set")
     if match := re.search(r"Value (.*) \(\w+\) is not a valid input for", text):
         choices = re.search(r"full_key: (\S+)", text)
         return UserError(f"{choices.group(1) if choices else 'a setting'} must be one name, not {match.group(1)}")

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from dialoeval.cli.main import main
 from dialoeval.config.compose import compose
 from dialoeval.errors import UserError
 
@@ -44,6 +45,14 @@ def test_an_experiment_without_a_name_is_refused(value):
     """A number ended in a traceback, in single runs and sweeps."""
     with pytest.raises(UserError, match="unknown experiment"):
         compose("config", [f"experiment={value}"])
+
+
+@pytest.mark.parametrize("more", [[], ["-m"]])
+def test_an_environment_variable_that_is_not_set_is_one_sentence(more, capsys):
+    """A sweep ended in a traceback."""
+    assert main(["run", "model.instruction=${oc.env:NOT_SET_HERE}", *more]) == 2
+    message = "dialoeval: ${oc.env:NOT_SET_HERE}: this environment variable is not set\n"
+    assert capsys.readouterr().err == message
 
 
 @pytest.mark.parametrize("value", ["-1", "5", "0.5", "true,5"])
