@@ -29,6 +29,8 @@ def open_page(browser, server, **context):
     page.on("console", lambda message: page.complaints.append(message.text))
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     page.goto(f"{server.url}/?t={server.tokens['alice']}")
+    if context.get("java_script_enabled", True):
+        listening(page)
     assert page.url == f"{server.url}/"  # the token is out of the address bar
     return page
 
@@ -37,6 +39,11 @@ def picture(page, name: str) -> None:
     """Keep a screenshot if the environment asks for them."""
     if folder := os.environ.get("DIALOEVAL_SCREENSHOTS"):
         page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+def listening(page) -> None:
+    """Wait until the page's script hears keys: a key that is pressed before it loads does nothing."""
+    page.wait_for_selector("#keys", state="visible")
 
 
 def token(page) -> str:
@@ -55,24 +62,27 @@ def test_by_keyboard_alone(browser, served):
     assert page.evaluate("document.activeElement.id") == "send"
     page.keyboard.press("Enter")
     page.wait_for_selector("#undo")
+    listening(page)
     assert token(page) != first and "1 saved" in page.inner_text("header")
     page.wait_for_timeout(250)
     assert page.inner_text("#status") == "Saved."
     page.keyboard.press("u")
     page.wait_for_selector(".editing")
+    listening(page)
     assert token(page) == first and page.locator("input:checked[type=radio]").count() == 3
     picture(page, "undo")
     page.keyboard.press("3")
     page.keyboard.press("Enter")
     page.wait_for_selector(".editing", state="detached")
     page.wait_for_selector("#undo")
-    page.wait_for_load_state()
+    listening(page)
     page.keyboard.press("?")
     page.wait_for_url("**/help")
     picture(page, "help")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.wait_for_url(served.url + "/")
+    listening(page)
     # The keys do nothing in the comment, and nothing once they are switched off.
     page.focus("textarea")
     page.keyboard.type("1u?")
@@ -82,6 +92,7 @@ def test_by_keyboard_alone(browser, served):
     page.keyboard.press("1")
     assert page.locator("input:checked[type=radio]").count() == 0
     page.reload()
+    listening(page)
     assert not page.is_checked("#keys-on")
     # Tab and Space alone finish the study.
     for _ in range(2):

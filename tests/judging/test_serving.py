@@ -78,14 +78,17 @@ def test_twenty_judges_at_once(tmp_path):
     assert set(json.loads((made.path / "judgments.jsonl").read_text().splitlines()[0])) >= {"item", "judge", "value"}
 
 
-@pytest.mark.timeout(900)
+KILLS = int(os.environ.get("DIALOEVAL_JUDGE_KILLS", "25"))
+
+
+@pytest.mark.timeout(900 + 5 * KILLS)
 def test_random_kills_lose_nothing(tmp_path):
     """Kill -9 at random moments, 25 times, or `DIALOEVAL_JUDGE_KILLS` times."""
-    kills = int(os.environ.get("DIALOEVAL_JUDGE_KILLS", "25"))
-    made = study(tmp_path, n=60, contexts=60, human=True, judges_per_item=9, repeats=0.2)
+    contexts = max(60, KILLS)  # more work than the judges can finish between the kills
+    made = study(tmp_path, n=contexts, contexts=contexts, human=True, judges_per_item=9, repeats=0.2)
     draw, port = random.Random(os.environ.get("DIALOEVAL_JUDGE_SEED", "5")), free_port()
     judges: list[ScriptedJudge] = []
-    for _ in range(kills):
+    for _ in range(KILLS):
         with ServeProcess(made.path, "--port", str(port), *([] if judges else ["--judges", "4"])) as server:
             judges = judges or [ScriptedJudge(server.url, token) for token in server.tokens.values()]
             for judge in judges:
@@ -98,7 +101,7 @@ def test_random_kills_lose_nothing(tmp_path):
     expected = {token: answers for judge in judges for token, answers in judge.acknowledged}
     assert len(expected) == sum(len(judge.acknowledged) for judge in judges)
     assert len(expected) >= 5  # the kills came while the judges were at work, on a slow machine too
-    print(f"{kills} kills, {len(expected)} acknowledged items")
+    print(f"{KILLS} kills, {len(expected)} acknowledged items")
     with closing(Store(made, read_only=True)) as store:
         db = store.connection()
         rows = db.execute("SELECT token, question, value FROM answers").fetchall()
