@@ -76,6 +76,19 @@ def _print_anything() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def run_verb(arguments: Sequence[str]) -> int:
+    """Run one verb; return its exit code.
+
+    Raises:
+        UserError: there is no such verb, or what the verb raises.
+    """
+    verb, *rest = arguments
+    if verb not in VERBS:
+        raise UserError(f"unknown verb {verb!r}{nearest(verb, VERBS)} (`dialoeval --help` lists them)")
+    code: int = importlib.import_module(f"dialoeval.cli.{VERBS[verb][0]}").main(rest)
+    return code
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb. Exit codes: 0 done, 1 a job failed, 2 the user can put it right, 130 interrupted."""
     _print_anything()
@@ -86,15 +99,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[0] in ("-V", "--version"):
         print(f"dialoeval {__version__}")
         return 0
-    verb, *rest = arguments
     try:
         if sys.platform == "win32":
             raise UserError("dialoeval runs on Linux and macOS; on Windows use it in WSL (wsl --install)")
-        if verb not in VERBS:
-            raise UserError(f"unknown verb {verb!r}{nearest(verb, VERBS)} (`dialoeval --help` lists them)")
         with log_to_stderr():
-            code: int = importlib.import_module(f"dialoeval.cli.{VERBS[verb][0]}").main(rest)
-        return code
+            return run_verb(arguments)
     except UserError as error:
         print(f"dialoeval: {error}", file=sys.stderr)
         return 2
