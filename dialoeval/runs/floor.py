@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from dialoeval.config import DatasetConfig, EngineConfig, RunConfig, ScoringConfig
 from dialoeval.config.compose import compose, group
@@ -91,7 +92,7 @@ def _configuration(folder: RunFolder) -> RunConfig:
     if scores is None or not folder.is_complete():
         raise UserError(f"{folder.path} is not complete: run it again first")
     try:
-        read = {
+        read: dict[str, Any] = {
             name: OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), settings.sections.get(name) or {}))
             for name, schema in (("dataset", DatasetConfig), ("scoring", ScoringConfig))
         }

@@ -7,7 +7,6 @@ that their scores are equal.
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,7 @@ from dialoeval.progress import progress
 
 MAX_DOCUMENTS = 1_000_000  # distinct texts: 1.5 GB of vectors
 MAX_TOKENS = 256  # of a text, as the model's sentence_bert_config.json says
-_BATCH, _BLOCK = 64, 65_536  # texts a forward pass, vectors a product
-
-_LOG = logging.getLogger(__name__)
+_BATCH, _PART, _BLOCK = 64, 2048, 65_536  # texts of a forward pass, of a file in the cache, vectors of a product
 
 
 class Dense:
@@ -44,7 +41,7 @@ class Dense:
         self.text_of = np.array([numbers.setdefault(text, len(numbers)) for text in documents])  # (documents,)
         check_size("dense", len(numbers), MAX_DOCUMENTS)
         self.encoder = SentenceEncoder(folder)
-        self.vectors = self._cached(list(numbers))  # (distinct texts, width)
+        self.vectors = self._embedded(list(numbers))  # (distinct texts, width)
 
     def identity(self) -> dict[str, Any]:
         """Return the encoder: hashes of its weights and tokenizer."""
@@ -58,18 +55,26 @@ class Dense:
         scores: np.ndarray = found[self.text_of]
         return scores
 
-    def _cached(self, texts: list[str]) -> np.ndarray:
-        """Return the vectors of texts, from the user's cache if an earlier run computed them."""
+    def _embedded(self, texts: list[str]) -> np.ndarray:
+        """Return the vectors of texts, in batches of like length; the cache keeps the finished parts of a killed run."""
+        vectors = np.empty((len(texts), self.encoder.width), dtype=np.float32)
+        order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
+        with progress("documents", len(texts)) as step:
+            for start in range(0, len(order), _PART):
+                part = order[start : start + _PART]
+                vectors[part] = self._part([texts[i] for i in part])
+                for _ in part:
+                    step()
+        return vectors
+
+    def _part(self, texts: list[str]) -> np.ndarray:
         file = cache_dir() / "embeddings" / f"{sha256_json([self.encoder.identity, texts])}.npy"
-        vectors = _read(file)
-        if vectors is not None and vectors.shape == (len(texts), self.encoder.width):
-            return vectors
-        _LOG.info("embedding %d texts of the training set (kept in %s)", len(texts), file)
-        vectors = self.encoder.embed_all(texts)
-        with (
-            contextlib.suppress(UserError),
-            atomic_open(file, "wb") as stream,
-        ):  # a cache that cannot be written is none
+        kept = _read(file)
+        if kept is not None and kept.shape == (len(texts), self.encoder.width):
+            return kept
+        batches = [self.encoder.embed(texts[i : i + _BATCH]) for i in range(0, len(texts), _BATCH)]
+        vectors = np.concatenate(batches)
+        with contextlib.suppress(UserError), atomic_open(file, "wb") as stream:  # else a later run computes it again
             np.save(stream, vectors)
         return vectors
 
@@ -94,18 +99,6 @@ class SentenceEncoder:
             real = inputs["attention_mask"][..., None].float()
             means = (states * real).sum(dim=1) / real.sum(dim=1)
             vectors: np.ndarray = torch.nn.functional.normalize(means, dim=-1).cpu().numpy()
-        return vectors
-
-    def embed_all(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the vectors of many texts, embedded in batches of like length."""
-        vectors = np.empty((len(texts), self.width), dtype=np.float32)
-        order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
-        with progress("documents", len(texts)) as step:
-            for start in range(0, len(order), _BATCH):
-                batch = order[start : start + _BATCH]
-                vectors[batch] = self.embed([texts[i] for i in batch])
-                for _ in batch:
-                    step()
         return vectors
 
 
