@@ -56,7 +56,7 @@ class Dense:
         return scores
 
     def _embedded(self, texts: list[str]) -> np.ndarray:
-        """Return the vectors of texts, in batches of like length; the cache keeps the finished parts of a killed run."""
+        """Return the vectors of texts, embedded in batches of like length; the cache keeps parts that are finished."""
         vectors = np.empty((len(texts), self.encoder.width), dtype=np.float32)
         order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
         with progress("documents", len(texts)) as step:
