@@ -104,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     add("runs", nargs="+", metavar="RUN", help="complete runs; NAME=RUN names a system")
     add("--kind", default="pairwise", choices=("pairwise", "likert"), help="compare two replies, or rate each alone")
     add("--human", nargs="?", type=_index, const=-1, metavar="INDEX",
-        help="the human reply is a system too: reference INDEX, from 0 (default: the one held apart or out)")  # fmt: skip
+        help="the human reply is a system too: reference INDEX, from 0 (default: the one held out)")  # fmt: skip
     add("--human-scored", action="store_true", help="accept a human reply that the runs are scored against")
     add("--against", metavar="SYSTEM", help="compare each system with this one only (default: every pair)")
     add("--contexts", type=int, metavar="N", help="how many (default: 200, or all); 500 contain the 200")

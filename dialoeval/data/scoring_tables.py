@@ -315,7 +315,7 @@ def _papers(source: Content, lines: list[tuple[str, Cells]], side: Side[Row]) ->
     if short := next((where for where, row in table if len(row) < 2), None):
         raise UserError(f"{short}: no references, where other lines have them with scores (0.3|text)")
     if dialogues:
-        return ScoringFile(source, [_reddit(where, cells, side) for where, cells in table])
+        return ScoringFile(source, cast("list[Row]", [_reddit(where, cells, side) for where, cells in table]))
     if not side.many:
         raise UserError(f"{source.name} holds scored references (id, 0.3|text...), not replies")
     made = [side.make(where, key.strip(), [reference_text(cell) for cell in cells]) for where, (key, *cells) in table]
@@ -328,11 +328,15 @@ def _conversation(where: str, cells: list[str]) -> HypothesisRow:
     return HypothesisRow(where, cells[0].strip(), cells[6], None, dialogue_turns(cells[5]))
 
 
-def _reddit(where: str, cells: list[str], side: Side[Row]) -> Row:
+def _reddit(where: str, cells: list[str], side: Side[Row]) -> HypothesisRow | ReferenceRow:
     """Return a line of the 6K Reddit file: its id is the line number, its last column the human reply."""
-    line, key = scored_line(cells[1:], where), where.rsplit(" ", 1)[-1]
-    made = side.make(where, key, line.references if side.many else [line.human])
-    return cast("Row", replace(made, human=line.human)) if isinstance(made, ReferenceRow) else made
+    key = where.rsplit(" ", 1)[-1]
+    if side.names is CONTEXT:
+        return side.make(where, key, cells[:1])
+    line = scored_line(cells[1:], where)
+    if side.many:
+        return ReferenceRow(where, key, line.references, line.human)
+    return side.make(where, key, [line.human])
 
 
 def _table(

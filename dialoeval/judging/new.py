@@ -147,7 +147,7 @@ def _with_human(
     index = options.human_index
     if index is None and (apart := [(e, e.human) for e in examples if e.human is not None]):
         system = System(str(first.path), sha256_file(first.folder.references_file), APART)
-        return system, [replace(example, replies=example.replies | {HUMAN: human}) for example, human in apart]
+        return system, [replace(e, replies=e.replies | {HUMAN: human}) for e, human in apart]
     if index is None:
         index = next((run.scores.protocol.held_out for run in runs.values() if run.scores.protocol.held_out), 0)
     having = [example for example in examples if len(example.references) > index]
@@ -163,7 +163,7 @@ def _with_human(
             )
         having = free
     system = System(str(first.path), sha256_file(first.folder.references_file), index, options.human_scored)
-    return system, [replace(example, replies=example.replies | {HUMAN: example.references[index]}) for example in having]
+    return system, [replace(e, replies=e.replies | {HUMAN: e.references[index]}) for e in having]
 
 
 def _scored(runs: Mapping[str, LoadedRun], example: _Example, index: int) -> bool:

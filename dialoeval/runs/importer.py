@@ -137,7 +137,7 @@ def _imported(
         "replies_left_out": texts.without_entry,
         "references_without_reply": texts.without_reply,
         "skipped_lines": skipped,
-        "empty_references_dropped": files.empty_dropped,
+        **files.counts,
     }
     examples, replies = [entry[1] for entry in made], [entry[2] for entry in made]
     return ImportedRun(name, dataset, examples, replies, system.sha256, counts)

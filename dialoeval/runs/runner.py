@@ -15,7 +15,7 @@ from dialoeval import data
 from dialoeval.config import RunConfig
 from dialoeval.config.compose import to_yaml
 from dialoeval.config.schema import OnRefusal
-from dialoeval.data.example import Dataset, Example
+from dialoeval.data.example import HUMAN_APART, Dataset, Example
 from dialoeval.errors import UserError, is_out_of_memory
 from dialoeval.files import check_writable, sha256_file, write_json, write_jsonl, write_text
 from dialoeval.generation import open_generator
@@ -328,12 +328,14 @@ def _score(run: Run) -> Scores:
     if refused:
         first = ", ".join(row.id for row in refused[:10])
         _LOG.warning("%d contexts were refused by the server (%s): %s", len(refused), refused[0].refusal, first)
+    apart = sum(example.human is not None for example in run.dataset.examples)
     scores = replace(
         score_statistics(stats, config.scoring).with_counts(
             cut_contexts=sum(row.dropped_turns > 0 for row in rows),
             replies_cut_at_max_new_tokens=sum(row.finish == "length" for row in rows),
             skipped_lines=len(run.dataset.skipped),
             **({"refused_replies": len(refused)} if refused else {}),
+            **({HUMAN_APART: apart} if apart else {}),
         ),
         settings=settings,
         replies_sha256=replies_sha256,
