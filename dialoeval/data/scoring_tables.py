@@ -330,10 +330,7 @@ def _conversation(where: str, cells: list[str]) -> HypothesisRow:
 
 def _reddit(where: str, cells: list[str], side: Side[Row]) -> HypothesisRow | ReferenceRow:
     """Return a line of the 6K Reddit file: its id is the line number, its last column the human reply."""
-    key = where.rsplit(" ", 1)[-1]
-    if side.names is CONTEXT:
-        return side.make(where, key, cells[:1])
-    line = scored_line(cells[1:], where)
+    line, key = scored_line(cells[1:], where), where.rsplit(" ", 1)[-1]
     if side.many:
         return ReferenceRow(where, key, line.references, line.human)
     return side.make(where, key, [line.human])
