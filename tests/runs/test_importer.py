@@ -136,4 +136,5 @@ def test_the_human_reply_of_the_6k_set_is_part_of_the_data_of_imported_and_gener
     assert run.references == [["yes it is", "no not here"], ["not now"]]
     assert run.scores.counts["human_replies_kept_apart"] == 2
     files = {"other": str(folder / "replies.jsonl"), "gold": str(folder / "references.jsonl")}
-    assert imported(tmp_path, files, "--contexts", str(folder / "replies.jsonl"), "--protocol", "reddit6k") == []
+    (again,) = imported(tmp_path, files, "--contexts", str(folder / "replies.jsonl"), "--protocol", "reddit6k")
+    assert de.load_run(again).dataset == dataset.fingerprint
