@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dialoeval.corpus.lists import Phrases
 from dialoeval.corpus.normalise import CAPS, TAGS, URL
@@ -15,8 +15,7 @@ _BOT = re.compile(r"(?:^|[a-z0-9_-])bot\d*$")
 _NO_BOTS = ("robot", "abbot", "talbot", "cabot")  # names that end so
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(NamedTuple):
     """A turn of a row.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Normalisation of Reddit text as the published extractor does it, in two steps: N1 when a dump is read, N2 per turn."""
+"""Normalisation of Reddit text as the published extractor does it: N1 when a dump is read, N2 for each turn."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def minimal(text: str) -> str:
 def prepare(text: str) -> str:
     """Return a text as it is before it is tokenized.
 
-    Words with `#` in front are dropped; a word with `http` in it is cut there and followed by `__url__`; four abbreviations
-    are written out; other characters than the tokenizer's become spaces. A literal `URL` or `MENTION` becomes a mark
-    as well: the published script protects its marks under these names.
+    Words with `#` in front are dropped; a word with `http` in it is cut there and followed by `__url__`; four
+    abbreviations are written out; other characters than the tokenizer's become spaces. A literal `URL` or `MENTION`
+    becomes a mark as well: the published script protects its marks under these names.
     """
     words = []
     for word in text.split():

@@ -11,11 +11,11 @@ from dialoeval.errors import UserError, nearest
 
 @dataclass(frozen=True)
 class Recipe:
-    """How conversations are made. The defaults are those of the published training data (``recipe=dialogpt2019 split=train``).
+    """How conversations are made. The defaults are the published training data's (``recipe=dialogpt2019 split=train``).
 
     Attributes:
-        recipe: `dialogpt2019`, what the published extractor does; `clean`, which adds the paper's filters that it lacks.
-        split: `train`, one row for each leaf of a thread, with a weight before each turn; `test`, one row for each comment.
+        recipe: `dialogpt2019`, the published extractor; `clean`, which adds the paper's filters that it lacks.
+        split: `train`, a row for each leaf of a thread, with a weight before each turn; `test`, for each comment.
         clean: apply the extractor's filters to rows.
         min_score: least score of the comment that is the response; a null score is 0.
         min_depth: least number of turns.
@@ -23,7 +23,8 @@ class Recipe:
         max_words: most words, by white space, of a turn: a longer comment ends the context before it.
         title: make the submission's title the first turn of a comment on the submission itself.
         leaves_only: leave out comments that have an answer. With `clean`, each turn then gets a weight.
-        words: file of words and phrases, one a line. With weights, a turn with one weighs 0; without, the row is dropped.
+        words: file of words and phrases, one a line. With weights, a turn with one weighs 0; without, a response with
+            one is dropped.
         subreddits: file of subreddits whose rows are dropped, with the rows whose submission is unknown.
         keys: the published lists of comments to read (`dep`) and to answer with (`keep`): a file, or a folder with
             MONTH.gz.

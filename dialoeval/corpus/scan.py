@@ -1,11 +1,12 @@
 r"""From the lines of a dump to records of partitions: what of a month the later steps need.
 
 A record is a line of text with tabs between its fields. All comments of a thread, and its submission, are in the
-partition that the thread's name (`t3_...`) hashes to, in the dump's order. The published extractor keeps such lines too;
-where a field's own tab or line end would break its line, or a lone surrogate stops it, the record is skipped and counted.
+partition that the thread's name (`t3_...`) hashes to, in the dump's order. The published extractor keeps such lines
+too; where a field's own tab or line end would break its line, or a lone surrogate stops it, the record is skipped and
+counted.
 
     comment:    thread \t id \t parent \t score \t words \t author \t body
-    submission: thread \t slice (empty: cannot have comments) \t known (1 or 0) \t subreddit (empty: none) \t title
+    submission: thread \t slice \t may have comments (1 or 0) \t known (1 or 0) \t subreddit (empty: none) \t title
 """
 
 from __future__ import annotations
@@ -137,9 +138,10 @@ def scan_submissions(lines: Iterable[bytes], parts: int, counts: Counter[str]) -
         counts["read"] += 1
         try:
             thread, may_have_comments, record = _submission(line)
-            part = partition(thread, parts)
+            record = f"{thread}\t{named // SLICE}\t{may_have_comments:d}\t{record}\n"
+            encoded = record.encode()
             counts["kept"] += 1
-            yield part, f"{thread}\t{named // SLICE if may_have_comments else ''}\t{record}\n".encode()
+            yield partition(thread, parts), encoded
             named += may_have_comments
         except (BadLine, Skip) as error:
             counts[str(error)] += 1

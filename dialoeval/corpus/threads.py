@@ -44,7 +44,6 @@ class Submissions:
     Attributes:
         slices: thread -> the slice its comments belong to.
         known: (slice, thread) -> (subreddit, title).
-        named: how many were read of those that can have comments.
     """
 
     slices: dict[str, int] = field(default_factory=dict)
@@ -52,17 +51,18 @@ class Submissions:
 
     def add(self, lines: Iterable[str], first_slice: int = 0) -> None:
         """Add records of submissions; their slices are numbered from `first_slice`."""
-        current = first_slice
         for line in lines:
-            thread, number, known, subreddit, title = line.split("\t")
-            if number:
-                current = first_slice + int(number)
+            thread, number, may_have_comments, known, subreddit, title = line.split("\t")
+            current = first_slice + int(number)
+            if may_have_comments == "1":
                 self.slices.setdefault(thread, current)
             if known == "1":
                 self.known[current, thread] = subreddit, title
 
 
-def read_comments(lines: Iterable[str], submissions: Submissions, counts: Counter[str]) -> dict[int, dict[str, Comment]]:
+def read_comments(
+    lines: Iterable[str], submissions: Submissions, counts: Counter[str]
+) -> dict[int, dict[str, Comment]]:
     """Return {slice: {comment's name: comment}}; of equal names the last one stays, as in the published extractor.
 
     Args:
@@ -92,7 +92,9 @@ class Threads:
         self.normaliser = Normaliser()
         self.turns: dict[str, Turn] = {}  # comment or thread -> its turn, within a slice
 
-    def rows(self, slices: dict[int, dict[str, Comment]], submissions: Submissions, skipped: Counter[str]) -> Iterator[Row]:
+    def rows(
+        self, slices: dict[int, dict[str, Comment]], submissions: Submissions, skipped: Counter[str]
+    ) -> Iterator[Row]:
         """Yield the rows of a partition in their order; count the others by reason."""
         for number in sorted(slices):
             comments = slices[number]
