@@ -8,6 +8,8 @@ from typing import Any
 
 from dialoeval.files import sha256_json
 
+HUMAN_APART = "human_replies_kept_apart"  # the count of human replies that the data hold apart from the references
+
 
 @dataclass(frozen=True)
 class Example:

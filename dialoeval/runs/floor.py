@@ -74,8 +74,10 @@ def _data(folders: Sequence[RunFolder]) -> Iterator[tuple[RunConfig, Dataset]]:
 
 
 def _dataset(folder: RunFolder) -> Dataset:
-    references = folder.references()
-    examples = tuple(Example(row.id, row.context, tuple(references[row.id])) for row in folder.replies())
+    references, human = folder.references(), folder.human_replies()
+    examples = tuple(
+        Example(row.id, row.context, tuple(references[row.id]), human=human.get(row.id)) for row in folder.replies()
+    )
     return Dataset(str(folder.settings().dataset.get("name")), examples, fingerprint(examples))
 
 

@@ -111,6 +111,8 @@ def _examples(config: RunConfig, dataset: Dataset, generator: Generator) -> Iter
         yield from (f"  =>{replier} {_line(reference)}" for reference in example.references[:REFERENCES])
         if len(example.references) > REFERENCES:
             yield f"  => and {len(example.references) - REFERENCES} more"
+        if example.human is not None:
+            yield f"  human reply, no reference: {_line(example.human)}"
         yield f"  prompt: {generator.prompt_text(example, config.decoding)!r}"
         yield ""
 

@@ -15,7 +15,7 @@ from dialoeval import data
 from dialoeval.config import RunConfig
 from dialoeval.config.compose import to_yaml
 from dialoeval.config.schema import BaselineKind, OnRefusal
-from dialoeval.data.example import Dataset, Example
+from dialoeval.data.example import HUMAN_APART, Dataset, Example
 from dialoeval.errors import UserError, is_out_of_memory
 from dialoeval.files import check_writable, sha256_file, write_json, write_jsonl, write_text
 from dialoeval.generation import open_generator
@@ -333,6 +333,7 @@ def _score(run: Run) -> Scores:
     if refused:
         first = ", ".join(row.id for row in refused[:10])
         _LOG.warning("%d contexts were refused by the server (%s): %s", len(refused), refused[0].refusal, first)
+    apart = sum(example.human is not None for example in run.dataset.examples)
     scores = replace(
         score_statistics(stats, config.scoring).with_counts(
             cut_contexts=sum(row.dropped_turns > 0 for row in rows),
@@ -340,6 +341,7 @@ def _score(run: Run) -> Scores:
             skipped_lines=len(run.dataset.skipped),
             **({"refused_replies": len(refused)} if refused else {}),
             **({"replies_from_equal_contexts": sum(pair.equal_context for pair in retrieved)} if retrieved else {}),
+            **({HUMAN_APART: apart} if apart else {}),
         ),
         settings=settings,
         replies_sha256=replies_sha256,
