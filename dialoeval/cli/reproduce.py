@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from dialoeval.runs.folder import RunFolder
     from dialoeval.tables import Table
 
-EPILOG = """  dialoeval reproduce reddit6k --data FOLDER    # with human.ref.6k.txt: the Human row's diversity, length
+EPILOG = """  dialoeval reproduce reddit6k --data FOLDER    # with human.ref.6k.txt: the Human row's diversity, length;
+                                                # with test.scored_refs.txt (build reddit6k): all its figures
   dialoeval reproduce dstc7 --data FOLDER       # a DSTC-7 release: references.jsonl and replies.jsonl,
                                                 # or test.refs.txt and <system>.convos.txt files
   dialoeval reproduce reddit6k --human          # the human evaluation: what follows from the published totals

@@ -101,6 +101,11 @@ def _settings(group: str, names: str) -> tuple[str, ...]:
 
 _SERVER = Needs("engine=openai", lambda c: c.engine.name not in ("auto", "fast", "hf", "vllm"), "engine.name")
 _LOCAL = Needs("a model in this process", lambda c: c.engine.name != "openai", "engine.name")
+_MODEL = Needs(
+    "a model: model.baseline.kind=null",
+    lambda c: getattr(c, "model", None) is None or c.model.baseline.kind is None,
+    "model.baseline.kind",
+)
 _SAMPLE = _is("decoding.strategy", "sample")
 _BEAM = _is("decoding.strategy", "beam")
 _MMI = _is("decoding.rerank", "mmi")
@@ -132,6 +137,25 @@ _HELD_OUT = Needs(
 )
 
 TABLE = (
+    # baselines, which have no weights and decode nothing
+    Effect("run", ("decoding", *_settings("decoding", "max_new_tokens checkpoint stop end_tokens")), _MODEL,
+           off=("greedy",)),
+    Effect("run", _settings("decoding", "strategy num_beams length_penalty early_stopping temperature top_k top_p "
+                            "typical_p min_p repetition_penalty no_repeat_ngram_size min_new_tokens max_length "
+                            "num_candidates rerank mmi_lambda mmi_length_normalised"), _MODEL, off=("greedy",)),
+    Effect("run", _settings("model", "path max_turns revision weights prompt system_prompt template_args template_date "
+                            "instruction backward backward_revision backward_weights classifier classifier_revision"),
+           _MODEL),
+    Effect("run", ("engine",), _MODEL, off=("auto", "baseline")),
+    Effect("run", _settings("engine", "device dtype precision_sample batch_tokens slots workers base_url api_key_env "
+                            "concurrency requests_per_minute timeout retries on_refusal max_tokens_field omit "
+                            "extra_body"), _MODEL, off=("auto",)),
+    Effect("run", ("model.baseline.text",), _is("model.baseline.kind", "constant")),
+    Effect("run", _settings("model.baseline", "dataset settings"),
+           _is("model.baseline.kind", "random", "frequent", "bm25", "dense")),
+    Effect("run", ("model.baseline.by",), _is("model.baseline.kind", "bm25", "dense")),
+    Effect("run", ("model.baseline.without_references",), _is("model.baseline.kind", "human")),
+    Effect("train", _settings("model.baseline", "kind text dataset settings by without_references"), _NEVER),
     # decoding
     Effect("run", _settings("decoding", "strategy num_beams length_penalty early_stopping temperature top_k top_p "
                             "typical_p min_p repetition_penalty no_repeat_ngram_size min_new_tokens max_length "
@@ -213,8 +237,8 @@ TABLE = (
 # Settings that have an effect beside every other setting. Every field of the schemas is here or in the table.
 ALWAYS = {
     "run": (
-        *_settings("model", "name path max_turns"),
-        *_settings("decoding", "name max_new_tokens checkpoint stop end_tokens"),
+        *_settings("model", "name baseline.kind"),
+        "decoding.name",
         *_settings("dataset", "name kind context_turns limit allow_empty_context options"),
         *_settings("protocol", "name clean slots empty_word"),
         *_settings("engine", "name chunk options"),
@@ -269,6 +293,24 @@ def check_decoding(decoding: Any, *, unread: bool = False) -> None:
                 _refuse_if_idle(row, name, _value(config, name), config)
 
 
+def check_dataset(dataset: Any, given: Iterable[str]) -> None:
+    """Check that the settings which the user gave of a DatasetConfig have an effect.
+
+    Args:
+        dataset: the DatasetConfig.
+        given: names of its fields.
+
+    Raises:
+        UserError: as `check`.
+    """
+    config = SimpleNamespace(dataset=dataset)
+    for row in TABLE:
+        for name in row.settings:
+            group, _, field = name.partition(".")
+            if group == "dataset" and "run" in row.command and field.partition(".")[0] in given:
+                _refuse_if_idle(row, name, _value(config, name), config)
+
+
 def _refuse_if_idle(row: Effect, name: str, value: Any, config: Any) -> None:
     if value is None or value == _default(config, name) or value in row.off or row.needs.holds(config):
         return
@@ -279,7 +321,7 @@ def _refuse_if_idle(row: Effect, name: str, value: Any, config: Any) -> None:
 
 
 def _shown(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _default(config: Any, name: str) -> Any:

@@ -45,6 +45,25 @@ class Rerank(StrEnum):
     classifier = "classifier"  # the highest score of a sequence classifier (DialogRPT)
 
 
+class BaselineKind(StrEnum):
+    """A system without weights that a table is read against."""
+
+    constant = "constant"  # one text for every context
+    random = "random"  # a reply drawn from a training set
+    human = "human"  # the human reply that is no reference
+    copy = "copy"  # the last turn of the context
+    frequent = "frequent"  # the commonest reply of a training set
+    bm25 = "bm25"  # the reply of the training pair that BM25 ranks first
+    dense = "dense"  # the reply of the training pair whose sentence embedding is nearest
+
+
+class RetrieveBy(StrEnum):
+    """The side of a training pair that is compared with the last turn of the context."""
+
+    context = "context"  # its last turn
+    reply = "reply"
+
+
 class Clean(StrEnum):
     """Cleaning of texts before scoring."""
 
@@ -113,6 +132,27 @@ class Tracker(StrEnum):
     tensorboard = "tensorboard"
 
 
+RETRIEVING = (BaselineKind.bm25, BaselineKind.dense)
+TRAINED = (BaselineKind.random, BaselineKind.frequent, *RETRIEVING)  # baselines that read a training set
+
+
+@dataclass
+class BaselineConfig:
+    """A baseline in place of a model."""
+
+    kind: BaselineKind | None = None  # None: no baseline, but a model
+    text: str = "i don't know what you mean ."  # constant: DSTC-7's (systems/constant-baseline.txt of its repository)
+    dataset: str = "chitchat-train"  # random, frequent, bm25, dense: the training set, an option of dataset=
+    settings: dict[str, Any] = field(default_factory=dict)  # of the training set, such as path: FILE
+    by: RetrieveBy = RetrieveBy.context  # bm25, dense
+    without_references: bool = False  # human: score its entropy, distinct-n and length alone, against no reference
+
+    def __post_init__(self) -> None:
+        if self.kind is not None:
+            self.kind = _choice("model.baseline.kind", self.kind, BaselineKind)
+        self.by = _choice("model.baseline.by", self.by, RetrieveBy)
+
+
 @dataclass
 class ModelConfig:
     """A model, its prompt format, and the models that rerank its candidates."""
@@ -132,6 +172,7 @@ class ModelConfig:
     backward_weights: str | None = None  # state-dict file, replaces the weights of `backward`
     classifier: str | None = None  # sequence classifier, for rerank=classifier
     classifier_revision: str | None = None
+    baseline: BaselineConfig = field(default_factory=BaselineConfig)  # a system without weights, in place of a model
 
     def __post_init__(self) -> None:
         self.prompt = _choice("model.prompt", self.prompt, Prompt)
@@ -379,6 +420,11 @@ class RunConfig:
         self.tracker = _choice("tracker", self.tracker, Tracker)
 
     @property
+    def draws(self) -> bool:
+        """Whether replies are drawn at random, so that the seed decides them."""
+        return self.decoding.strategy == Strategy.sample or self.model.baseline.kind == BaselineKind.random
+
+    @property
     def reads_system_texts(self) -> bool:
         """Whether the prompt has a place for the system text of an example."""
         return self.model.prompt == Prompt.chat or self.engine.name == "openai"
@@ -484,6 +530,8 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.model != MISSING and self.model.baseline.kind is not None:
+            raise UserError(f"model={self.model.name} is a baseline without weights: there is nothing to train")
         if not 0 <= self.seed < 2**32:
             raise UserError(f"seed={self.seed}: must be at least 0 and below 2**32")
         if self.device not in ("auto", "cpu", "cuda"):

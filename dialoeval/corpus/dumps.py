@@ -118,7 +118,7 @@ def _pieces(path: Path, tap: Callable[[bytes], object] | None) -> Iterator[bytes
             elif path.suffix == ".bz2":
                 stream = bz2.BZ2File(raw)
             elif path.suffix == ".xz":
-                stream = lzma.LZMAFile(raw)
+                stream = lzma.LZMAFile(raw)  # noqa: SIM115 - it ends with its file, which the with closes
             while piece := stream.read(_READ * 8):
                 yield piece
     except EOFError as error:

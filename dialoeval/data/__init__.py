@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from dataclasses import replace
 from typing import cast
 
 from dialoeval import plugins
@@ -11,10 +12,11 @@ from dialoeval.config import DatasetConfig
 from dialoeval.data import sources
 from dialoeval.data.example import Dataset, Example
 from dialoeval.data.kind import ConversationKind, DatasetKind
+from dialoeval.data.pairs import Pair, pairs_of
 from dialoeval.errors import UserError, nearest
 from dialoeval.plugins import Plugin
 
-__all__ = ["ConversationKind", "Dataset", "DatasetKind", "Example", "dialogues", "has_splits", "load"]
+__all__ = ["ConversationKind", "Dataset", "DatasetKind", "Example", "dialogues", "has_splits", "load", "pairs"]
 
 
 def kinds() -> list[str]:
@@ -69,6 +71,18 @@ def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
         for reference in example.references
         if reference.strip()
     ]
+
+
+def pairs(config: DatasetConfig) -> list[Pair]:
+    """Read every reply of a dataset with its context and the id of its conversation; empty contexts are allowed.
+
+    Raises:
+        UserError: as `load`.
+    """
+    module = _module(config)
+    if hasattr(module, "pairs"):
+        return list(module.pairs(config))
+    return [pair for example in load(replace(config, allow_empty_context=True)).examples for pair in pairs_of(example)]
 
 
 def has_splits(config: DatasetConfig) -> bool:

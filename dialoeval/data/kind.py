@@ -11,8 +11,9 @@ from dialoeval.data.example import Dataset
 class DatasetKind(Protocol):
     """A module of `dialoeval.data.sources`, or of a plugin.
 
-    Two optional names: ``HAS_SPLITS = True`` if ``config.split`` chooses among several splits (default: one split), and
-    ``check(options)``, which raises `UserError` for unknown entries of ``config.options`` (default: no options).
+    Three optional names: ``HAS_SPLITS = True`` if ``config.split`` chooses among several splits (default: one split);
+    ``check(options)``, which raises `UserError` for unknown entries of ``config.options`` (default: no options); and
+    ``pairs(config)``, which yields a `dialoeval.data.pairs.Pair` a reply (default: those of `load`'s examples).
     """
 
     def load(self, config: DatasetConfig) -> Dataset:

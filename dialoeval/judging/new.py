@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dialoeval.errors import UserError, nearest
 from dialoeval.files import sha256_file, sha256_json, write_jsonl, write_text
-from dialoeval.judging.design import HUMAN, Design, Display, Gold, GoldRule, Identical, System, all_pairs
+from dialoeval.judging.design import APART, HUMAN, Design, Display, Gold, GoldRule, Identical, System, all_pairs
 from dialoeval.judging.items import Item, Study, load_study, order_key
 from dialoeval.judging.judgments import DSTC7_STATEMENTS, PAPER_QUESTIONS, ItemKind, StudyKind
 from dialoeval.judging.texts import Surface, surface, surface_warnings
@@ -26,7 +26,8 @@ class Options:
 
     Attributes:
         human: add the human reply as a system.
-        human_index: of the reference that is the human reply; None: the one that the protocol holds out, else 0.
+        human_index: of the reference that is the human reply; None: the one that the data hold apart or the protocol
+            holds out, else 0.
         human_scored: accept a human reply that the runs are scored against.
         against: compare every system with this one only.
         contexts: how many; None: 200, or all if there are fewer.
@@ -56,6 +57,7 @@ class _Example:
     context: tuple[str, ...]
     replies: dict[str, str]
     references: tuple[str, ...]
+    human: str | None = None
 
 
 def make_study(runs: Mapping[str, LoadedRun], options: Options, folder: Path | None, studies_dir: Path) -> Study:
@@ -121,7 +123,8 @@ def _common(runs: Mapping[str, LoadedRun]) -> list[_Example]:
         for name, run in others:
             _check_context(id_, first_name, first.contexts[i], name, run.contexts[tables[name][id_]])
         said = {name: run.hypotheses[tables[name][id_]] for name, run in runs.items()}
-        examples.append(_Example(id_, tuple(first.contexts[i]), said, tuple(first.references[i])))
+        human = first.human.get(id_)
+        examples.append(_Example(id_, tuple(first.contexts[i]), said, tuple(first.references[i]), human))
     if not examples:
         counts = ", ".join(f"{name} has {len(run.ids)}" for name, run in runs.items())
         raise UserError(f"the runs have no example ids in common: {counts}")
@@ -139,9 +142,12 @@ def _check_context(id_: str, name: str, context: Sequence[str], other_name: str,
 def _with_human(
     runs: Mapping[str, LoadedRun], examples: Sequence[_Example], options: Options
 ) -> tuple[System, list[_Example]]:
-    """Add the human reply, a reference that no run's protocol scores against."""
+    """Add the human reply: one that the data hold apart, or a reference that no run's protocol scores against."""
     name, first = next(iter(runs.items()))
     index = options.human_index
+    if index is None and (apart := [(e, e.human) for e in examples if e.human is not None]):
+        system = System(str(first.path), sha256_file(first.folder.references_file), APART)
+        return system, [replace(e, replies=e.replies | {HUMAN: human}) for e, human in apart]
     if index is None:
         index = next((run.scores.protocol.held_out for run in runs.values() if run.scores.protocol.held_out), 0)
     having = [example for example in examples if len(example.references) > index]
@@ -157,7 +163,7 @@ def _with_human(
             )
         having = free
     system = System(str(first.path), sha256_file(first.folder.references_file), index, options.human_scored)
-    return system, [_Example(e.id, e.context, e.replies | {HUMAN: e.references[index]}, e.references) for e in having]
+    return system, [replace(e, replies=e.replies | {HUMAN: e.references[index]}) for e in having]
 
 
 def _scored(runs: Mapping[str, LoadedRun], example: _Example, index: int) -> bool:

@@ -3,6 +3,7 @@
 from dialoeval.models.fingerprint import ModelIdentity
 from dialoeval.models.loading import (
     EMBEDDED,
+    ENCODER_PACKAGE,
     LoadedModel,
     ModelDescription,
     check_model,
@@ -14,11 +15,13 @@ from dialoeval.models.loading import (
     load_for_training,
     load_model,
     load_tokenizer,
+    packaged_encoder,
     resolve,
 )
 
 __all__ = [
     "EMBEDDED",
+    "ENCODER_PACKAGE",
     "LoadedModel",
     "ModelDescription",
     "ModelIdentity",
@@ -31,5 +34,6 @@ __all__ = [
     "load_for_training",
     "load_model",
     "load_tokenizer",
+    "packaged_encoder",
     "resolve",
 ]

