@@ -10,7 +10,7 @@ from dialoeval.errors import UserError, nearest
 # Names of columns, in lower case without separators, that are recognised without ``--map``.
 KNOWN = {
     "judge": ("judge", "judgeid", "annotator", "annotatorid", "worker", "workerid", "rater", "raterid"),
-    "context": ("context", "contextid", "instanceid", "exampleid", "itemid", "item", "id"),
+    "context": ("context", "contextid", "instanceid", "exampleid", "itemid", "item", "id", "questionid", "hitid"),
     "system": ("system", "systemid", "model", "modelid"),
     "first": ("first", "systema", "modela", "a"),
     "second": ("second", "systemb", "modelb", "b"),
@@ -19,6 +19,7 @@ KNOWN = {
     "shown_first": ("shownfirst",),
     "seconds": ("seconds",),
 }
+_ROW = KNOWN.keys() - {"question", "value"}  # what a wide row has beside its questions
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,20 @@ class ColumnMap:
                 raise UserError(f"--map {text}: {name} is named twice")
             target[name] = column
         return cls(columns, questions)
+
+    def used_by(self, *, pairs: bool) -> ColumnMap:
+        """Return the map without the columns that judgments of this kind do not have."""
+        unused = {"system"} if pairs else {"first", "second", "shown_first"}
+        return ColumnMap({k: v for k, v in self.columns.items() if k not in unused}, self.questions)
+
+    def note(self, header: Sequence[str]) -> str:
+        """Return which columns of a file were read, and as what, and which were not."""
+        columns = {name: column for name, column in self.columns.items() if not self.questions or name in _ROW}
+        read = {**columns, **self.questions}
+        parts = [column if _plain(column) == _plain(name) else f"{column} as {name}" for name, column in read.items()]
+        rest = [name for name in header if name not in set(read.values())]
+        unread = f"not read: {', '.join(rest)} (--map NAME=COLUMN reads a question)" if rest else "no other columns"
+        return f"columns read: {', '.join(parts)}; {unread}"
 
     def completed(self, header: Sequence[str], where: str) -> ColumnMap:
         """Return the map with the columns that are recognised by their names.
@@ -98,4 +113,5 @@ def _check(found: Mapping[str, str], questions: Mapping[str, str], where: str, h
 
 
 def _plain(name: str) -> str:
-    return name.lower().replace("_", "").replace("-", "").replace(" ", "")
+    name = name.lower().removeprefix("input.").removeprefix("answer.")  # as MTurk's result files have them
+    return name.replace("_", "").replace("-", "").replace(" ", "")

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dialoeval.data.content import Content, content
 from dialoeval.data.formats import Cells, Format, detect, rows
-from dialoeval.errors import UserError, nearest
+from dialoeval.errors import UserError
 from dialoeval.judging.column_map import ColumnMap
 from dialoeval.judging.judgments import DSTC7_STATEMENTS, PAPER_QUESTIONS, Judgment, Judgments, Question, StudyKind
+from dialoeval.judging.values import (
+    MEANINGS,
+    MOST_POINTS,
+    Preferences,
+    Ratings,
+    Scale,
+    ValueMap,
+    folded,
+    is_empty,
+    is_missing,
+    number_of,
+    numbers_are_codes,
+    shown,
+    side_words,
+    text_of,
+)
 
-FIRST = ("1", "+1", "first", "a", "win")
-TIE = ("0", "same", "tie", "equal", "neither", "both")
-SECOND = ("-1", "second", "b", "loss", "lose")
 _OWN = {"item", "context", "systems", "judge", "question", "value"}  # fields of our own judgments.jsonl
+_OWN_TABLE = {"item", "context", "first", "second", "judge", "question", "value", "gold", "standing"}  # judgments.tsv
 
 
 @dataclass(frozen=True)
@@ -25,24 +40,38 @@ class ImportSettings:
     Attributes:
         columns: named by the user.
         kind: of the judgments; None: pairs if there are columns for a first and a second system.
-        lowest: point of ratings.
-        highest: point of ratings.
+        scale: of the answers; None: ratings lie on 1 to 5, and preferences on no scale.
+        values: what answers mean, named by the user.
+        skip_empty: leave empty answers, and rows without judge, context or system, out and count them.
     """
 
     columns: ColumnMap = field(default_factory=lambda: ColumnMap({}))
     kind: StudyKind | None = None
-    lowest: int = 1
-    highest: int = 5
+    scale: Scale | None = None
+    values: ValueMap = field(default_factory=ValueMap)
+    skip_empty: bool = False
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """A cell that holds an answer; `base` is its judgment without the value."""
+
+    where: str
+    column: str
+    cell: Any
+    systems: tuple[str, ...]
+    base: Judgment
 
 
 def read_judgments_file(path: str, settings: ImportSettings | None = None) -> Judgments:
-    """Read judgments from CSV, TSV, JSON lines or Parquet, its format told by its content.
+    """Read judgments from CSV, TSV, JSON lines, JSON or Parquet, its format told by its content.
 
-    A judge may have judged an item twice: both judgments are kept, and the notes count them.
+    A judge may have judged an item twice: both judgments are kept, and the notes count them. The notes also say which
+    columns were read, and how preferences were.
 
     Raises:
-        UserError: the file cannot be read, a column is missing, or a value is none that a judge can give; the message
-            names file, line and field.
+        UserError: the file cannot be read, a column is missing, or a value is none that a judge can give or may mean
+            two things; the message names file, line and field.
     """
     settings = settings or ImportSettings()
     source = content(path)
@@ -52,17 +81,30 @@ def read_judgments_file(path: str, settings: ImportSettings | None = None) -> Ju
     table = list(_readable(source, form))
     if not table:
         raise UserError(f"{path} holds no judgments")
+    header = list(dict.fromkeys(str(name) for _, cells in table for name in cells))
     if set(table[0][1]) >= _OWN:
-        return _own([Judgment.from_json(cells, where) for where, cells in table], source, settings.kind)
-    columns = settings.columns.completed([str(name) for name in table[0][1]], path)
+        return _own([Judgment.from_json(cells, where) for where, cells in table], source, settings)
+    if set(header) >= _OWN_TABLE:
+        raise UserError(f"{path} is the table of a study: read judgments.jsonl beside it, which has all its fields")
+    columns = settings.columns.completed(header, path)
     kind = settings.kind or _kind(columns)
     if (kind == StudyKind.pairwise) != ("first" in columns.columns and "second" in columns.columns):
         raise UserError(
             f"{path}: kind {kind} needs columns {'first and second' if kind == StudyKind.pairwise else 'system'}, and "
             f"no {'system' if kind == StudyKind.pairwise else 'first and second'} (name them with --map)"
         )
-    judgments = list(_judgments(table, columns, replace(settings, kind=kind)))
-    return _collected(judgments, kind, _points(settings), source)
+    settings.values.check(pairs=kind == StudyKind.pairwise)
+    columns = columns.used_by(pairs=kind == StudyKind.pairwise)
+    skipped: Counter[str] = Counter()
+    asked = list(_answers(table, columns, replace(settings, kind=kind), skipped))
+    if not asked:
+        raise UserError(f"{path} holds no judgments: every answer is empty")
+    judgments, notes = (
+        _preferences(asked, columns, settings) if kind == StudyKind.pairwise else _ratings(asked, settings)
+    )
+    notes += [f"{count:,} {what} (--skip-empty)" for what, count in skipped.items()]
+    notes += [columns.note(header)]
+    return _collected(judgments, kind, _points(settings.scale), source, notes)
 
 
 def _readable(source: Content, form: Format) -> Iterator[tuple[str, Cells]]:
@@ -76,18 +118,27 @@ def _kind(columns: ColumnMap) -> StudyKind:
     return StudyKind.pairwise if {"first", "second"} <= columns.columns.keys() else StudyKind.likert
 
 
-def _points(settings: ImportSettings) -> tuple[tuple[int, str], ...]:
-    if (settings.lowest, settings.highest) == (1, 5):
+def _points(scale: Scale | None) -> tuple[tuple[int, str], ...]:
+    if scale is None or scale == Scale():
         return DSTC7_STATEMENTS[0].points
-    return tuple((point, str(point)) for point in range(settings.lowest, settings.highest + 1))
+    return tuple((point, str(point)) for point in range(scale.lowest, scale.highest + 1))
 
 
-def _judgments(table: Sequence[tuple[str, Cells]], columns: ColumnMap, settings: ImportSettings) -> Iterator[Judgment]:
-    """Yield a judgment for each question of a wide row, or one for a long row."""
+def _answers(
+    table: Sequence[tuple[str, Cells]], columns: ColumnMap, settings: ImportSettings, skipped: Counter[str]
+) -> Iterator[_Answer]:
+    """Yield each answer: one for each question of a wide row, one for a long row."""
     order: dict[str, int] = {}
+    spelled: dict[str, str] = {}
+    names = ("first", "second") if settings.kind == StudyKind.pairwise else ("system",)
+    needed = [columns.columns[name] for name in ("context", "judge", *names)]
+    if "question" in columns.columns:
+        needed.append(columns.columns["question"])
     for where, cells in table:
+        if settings.skip_empty and any(is_empty(cells.get(column)) for column in needed):
+            skipped["rows without judge, context, system or question are left out"] += 1
+            continue
         context, judge = (_text(cells, columns.columns[name], where) for name in ("context", "judge"))
-        names = ("first", "second") if settings.kind == StudyKind.pairwise else ("system",)
         systems = tuple(_text(cells, columns.columns[name], where) for name in names)
         if len(set(systems)) < len(systems):
             raise UserError(f"{where}: both systems are {systems[0]!r}")
@@ -99,11 +150,18 @@ def _judgments(table: Sequence[tuple[str, Cells]], columns: ColumnMap, settings:
         )
         base = _with_optional(base, cells, columns, where)
         for question, column in _asked(cells, columns, where):
-            if settings.kind == StudyKind.pairwise:
-                value = _preference(cells, column, systems, where) * (1 if ordered == systems else -1)
-            else:
-                value = _rating(cells, column, settings, where)
-            yield replace(base, question=question, value=value)
+            cell = cells.get(column)
+            if settings.skip_empty and is_missing(cell) and text_of(cell) not in systems:
+                skipped["empty answers are left out"] += 1
+                continue
+            if is_empty(cell):
+                wanted = "a preference" if len(systems) > 1 else "a whole number"
+                raise UserError(
+                    f'{where}: field "{column}" is {shown(cell)}, not {wanted} (--skip-empty leaves empty answers out and '
+                    "counts them)"
+                )
+            name = spelled.setdefault(folded(question), question)  # Relevance and relevance are one question
+            yield _Answer(where, column, cell, systems, replace(base, question=name))
 
 
 def _asked(cells: Cells, columns: ColumnMap, where: str) -> list[tuple[str, str]]:
@@ -115,99 +173,154 @@ def _asked(cells: Cells, columns: ColumnMap, where: str) -> list[tuple[str, str]
 
 
 def _with_optional(base: Judgment, cells: Cells, columns: ColumnMap, where: str) -> Judgment:
-    shown, seconds = columns.columns.get("shown_first"), columns.columns.get("seconds")
-    if shown is not None and cells.get(shown) not in (None, ""):
-        name = _text(cells, shown, where)
+    side, seconds = columns.columns.get("shown_first"), columns.columns.get("seconds")
+    if side is not None and not is_empty(cells.get(side)):
+        name = _text(cells, side, where)
         if name not in base.systems:
-            raise UserError(f'{where}: field "{shown}" is {name!r}, none of the systems {", ".join(base.systems)}')
+            raise UserError(f'{where}: field "{side}" is {name!r}, none of the systems {", ".join(base.systems)}')
         base = replace(base, shown_first=name)
-    if seconds is not None and cells.get(seconds) not in (None, ""):
-        try:
-            base = replace(base, seconds=float(cells[seconds]))
-        except (TypeError, ValueError) as error:
-            raise UserError(f'{where}: field "{seconds}" is {cells[seconds]!r}, not a number of seconds') from error
+    if seconds is not None and not is_empty(cells.get(seconds)):
+        number = number_of(cells[seconds])
+        if number is None:
+            raise UserError(f'{where}: field "{seconds}" is {cells[seconds]!r}, not a number of seconds')
+        base = replace(base, seconds=number)
     return base
 
 
 def _text(cells: Cells, column: str, where: str) -> str:
     value = cells.get(column)
-    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
-        found = "empty" if value in (None, "") or isinstance(value, str) else f"{value!r}, not text"
+    text = None if isinstance(value, bool) or is_empty(value) else text_of(value)
+    if text is None:
+        found = "empty (--skip-empty leaves such rows out)" if is_empty(value) else f"{value!r}, not text"
         raise UserError(f'{where}: field "{column}" is {found}')
-    return str(value).strip()
+    return text
 
 
-def _rating(cells: Cells, column: str, settings: ImportSettings, where: str) -> int:
-    value = cells.get(column)
-    try:
-        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
-    except ValueError:
-        number = None
-    if number is None or not settings.lowest <= number <= settings.highest or number != int(number):
-        shown = "empty" if value in (None, "") else repr(value)
+def _ratings(asked: Sequence[_Answer], settings: ImportSettings) -> tuple[list[Judgment], list[str]]:
+    how = Ratings(settings.scale or Scale(), settings.values)
+    return [replace(one.base, value=how.read(one.cell, f'{one.where}: field "{one.column}"')) for one in asked], []
+
+
+def _preferences(
+    asked: Sequence[_Answer], columns: ColumnMap, settings: ImportSettings
+) -> tuple[list[Judgment], list[str]]:
+    """Return the preferences, and notes on how they were read."""
+    scale, values = settings.scale, settings.values
+    if scale is not None and scale.lowest < 0:
+        low, high = f"{scale.lowest}..-1", f"1..{scale.highest}"
         raise UserError(
-            f'{where}: field "{column}" is {shown}, not a whole number from {settings.lowest} to {settings.highest}'
+            f"--points {scale.lowest}..{scale.highest}: on pairs, a scale around 0 does not say which sign prefers the "
+            f"first system: write --values={low}=first,0=same,{high}=second, or first and second the other way round"
         )
-    return int(number)
+    numbers: dict[str, set[float]] = {}
+    for one in asked:
+        number = number_of(one.cell)
+        if number is not None and values.find(one.cell) is None:
+            numbers.setdefault(one.base.question, set()).add(number)
+    systems = {folded(system) for one in asked for system in one.systems}
+    first, second = columns.columns["first"], columns.columns["second"]
+    words = side_words(first, second)
+    readers = {
+        question: Preferences(scale, values, systems, words, numbers_are_codes(numbers.get(question, set())))
+        for question in dict.fromkeys(one.base.question for one in asked)
+    }
+    meanings: dict[str, int] = {}  # of values that are no names
+    named = False
+    judged = []
+    for one in asked:
+        value, by_name = readers[one.base.question].read(one.cell, one.systems, f'{one.where}: field "{one.column}"')
+        named = named or by_name
+        if not by_name and (scale is None or number_of(one.cell) is None):
+            meanings[str(text_of(one.cell))] = value
+        judged.append(replace(one.base, value=value if one.systems == one.base.systems else -value))
+    return judged, _how_read(meanings, named, scale if any(numbers.values()) else None, (first, second))
 
 
-def _preference(cells: Cells, column: str, systems: tuple[str, ...], where: str) -> int:
-    """Return 1 for the first system of the row, -1 for the second, 0 for a tie."""
-    text = _text(cells, column, where)
-    if text in systems:
-        return 1 if text == systems[0] else -1
-    for value, words in ((1, FIRST), (0, TIE), (-1, SECOND)):
-        if text.lower() in words:
-            return value
-    raise UserError(
-        f'{where}: field "{column}" is {text!r}, not a preference (first, same or second; a, tie or b; 1, 0 or -1; or '
-        f"a system's name: {', '.join(systems)})"
-    )
+def _how_read(meanings: Mapping[str, int], named: bool, scale: Scale | None, sides: tuple[str, str]) -> list[str]:
+    """Return a note on how preferences were read; `sides` are the columns of the first and the second system."""
+    parts = ["a system's name as that system"] if named else []
+    for meaning, name in MEANINGS.items():
+        values = [repr(value) for value, found in meanings.items() if found == meaning]
+        if values:
+            parts.append(f"{', '.join(values[:8])}{', ...' if len(values) > 8 else ''} as {name}")
+    if scale is not None:
+        tie = f"{scale.middle:g} is a tie" if scale.holds(scale.middle) else "none is a tie"
+        parts.append(
+            f"of the points {scale} those below {scale.middle:g} as the first system, those above as the second, {tie}, "
+            "and how far from the middle does not count"
+        )
+    return [f"preferences were read so: {'; '.join(parts)} (first: column {sides[0]}; second: column {sides[1]})"]
 
 
-def _own(judgments: list[Judgment], source: Content, kind: StudyKind | None) -> Judgments:
+def _own(judgments: list[Judgment], source: Content, settings: ImportSettings) -> Judgments:
+    """Return the judgments of our own file, those of models apart."""
+    if settings.columns.columns or settings.columns.questions or settings.values != ValueMap() or settings.skip_empty:
+        raise UserError(f"{source.name} is a study's judgments.jsonl: --map, --values and --skip-empty are for others")
     pairs = {len(judgment.systems) == 2 for judgment in judgments}
     if len(pairs) > 1:
         raise UserError(f"{source.name} mixes pairs and ratings")
     found = StudyKind.pairwise if pairs.pop() else StudyKind.likert
-    if kind not in (None, found):
-        raise UserError(f"{source.name} holds judgments of kind {found}, not {kind}")
+    if settings.kind not in (None, found):
+        raise UserError(f"{source.name} holds judgments of kind {found}, not {settings.kind}")
     values = [judgment.value for judgment in judgments]
-    points = () if found == StudyKind.pairwise else _points(ImportSettings(lowest=min(1, *values), highest=max(values)))
-    if found == StudyKind.likert and max(values) < 5 and min(values) >= 1:
-        points = DSTC7_STATEMENTS[0].points
-    return _collected(judgments, found, points, source)
+    scale = Scale(-1, 1) if found == StudyKind.pairwise else settings.scale or Scale(min(1, *values), max(5, *values))
+    if settings.scale is not None and found == StudyKind.pairwise:
+        raise UserError(
+            f"{source.name} is a study's judgments.jsonl of pairs, whose values lie on no scale of --points"
+        )
+    for judgment in judgments:
+        if not scale.holds(judgment.value):
+            raise UserError(f"{source.name}: {judgment.item}: value {judgment.value} is not a whole number {scale}")
+    if scale.highest - scale.lowest > MOST_POINTS:
+        raise UserError(f"{source.name}: values {scale}: a scale may have {MOST_POINTS:,} points at most")
+    models = frozenset(j.judge for j in judgments if j.sides or j.margin is not None or j.refusal is not None)
+    return replace(_collected(judgments, found, _points(scale), source, []), models=models)
 
 
 def _collected(
-    judgments: list[Judgment], kind: StudyKind, points: tuple[tuple[int, str], ...], source: Content
+    judgments: list[Judgment],
+    kind: StudyKind,
+    points: tuple[tuple[int, str], ...],
+    source: Content,
+    reading: Sequence[str],
 ) -> Judgments:
-    known = {question.name: question for question in (PAPER_QUESTIONS if points == () else DSTC7_STATEMENTS)}
+    """Return the judgments with what is around them; `reading` are notes on how the file was read."""
+    pairwise = kind == StudyKind.pairwise
+    known = {question.name: question for question in (PAPER_QUESTIONS if pairwise else DSTC7_STATEMENTS)}
     names = list(dict.fromkeys(judgment.question for judgment in judgments))
-    points = points if kind == StudyKind.likert else ()
-    questions = tuple(Question(name, known[name].text if name in known else name, points) for name in names)
-    seen: dict[tuple[str, str, str], int] = {}
-    for judgment in judgments:
-        key = judgment.judge, judgment.item, judgment.question
-        seen[key] = seen.get(key, 0) + 1
-    twice = {key[:2] for key, count in seen.items() if count > 1}
-    notes: tuple[str, ...] = ()
-    if twice:
-        count = len(twice)
-        notes = (
-            f"{count} {'item was' if count == 1 else 'items were'} judged more than once by the same judge; all these "
-            "judgments are counted",
-        )
+    systems = tuple(dict.fromkeys(system for judgment in judgments for system in judgment.systems))
     return Judgments(
         kind=kind,
-        systems=tuple(dict.fromkeys(system for judgment in judgments for system in judgment.systems)),
-        pairs=tuple(dict.fromkeys(_pair(j) for j in judgments)) if kind == StudyKind.pairwise else (),
-        questions=questions,
+        systems=systems,
+        pairs=tuple(dict.fromkeys(_pair(j) for j in judgments)) if pairwise else (),
+        questions=tuple(
+            Question(name, known[name].text if name in known else name, () if pairwise else points) for name in names
+        ),
         rows=judgments,
         source=source.name,
         sha256=source.sha256,
-        notes=notes,
+        notes=(*_repeats(judgments), *_alike(systems), *reading),
     )
+
+
+def _repeats(judgments: Sequence[Judgment]) -> list[str]:
+    seen = Counter((judgment.judge, judgment.item, judgment.question) for judgment in judgments)
+    count = len({key[:2] for key, times in seen.items() if times > 1})
+    if not count:
+        return []
+    return [
+        f"{count} {'item was' if count == 1 else 'items were'} judged more than once by the same judge; all these "
+        "judgments are counted"
+    ]
+
+
+def _alike(systems: Sequence[str]) -> list[str]:
+    """Return a note on systems whose names differ in letter case, spaces or underscores only."""
+    spellings: dict[str, list[str]] = {}
+    for system in systems:
+        spellings.setdefault(folded(system), []).append(system)
+    alike = [" and ".join(map(repr, found)) for found in spellings.values() if len(found) > 1]
+    return [f"systems of nearly the same name are kept apart: {'; '.join(alike)}"] if alike else []
 
 
 def _pair(judgment: Judgment) -> tuple[str, str]:
@@ -215,61 +328,23 @@ def _pair(judgment: Judgment) -> tuple[str, str]:
     return first, second
 
 
-def parse_pools(texts: Sequence[str], systems: Sequence[str]) -> dict[str, str]:
-    """Return {system: name of its pool} of entries such as ``TeamCE+TeamEC=Team C/E``.
-
-    Raises:
-        UserError: an entry is malformed, names an unknown system, or names a system twice.
-    """
-    pools: dict[str, str] = {}
-    for text in texts:
-        names, equals, pool = text.partition("=")
-        members = [name.strip() for name in names.split("+")]
-        if not equals or not pool.strip() or not all(members):
-            raise UserError(f"--pool {text}: expected SYSTEM+SYSTEM=NAME, such as TeamCE+TeamEC=Team C/E")
-        for name in members:
-            if name not in systems:
-                raise UserError(f"--pool {text}: no system {name!r}{nearest(name, systems)} ({', '.join(systems)})")
-            if name in pools:
-                raise UserError(f"--pool {text}: {name} is in two pools")
-            pools[name] = pool.strip()
-    return pools
-
-
-def pooled(judgments: Judgments, pools: Mapping[str, str]) -> Judgments:
-    """Return the ratings with the systems of each pool under one name: a context then has more judgments of it.
-
-    Raises:
-        UserError: the judgments are of pairs, which a pool would compare with itself.
-    """
-    if not pools:
-        return judgments
-    if judgments.kind == StudyKind.pairwise:
-        raise UserError("--pool is for ratings: a pair of two systems of one pool would compare it with itself")
-    changed: list[Judgment] = []
-    for row in judgments.rows:
-        name = pools.get(row.systems[0])
-        changed.append(row if name is None else replace(row, systems=(name,)))
-    systems = tuple(dict.fromkeys(pools.get(system, system) for system in judgments.systems))
-    notes = tuple(
-        f"{pool} pools {' and '.join(system for system, to in pools.items() if to == pool)}, context by context"
-        for pool in dict.fromkeys(pools.values())
-    )
-    return replace(judgments, systems=systems, rows=changed, notes=(*judgments.notes, *notes))
-
-
-def settings_of(columns: str | None, kind: str | None, points: str | None) -> ImportSettings:
-    """Return the settings that ``--map``, ``--kind`` and ``--points`` (such as ``1-5``) stand for.
+def settings_of(
+    columns: str | None,
+    kind: str | None,
+    points: str | None,
+    values: str | None = None,
+    *,
+    skip_empty: bool = False,
+) -> ImportSettings:
+    """Return the settings that ``--map``, ``--kind``, ``--points``, ``--values`` and ``--skip-empty`` stand for.
 
     Raises:
         UserError: the text of one of them is malformed.
     """
-    values: dict[str, Any] = {"kind": StudyKind(kind) if kind else None}
-    if columns:
-        values["columns"] = ColumnMap.parse(columns)
-    if points:
-        low, dash, high = points.partition("-")
-        if not dash or not low.isdecimal() or not high.isdecimal() or int(low) >= int(high):
-            raise UserError(f"--points {points}: expected LOWEST-HIGHEST, such as 1-5")
-        values |= {"lowest": int(low), "highest": int(high)}
-    return ImportSettings(**values)
+    return ImportSettings(
+        ColumnMap.parse(columns) if columns else ColumnMap({}),
+        StudyKind(kind) if kind else None,
+        Scale.parse(points) if points else None,
+        ValueMap.parse(values) if values else ValueMap(),
+        skip_empty,
+    )
