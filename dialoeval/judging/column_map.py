@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dialoeval.errors import UserError, nearest
@@ -65,16 +65,22 @@ class ColumnMap:
         columns = {name: column for name, column in self.columns.items() if not self.questions or name in _ROW}
         read = {**columns, **self.questions}
         parts = [column if _plain(column) == _plain(name) else f"{column} as {name}" for name, column in read.items()]
-        rest = [name for name in header if name not in set(read.values())]
+        used = {*read.values(), *(part.strip() for column in read.values() for part in column.split("+"))}
+        rest = [name for name in header if name not in used]
         unread = f"not read: {', '.join(rest)} (--map NAME=COLUMN reads a question)" if rest else "no other columns"
         return f"columns read: {', '.join(parts)}; {unread}"
 
-    def completed(self, header: Sequence[str], where: str) -> ColumnMap:
+    def named(self) -> list[str]:
+        """Return the columns."""
+        return [*self.columns.values(), *self.questions.values()]
+
+    def completed(self, header: Sequence[str], where: str, lists: Collection[str] = ()) -> ColumnMap:
         """Return the map with the columns that are recognised by their names.
 
         Args:
             header: the columns of the file.
             where: the file, for messages.
+            lists: columns that hold lists; an answer for each judge needs no column of judges.
 
         Raises:
             UserError: a mapped column does not exist, or a column that is needed is neither mapped nor recognised.
@@ -95,12 +101,15 @@ class ColumnMap:
         if not questions and "value" not in found:
             names = {"relevance": "relevance", "informativeness": "informativeness", "humanlike": "human-like"}
             questions = {name: plain[key] for key, name in names.items() if key in plain}
-        _check(found, questions, where, header)
+        answers = questions.values() if questions else [found.get("value")]
+        _check(found, questions, where, header, judged=any(column in lists for column in answers))
         return ColumnMap(found, questions)
 
 
-def _check(found: Mapping[str, str], questions: Mapping[str, str], where: str, header: Sequence[str]) -> None:
-    missing = [name for name in ("judge", "context") if name not in found]
+def _check(
+    found: Mapping[str, str], questions: Mapping[str, str], where: str, header: Sequence[str], *, judged: bool
+) -> None:
+    missing = [name for name in ("judge", "context") if name not in found and not (judged and name == "judge")]
     if "system" not in found and not ("first" in found and "second" in found):
         missing.append("system (of ratings), or first and second (of pairs)")
     if not questions and "value" not in found:
@@ -113,5 +122,5 @@ def _check(found: Mapping[str, str], questions: Mapping[str, str], where: str, h
 
 
 def _plain(name: str) -> str:
-    name = name.lower().removeprefix("input.").removeprefix("answer.")  # as MTurk's result files have them
-    return name.replace("_", "").replace("-", "").replace(" ", "")
+    """Return how a name is compared: without separators, and without what holds it (``Input.``, ``annotations.``)."""
+    return name.lower().rpartition(".")[2].replace("_", "").replace("-", "").replace(" ", "")

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dialoeval.data.content import Content, content
 from dialoeval.data.formats import Cells, Format, detect, rows
 from dialoeval.errors import UserError
+from dialoeval.judging.answers import Answer, read_preferences, read_ratings
 from dialoeval.judging.column_map import ColumnMap
 from dialoeval.judging.judgments import DSTC7_STATEMENTS, PAPER_QUESTIONS, Judgment, Judgments, Question, StudyKind
+from dialoeval.judging.nested import flattened
 from dialoeval.judging.values import (
-    MEANINGS,
     MOST_POINTS,
-    Preferences,
-    Ratings,
     Scale,
     ValueMap,
     folded,
     is_empty,
     is_missing,
     number_of,
-    numbers_are_codes,
     shown,
-    side_words,
     text_of,
 )
 
@@ -52,17 +49,6 @@ class ImportSettings:
     skip_empty: bool = False
 
 
-@dataclass(frozen=True)
-class _Answer:
-    """A cell that holds an answer; `base` is its judgment without the value."""
-
-    where: str
-    column: str
-    cell: Any
-    systems: tuple[str, ...]
-    base: Judgment
-
-
 def read_judgments_file(path: str, settings: ImportSettings | None = None) -> Judgments:
     """Read judgments from CSV, TSV, JSON lines, JSON or Parquet, its format told by its content.
 
@@ -81,30 +67,37 @@ def read_judgments_file(path: str, settings: ImportSettings | None = None) -> Ju
     table = list(_readable(source, form))
     if not table:
         raise UserError(f"{path} holds no judgments")
-    header = list(dict.fromkeys(str(name) for _, cells in table for name in cells))
     if set(table[0][1]) >= _OWN:
         return _own([Judgment.from_json(cells, where) for where, cells in table], source, settings)
+    table = flattened(table, settings.columns.named())
+    header = list(dict.fromkeys(str(name) for _, cells in table for name in cells))
     if set(header) >= _OWN_TABLE:
         raise UserError(f"{path} is the table of a study: read judgments.jsonl beside it, which has all its fields")
-    columns = settings.columns.completed(header, path)
+    lists = {str(name) for _, cells in table for name, value in cells.items() if isinstance(value, list)}
+    columns = settings.columns.completed(header, path, lists)
     kind = settings.kind or _kind(columns)
     if (kind == StudyKind.pairwise) != ("first" in columns.columns and "second" in columns.columns):
         raise UserError(
             f"{path}: kind {kind} needs columns {'first and second' if kind == StudyKind.pairwise else 'system'}, and "
             f"no {'system' if kind == StudyKind.pairwise else 'first and second'} (name them with --map)"
         )
-    settings.values.check(pairs=kind == StudyKind.pairwise)
     columns = columns.used_by(pairs=kind == StudyKind.pairwise)
     skipped: Counter[str] = Counter()
-    asked = list(_answers(table, columns, replace(settings, kind=kind), skipped))
-    if not asked:
+    answers = list(_answers(table, columns, replace(settings, kind=kind), skipped))
+    if not answers:
         raise UserError(f"{path} holds no judgments: every answer is empty")
-    judgments, notes = (
-        _preferences(asked, columns, settings) if kind == StudyKind.pairwise else _ratings(asked, settings)
-    )
+    if kind == StudyKind.pairwise:
+        sides = columns.columns["first"], columns.columns["second"]
+        judgments, notes = read_preferences(answers, settings.scale, settings.values, sides)
+    else:
+        judgments, notes = read_ratings(answers, settings.scale, settings.values)
     notes += [f"{count:,} {what} (--skip-empty)" for what, count in skipped.items()]
-    notes += [columns.note(header)]
-    return _collected(judgments, kind, _points(settings.scale), source, notes)
+    if "judge" not in columns.columns:
+        notes.append(
+            "no column names the judges: answers at the same place of the lists are taken for those of one judge, and "
+            "intervals over judges hold only if they are"
+        )
+    return _collected(judgments, kind, _points(settings.scale), source, [*notes, columns.note(header)])
 
 
 def _readable(source: Content, form: Format) -> Iterator[tuple[str, Cells]]:
@@ -126,42 +119,59 @@ def _points(scale: Scale | None) -> tuple[tuple[int, str], ...]:
 
 def _answers(
     table: Sequence[tuple[str, Cells]], columns: ColumnMap, settings: ImportSettings, skipped: Counter[str]
-) -> Iterator[_Answer]:
+) -> Iterator[Answer]:
     """Yield each answer: one for each question of a wide row, one for a long row."""
     order: dict[str, int] = {}
     spelled: dict[str, str] = {}
-    names = ("first", "second") if settings.kind == StudyKind.pairwise else ("system",)
-    needed = [columns.columns[name] for name in ("context", "judge", *names)]
-    if "question" in columns.columns:
-        needed.append(columns.columns["question"])
+    sides = ("first", "second") if settings.kind == StudyKind.pairwise else ("system",)
+    needed = [columns.columns[name] for name in ("context", "judge", "question", *sides) if name in columns.columns]
     for where, cells in table:
         if settings.skip_empty and any(is_empty(cells.get(column)) for column in needed):
             skipped["rows without judge, context, system or question are left out"] += 1
             continue
-        context, judge = (_text(cells, columns.columns[name], where) for name in ("context", "judge"))
-        systems = tuple(_text(cells, columns.columns[name], where) for name in names)
+        context = _text(cells, columns.columns["context"], where)
+        systems = tuple(_text(cells, columns.columns[name], where) for name in sides)
         if len(set(systems)) < len(systems):
             raise UserError(f"{where}: both systems are {systems[0]!r}")
         for system in systems:
             order.setdefault(system, len(order))
         ordered = tuple(sorted(systems, key=order.__getitem__))
         base = Judgment(
-            item=" / ".join((context, *ordered)), context=context, systems=ordered, judge=judge, question="", value=0
+            item=" / ".join((context, *ordered)), context=context, systems=ordered, judge="", question="", value=0
         )
         base = _with_optional(base, cells, columns, where)
         for question, column in _asked(cells, columns, where):
-            cell = cells.get(column)
-            if settings.skip_empty and is_missing(cell) and text_of(cell) not in systems:
-                skipped["empty answers are left out"] += 1
-                continue
-            if is_empty(cell):
-                wanted = "a preference" if len(systems) > 1 else "a whole number"
-                raise UserError(
-                    f'{where}: field "{column}" is {shown(cell)}, not {wanted} (--skip-empty leaves empty answers out and '
-                    "counts them)"
-                )
             name = spelled.setdefault(folded(question), question)  # Relevance and relevance are one question
-            yield _Answer(where, column, cell, systems, replace(base, question=name))
+            field_name = f'{where}: field "{column}"'
+            for judge, cell in _judged(cells, column, columns.columns.get("judge"), where):
+                if settings.skip_empty and is_missing(cell) and text_of(cell) not in systems:
+                    skipped["empty answers are left out"] += 1
+                    continue
+                if is_empty(cell):
+                    wanted = "a preference" if len(systems) > 1 else "a whole number"
+                    raise UserError(
+                        f"{field_name} is {shown(cell)}, not {wanted} (--skip-empty leaves empty answers out and "
+                        "counts them)"
+                    )
+                yield Answer(field_name, cell, systems, replace(base, judge=judge, question=name))
+
+
+def _judged(cells: Cells, column: str, judge: str | None, where: str) -> list[tuple[str, Any]]:
+    """Return (judge, answer) of a cell: one, or one for each judge of a list."""
+    cell = cells.get(column)
+    judges = None if judge is None else cells.get(judge)
+    if judge is not None and not isinstance(cell, list) and not isinstance(judges, list):
+        return [(_text(cells, judge, where), cell)]
+    if not isinstance(cell, list):
+        raise UserError(f'{where}: field "{column}" is {shown(cell)}, not a list with an answer of each judge')
+    if judge is None:
+        return [(str(place), one) for place, one in enumerate(cell, 1)]
+    names = [text_of(name) for name in judges] if isinstance(judges, list) else []
+    if len(names) != len(cell) or not all(names):
+        raise UserError(
+            f'{where}: field "{column}" is a list of {len(cell)} answers, and field "{judge}" no list of as many judges'
+        )
+    return list(zip(map(str, names), cell, strict=True))
 
 
 def _asked(cells: Cells, columns: ColumnMap, where: str) -> list[tuple[str, str]]:
@@ -194,62 +204,6 @@ def _text(cells: Cells, column: str, where: str) -> str:
         found = "empty (--skip-empty leaves such rows out)" if is_empty(value) else f"{value!r}, not text"
         raise UserError(f'{where}: field "{column}" is {found}')
     return text
-
-
-def _ratings(asked: Sequence[_Answer], settings: ImportSettings) -> tuple[list[Judgment], list[str]]:
-    how = Ratings(settings.scale or Scale(), settings.values)
-    return [replace(one.base, value=how.read(one.cell, f'{one.where}: field "{one.column}"')) for one in asked], []
-
-
-def _preferences(
-    asked: Sequence[_Answer], columns: ColumnMap, settings: ImportSettings
-) -> tuple[list[Judgment], list[str]]:
-    """Return the preferences, and notes on how they were read."""
-    scale, values = settings.scale, settings.values
-    if scale is not None and scale.lowest < 0:
-        low, high = f"{scale.lowest}..-1", f"1..{scale.highest}"
-        raise UserError(
-            f"--points {scale.lowest}..{scale.highest}: on pairs, a scale around 0 does not say which sign prefers the "
-            f"first system: write --values={low}=first,0=same,{high}=second, or first and second the other way round"
-        )
-    numbers: dict[str, set[float]] = {}
-    for one in asked:
-        number = number_of(one.cell)
-        if number is not None and values.find(one.cell) is None:
-            numbers.setdefault(one.base.question, set()).add(number)
-    systems = {folded(system) for one in asked for system in one.systems}
-    first, second = columns.columns["first"], columns.columns["second"]
-    words = side_words(first, second)
-    readers = {
-        question: Preferences(scale, values, systems, words, numbers_are_codes(numbers.get(question, set())))
-        for question in dict.fromkeys(one.base.question for one in asked)
-    }
-    meanings: dict[str, int] = {}  # of values that are no names
-    named = False
-    judged = []
-    for one in asked:
-        value, by_name = readers[one.base.question].read(one.cell, one.systems, f'{one.where}: field "{one.column}"')
-        named = named or by_name
-        if not by_name and (scale is None or number_of(one.cell) is None):
-            meanings[str(text_of(one.cell))] = value
-        judged.append(replace(one.base, value=value if one.systems == one.base.systems else -value))
-    return judged, _how_read(meanings, named, scale if any(numbers.values()) else None, (first, second))
-
-
-def _how_read(meanings: Mapping[str, int], named: bool, scale: Scale | None, sides: tuple[str, str]) -> list[str]:
-    """Return a note on how preferences were read; `sides` are the columns of the first and the second system."""
-    parts = ["a system's name as that system"] if named else []
-    for meaning, name in MEANINGS.items():
-        values = [repr(value) for value, found in meanings.items() if found == meaning]
-        if values:
-            parts.append(f"{', '.join(values[:8])}{', ...' if len(values) > 8 else ''} as {name}")
-    if scale is not None:
-        tie = f"{scale.middle:g} is a tie" if scale.holds(scale.middle) else "none is a tie"
-        parts.append(
-            f"of the points {scale} those below {scale.middle:g} as the first system, those above as the second, {tie}, "
-            "and how far from the middle does not count"
-        )
-    return [f"preferences were read so: {'; '.join(parts)} (first: column {sides[0]}; second: column {sides[1]})"]
 
 
 def _own(judgments: list[Judgment], source: Content, settings: ImportSettings) -> Judgments:

@@ -154,8 +154,9 @@ def mean_table(means: Sequence[Mean]) -> Table:
 
 
 def point_table(means: Sequence[Mean], points: Sequence[int]) -> Table:
-    """Return the share of each point (of a long scale: of each range of points), the number of ratings, and the range
-    without one judge.
+    """Return the share of each point, the number of ratings, and the range without one judge.
+
+    A scale of more points than the table has room for is printed in ranges of points.
     """
     width = next(width for width in _WIDTHS if len(points) <= _MOST_COLUMNS * width)
     starts = range(0, len(points), width)

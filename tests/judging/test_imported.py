@@ -103,7 +103,9 @@ def test_long_pairs_of_any_wording_are_mapped_to_the_order_of_the_systems(tmp_pa
     ]
     rows[0]["winner"] = "X"
     file = written(tmp_path, "".join(json.dumps(row) + "\n" for row in rows), "pairs.jsonl")
-    with pytest.raises(UserError, match=r'line 5: field "winner" is .1., and numbers other than'):
+    with pytest.raises(
+        UserError, match=r'line 5: field "winner" is .1., and the numbers of this question .1. do not say'
+    ):
         read_judgments_file(file)
     judgments = read_judgments_file(file, settings_of(None, None, None, "1=first"))
     assert judgments.pairs == (("X", "Y"),) and judgments.kind == StudyKind.pairwise

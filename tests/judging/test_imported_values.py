@@ -1,0 +1,374 @@
+"""Values and shapes of judgments from elsewhere: what can mean two things is refused, what is read is said."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dialoeval.errors import UserError
+from dialoeval.judging.analysis import analyse
+from dialoeval.judging.estimates import Settings
+from dialoeval.judging.export import COLUMNS
+from dialoeval.judging.imported import read_judgments_file, settings_of
+from dialoeval.judging.values import Scale, ValueMap
+from dialoeval.reports.judgments_text import to_markdown
+
+PAIRS = "id\tworker\tsystem_a\tsystem_b\trelevance\n"
+
+
+def pairs(tmp_path, *rows, header=PAIRS, name="pairs.tsv"):
+    """A file of pairs; a row is (first, second, value), of item 0, 1, ..."""
+    lines = [f"{i}\tw{i % 3}\t" + "\t".join(map(str, row)) for i, row in enumerate(rows)]
+    file = tmp_path / name
+    file.write_text(header + "".join(line + "\n" for line in lines), "utf-8")
+    return str(file)
+
+
+def values(file, columns=None, points=None, named=None, **more):
+    return [row.value for row in read_judgments_file(file, settings_of(columns, None, points, named, **more)).rows]
+
+
+@pytest.mark.parametrize("found", [[1], [0, 1], [1, 2], [2, 5, 3], [0], [-3, 1], [0.5, 1, 0], [100, 50], [-1, 0, 1, 2]])
+def test_numbers_that_do_not_say_whom_they_prefer_are_refused_whatever_occurs(tmp_path, found):
+    file = pairs(tmp_path, *(("X", "Y", value) for value in found))
+    with pytest.raises(UserError, match=r'pairs.tsv, line 2: field "relevance" is .* --values .* --points'):
+        values(file)
+
+
+@pytest.mark.parametrize("found", [[1, 0, -1], ["1.0", "0.0", "-1.0"], ["+1", "0", "-1"], [" 1 ", " 0", "-1 "]])
+def test_one_zero_and_minus_one_together_are_codes(tmp_path, found):
+    assert values(pairs(tmp_path, *(("X", "Y", value) for value in found))) == [1, 0, -1]
+
+
+def test_numbers_of_json_are_codes_too(tmp_path):
+    file = tmp_path / "f.jsonl"
+    rows = [{"id": i, "worker": 7.0, "system_a": "X", "system_b": "Y", "relevance": v} for i, v in enumerate([1, -1.0])]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    judgments = read_judgments_file(str(file))
+    assert [row.value for row in judgments.rows] == [1, -1] and judgments.rows[0].judge == "7"
+
+
+@pytest.mark.parametrize(
+    ("points", "given_values", "read"),
+    [
+        ("5", [1, 2, 3, 4, 5], [1, 1, 0, -1, -1]),
+        ("1-7", [1, 4, 7], [1, 0, -1]),
+        ("0-100", [49, 50, 51], [1, 0, -1]),
+        ("1-4", [1, 2, 3, 4], [1, 1, -1, -1]),
+        ("0-1", [0, 1], [1, -1]),
+    ],
+)
+def test_a_scale_of_pairs_prefers_the_first_below_its_middle(tmp_path, points, given_values, read):
+    file = pairs(tmp_path, *(("X", "Y", value) for value in given_values))
+    assert values(file, points=points) == read
+    note = read_judgments_file(file, settings_of(None, None, points)).notes[0]
+    assert "as the first system" in note and "first: column system_a; second: column system_b" in note
+    with pytest.raises(UserError, match="not a whole number from"):
+        values(pairs(tmp_path, ("X", "Y", 101)), points=points)
+
+
+@pytest.mark.parametrize("value", [1, 2, 3, 4, 5])
+def test_a_scale_does_not_depend_on_the_values_that_occur(tmp_path, value):
+    file = pairs(tmp_path, *[("X", "Y", value)] * 4)
+    assert set(values(file, points="1-5")) == {(value < 3) - (value > 3)}
+    swapped = pairs(tmp_path, ("X", "Y", 3), ("Y", "X", value), name="swapped.tsv")
+    assert values(swapped, points="1-5")[1] == (value > 3) - (value < 3)
+
+
+def test_a_scale_around_zero_needs_its_direction(tmp_path):
+    file = pairs(tmp_path, *(("X", "Y", value) for value in (-3, 0, 2)))
+    with pytest.raises(UserError, match=r"write --values=-3\.\.-1=first,0=same,1\.\.3=second, or .* the other way"):
+        values(file, points="-3..3")
+    assert values(file, named="-3..-1=first,0=same,1..3=second") == [1, 0, -1]
+    assert values(file, named="-3..-1=second,0=tie,1..3=first") == [-1, 0, 1]
+
+
+def test_a_user_names_what_values_mean(tmp_path):
+    file = pairs(tmp_path, ("X", "Y", 0), ("X", "Y", "1.0"), ("X", "Y", 2), ("Y", "X", 0))
+    assert values(file, named="0=first,1=second,2=tie") == [1, -1, 0, -1]
+    with pytest.raises(UserError, match=r"line 4: .* numbers of this question .2. do not say"):
+        values(file, named="0=first,1=second")
+    words = pairs(tmp_path, ("X", "Y", "Much Better"), ("X", "Y", "much  worse "), ("X", "Y", "Y"), name="words.tsv")
+    assert values(words, named="much better=first,much worse=second") == [1, -1, -1]
+    notes = read_judgments_file(words, settings_of(None, None, None, "much better=first,much worse=second")).notes
+    assert "'Much Better' as the first system" in notes[0] and "a system's name as that system" in notes[0]
+
+
+def test_values_of_ratings_stand_for_points(tmp_path):
+    file = tmp_path / "r.csv"
+    file.write_text("judge,id,system,question,value\nj,1,S,fluency,Strongly Agree\nj,2,S,fluency,disagree\n")
+    assert values(str(file), named="strongly agree=5,disagree=2") == [5, 2]
+    with pytest.raises(UserError, match="'first' is not a number; of ratings"):
+        values(str(file), named="disagree=first")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("0", "is not VALUE=MEANING"),
+        ("0=first,0.0=second", "named twice"),
+        ("a=first,A=second", "named twice"),
+        ("1..3=first,3=same", "named twice"),
+        ("5..1=first", "named twice, or is a range from high to low"),
+        ("=first", "is not VALUE=MEANING"),
+    ],
+)
+def test_value_maps_that_mean_nothing(text, said):
+    with pytest.raises(UserError, match=said):
+        ValueMap.parse(text)
+
+
+def test_a_preference_has_three_meanings(tmp_path):
+    with pytest.raises(UserError, match="'left' is not first, second, same or tie"):
+        values(pairs(tmp_path, ("X", "Y", 0)), named="0=left")
+
+
+@pytest.mark.parametrize(
+    ("systems", "value", "by_name", "by_position"),
+    [
+        (("b", "a"), "a", -1, 1),
+        (("b", "a"), "B", 1, -1),
+        (("left", "X"), "right", None, -1),
+        (("X", "first"), "first", -1, 1),
+        (("tie", "X"), "tie", 1, 0),
+        (("X", "same"), "Same", -1, 0),
+        (("X", "model_a"), "model_a", -1, 1),
+        (("second", "system_a"), "system_a", -1, 1),
+    ],
+)
+def test_names_that_are_words_for_a_side(tmp_path, systems, value, by_name, by_position):
+    file = pairs(tmp_path, (*systems, value))
+    if by_name is None:  # no system of that name: no doubt
+        assert values(file) == [by_position]
+        return
+    with pytest.raises(UserError, match=r'line 2: field "relevance" is .* also a word .* --values names, --values pos'):
+        values(file)
+    assert values(file, named="names") == [by_name]
+    assert values(file, named="positions") == [by_position]
+
+
+def test_a_word_that_is_a_system_of_another_row_is_refused(tmp_path):
+    file = pairs(tmp_path, ("a", "b", "a"), ("b", "c", "a"))
+    with pytest.raises(UserError, match=r"line 3: .* is 'a', a system's name that is also a word"):
+        values(file)
+    assert values(pairs(tmp_path, ("a", "b", "a"), ("a", "b", "b"), name="agree.tsv")) == [1, -1]  # both readings agree
+    with pytest.raises(UserError, match=r"line 3: .* not a preference"):
+        values(file, named="names")
+
+
+def test_names_that_are_numbers(tmp_path):
+    file = pairs(tmp_path, ("1", "0", 0), ("1", "0", 1), ("0", "1", 1))
+    with pytest.raises(UserError, match="'0', a system's name that may also be a code"):
+        values(file)
+    assert values(file, named="names") == [-1, 1, 1]
+    assert values(file, named="0=first,1=second") == [1, -1, 1]
+    with pytest.raises(UserError, match="do not say whom they prefer"):
+        values(file, named="positions")
+
+
+def test_columns_of_the_other_side_make_words_for_sides_no_guess(tmp_path):
+    file = pairs(tmp_path, ("X", "Y", "system_a"), ("X", "Y", "Y"))
+    assert values(file, columns="first=system_b,second=system_a") == [-1, 1]
+    with pytest.raises(UserError, match="'a', not a preference"):
+        values(pairs(tmp_path, ("X", "Y", "a")), columns="first=system_b,second=system_a")
+
+
+def test_the_report_says_which_columns_were_read_and_which_not(tmp_path):
+    file = tmp_path / "r.tsv"
+    file.write_text("id\tworker\tsystem\trelevance\tfluency\toverall\n1\tw\tX\t1\t5\t5\n2\tv\tX\t2\t4\t4\n")
+    judgments = read_judgments_file(str(file))
+    assert judgments.notes == (
+        "columns read: worker as judge, id as context, system, relevance; not read: fluency, overall (--map "
+        "NAME=COLUMN reads a question)",
+    )
+    analysis = analyse(judgments, Settings(resamples=10))
+    assert "not read: fluency, overall" in to_markdown(analysis)
+    assert analysis.to_json()["notes"] == list(judgments.notes)
+    mapped = read_judgments_file(str(file), settings_of("fluency=fluency,overall=overall", None, None))
+    assert [q.name for q in mapped.questions] == ["fluency", "overall"] and "not read: relevance" in mapped.notes[0]
+
+
+def test_columns_that_only_later_rows_have_are_named(tmp_path):
+    file = tmp_path / "r.jsonl"
+    rows = [{"judge": "j", "id": "1", "system": "S", "value": 3}, {"judge": "j", "id": "2", "system": "S", "value": 4}]
+    rows[1]["fluency"] = 1
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert "not read: fluency" in read_judgments_file(str(file)).notes[0]
+
+
+def test_empty_answers_are_refused_or_left_out_and_counted(tmp_path):
+    header = "judge\tid\tsystem\trelevance\tinformativeness\n"
+    rows = ["j\t1\tS\t3\t4", "j\t2\tS\t\t5", "j\t3\tS\tNA\t", "\t4\tS\t1\t1", "k\t5\tS\t2\t2"]
+    file = tmp_path / "r.tsv"
+    file.write_text(header + "\n".join(rows) + "\n")
+    with pytest.raises(UserError, match=r'r.tsv, line 3: field "relevance" is empty, .*--skip-empty leaves'):
+        read_judgments_file(str(file))
+    read = read_judgments_file(str(file), settings_of(None, None, None, skip_empty=True))
+    assert [(r.context, r.question, r.value) for r in read.rows if r.context in "23"] == [("2", "informativeness", 5)]
+    assert "3 empty answers are left out (--skip-empty)" in read.notes
+    assert any(note.startswith("1 rows without judge, context, system") for note in read.notes)
+    file.write_text(header + "j\t1\tS\t\t\n")
+    with pytest.raises(UserError, match="holds no judgments: every answer is empty"):
+        read_judgments_file(str(file), settings_of(None, None, None, skip_empty=True))
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("4,5", "a decimal comma is not read"),
+        ("4.5", "is '4.5', not a whole number"),
+        ("1_0", "is '1_0', not a whole number"),
+        ("NaN", "is 'NaN', not"),
+        ("-inf", "is '-inf', not"),
+        ("7", "from 1 to 5; --points LOW-HIGH names another scale"),
+        ("1e400", "is '1e400'"),
+        ("9" * 400, "not a whole number"),
+    ],
+)
+def test_ratings_that_are_no_points(tmp_path, value, said):
+    file = tmp_path / "r.tsv"
+    file.write_text(f"judge\tid\tsystem\tvalue\nj\t1\tS\t{value}\n")
+    with pytest.raises(UserError, match=r'r.tsv, line 2: field "value" is') as error:
+        read_judgments_file(str(file))
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize("value", [10**400, True, [], {"a": 1}, [1, 2], None])
+def test_json_values_that_are_no_ratings(tmp_path, value):
+    file = tmp_path / "r.jsonl"
+    file.write_text(json.dumps({"judge": "j", "id": "1", "system": "S", "value": value}) + "\n")
+    with pytest.raises(UserError, match=r"r.jsonl"):
+        read_judgments_file(str(file))
+
+
+def test_spelling_of_questions_and_spaces_do_not_split_a_question(tmp_path):
+    file = tmp_path / "r.csv"
+    file.write_bytes(
+        b"\xef\xbb\xbfJudge ID,item,System,Question,Score\r\n j ,1, S ,Relevance, 4 \r\nj,2,S,relevance ,5.0\r\n"
+    )
+    judgments = read_judgments_file(str(file))
+    assert [q.name for q in judgments.questions] == ["Relevance"] and judgments.systems == ("S",)
+    assert [row.value for row in judgments.rows] == [4, 5] and judgments.rows[0].judge == "j"
+
+
+def test_systems_of_nearly_the_same_name_are_pointed_out(tmp_path):
+    notes = read_judgments_file(pairs(tmp_path, ("GPT", "X", "X"), ("gpt", "X", "X"))).notes
+    assert "systems of nearly the same name are kept apart: 'GPT' and 'gpt'" in notes
+
+
+def test_a_long_scale_is_printed_in_ranges(tmp_path):
+    file = tmp_path / "r.csv"
+    rows = "".join(f"j{i % 2},{i},S,{value}\n" for i, value in enumerate([0, 9, 10, 99, 100]))
+    file.write_text("judge,id,system,value\n" + rows)
+    analysis = analyse(read_judgments_file(str(file), settings_of(None, None, "0-100")), Settings(resamples=10))
+    text = to_markdown(analysis)
+    assert "| 0 to 9 | 10 to 19 |" in text and "| 90 to 99 | 100 |" in text and "40% |" in text
+    assert sum(analysis.people.means[0].points) == 5 and len(analysis.people.means[0].points) == 101
+
+
+@pytest.mark.parametrize(
+    ("text", "scale"),
+    [("1-7", (1, 7)), ("7", (1, 7)), ("0-100", (0, 100)), ("-3..3", (-3, 3)), ("-3-3", (-3, 3)), ("-5--1", (-5, -1))],
+)
+def test_scales(text, scale):
+    assert Scale.parse(text) == Scale(*scale)
+
+
+@pytest.mark.parametrize("text", ["", "x", "5-1", "1-1", "1", "0-5000000", "1-5-7", "1.5-3"])
+def test_scales_that_mean_nothing(text):
+    with pytest.raises(UserError, match="--points"):
+        Scale.parse(text)
+
+
+def test_rows_of_chatbot_arena(tmp_path):
+    """Columns and values as the published battles have them."""
+    winners = ["model_a", "model_b", "tie", "tie (bothbad)"]
+    rows = [
+        {"question_id": f"q{i}", "model_a": "m1", "model_b": "m2", "winner": winner, "judge": f"arena_user_{i}"}
+        | {"conversation_a": [{"role": "user", "content": "hi"}], "conversation_b": [], "turn": 1, "anony": True}
+        for i, winner in enumerate(winners)
+    ]
+    file = tmp_path / "arena.json"
+    file.write_text(json.dumps(rows, indent=2))
+    judgments = read_judgments_file(str(file))
+    assert [row.value for row in judgments.rows] == [1, -1, 0, 0] and judgments.systems == ("m1", "m2")
+    assert "'tie', 'tie (bothbad)' as a tie" in judgments.notes[0] and "conversation_a" in judgments.notes[-1]
+    joined = read_judgments_file(str(file), settings_of("context=question_id+turn", None, None))
+    assert joined.rows[0].context == "q0 / 1" and "question_id+turn as context" in joined.notes[-1]
+
+
+def test_columns_of_mechanical_turk(tmp_path):
+    file = tmp_path / "batch.csv"
+    file.write_text(
+        '"HITId","AssignmentStatus","WorkerId","Input.system_a","Input.system_b","Answer.relevance"\n'
+        '"H1","Approved","W1","X","Y","First"\n"H1","Approved","W2","X","Y","same"\n'
+    )
+    judgments = read_judgments_file(str(file))
+    assert [row.value for row in judgments.rows] == [1, 0] and "not read: AssignmentStatus" in judgments.notes[-1]
+
+
+def test_ratings_in_objects_and_lists_of_each_judge(tmp_path):
+    """A row holds a reply, and for each question a list with the ratings of its judges."""
+    rows = [{"context": "hello", "system": s, "annotations": {"Fluent": [1, 2, 0], "Overall": [4, 3, 3]}} for s in "XY"]
+    file = tmp_path / "lists.json"
+    file.write_text(json.dumps(rows))
+    judgments = read_judgments_file(
+        str(file), settings_of("fluent=annotations.Fluent,overall=annotations.Overall", None, "0-4")
+    )
+    read = [(row.judge, row.question, row.value) for row in judgments.rows if row.systems == ("X",)]
+    assert read == [
+        *(("1", "fluent", 1), ("2", "fluent", 2), ("3", "fluent", 0)),
+        *(("1", "overall", 4), ("2", "overall", 3), ("3", "overall", 3)),
+    ]
+    assert any("no column names the judges" in note for note in judgments.notes)
+    for row in rows:
+        row["judges"] = ["ann", "bob", "cy"]
+    file.write_text(json.dumps(rows))
+    judgments = read_judgments_file(str(file), settings_of("fluent=annotations.Fluent,judge=judges", None, "0-4"))
+    assert [row.judge for row in judgments.rows][:3] == ["ann", "bob", "cy"]
+    rows[0]["judges"] = ["ann"]
+    file.write_text(json.dumps(rows))
+    with pytest.raises(UserError, match='is a list of 3 answers, and field "judges" no list of as many judges'):
+        read_judgments_file(str(file), settings_of("fluent=annotations.Fluent,judge=judges", None, "0-4"))
+
+
+def test_ratings_in_lists_of_objects(tmp_path):
+    """A row holds a list of annotations, one object a judge; or a list of replies, each with lists of ratings."""
+    file = tmp_path / "objects.jsonl"
+    row = {"id": "d1", "model_id": "M1", "expert": [{"coherence": 5, "fluency": 4}, {"coherence": 3, "fluency": 2}]}
+    row["turker"] = [{"coherence": 1, "fluency": 1}]
+    file.write_text(json.dumps(row) + "\n")
+    read = read_judgments_file(str(file), settings_of("coherence=expert.coherence,judge=expert", None, None)).rows
+    assert [(r.judge, r.value) for r in read] == [("1", 5), ("2", 3)]
+    with pytest.raises(UserError, match="fields of expert and of turker: read one list at a time"):
+        read_judgments_file(
+            str(file), settings_of("coherence=expert.coherence,fluency=turker.fluency,judge=expert", None, None)
+        )
+    replies = [{"model": m, "Natural": [1, 3]} for m in ("A", "B")]
+    file.write_text(json.dumps({"context": "c", "annotators": ["p", "q"], "responses": replies}) + "\n")
+    columns = "judge=annotators,system=responses.model,natural=responses.Natural"
+    read = read_judgments_file(str(file), settings_of(columns, None, "1-3")).rows
+    assert [(r.systems[0], r.judge, r.value) for r in read] == [
+        ("A", "p", 1), ("A", "q", 3), ("B", "p", 1), ("B", "q", 3),
+    ]  # fmt: skip
+
+
+def test_the_table_of_a_study_is_refused_for_its_rows(tmp_path):
+    file = tmp_path / "judgments.tsv"
+    header = [*COLUMNS]
+    file.write_text("\t".join(header) + "\n" + "\t".join(["x"] * len(header)) + "\n")
+    with pytest.raises(UserError, match=r"is the table of a study: read judgments.jsonl beside it"):
+        read_judgments_file(str(file))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 9), st.data(), st.sampled_from([("X", "Y"), ("gpt 2", "gpt 3")]))
+def test_a_scale_and_its_named_ranges_say_the_same(tmp_path_factory, highest, data, names):
+    rows = data.draw(st.lists(st.tuples(st.permutations(names), st.integers(1, highest)), min_size=1, max_size=12))
+    file = pairs(tmp_path_factory.mktemp("scale"), *((*systems, value) for systems, value in rows))
+    named = f"1..{highest // 2}=first,{highest // 2 + 1 + highest % 2}..{highest}=second"
+    named += f",{highest // 2 + 1}=same" if highest % 2 else ""
+    assert values(file, points=f"1-{highest}") == values(file, named=named)
