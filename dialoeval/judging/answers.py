@@ -9,7 +9,7 @@ from typing import Any
 
 from dialoeval.errors import UserError
 from dialoeval.judging.judgments import Judgment
-from dialoeval.judging.values import Reading, Scale, ValueMap, folded, number_of, shown, text_of
+from dialoeval.judging.values import Reading, Scale, ValueMap, folded, is_missing, number_of, shown, text_of
 
 MEANINGS = {1: "the first system", 0: "a tie", -1: "the second system"}
 _THINGS = ("model", "system", "response", "reply", "assistant", "option")
@@ -72,6 +72,8 @@ class Ratings:
             remedy = ""
             if number is not None and number == int(number):
                 remedy = "; --points LOW-HIGH names another scale"
+            elif is_missing(value):
+                remedy = "; --skip-empty leaves such answers out and counts them"
             elif isinstance(value, str) and re.fullmatch(r"\d+,\d+", value.strip()):
                 remedy = "; a decimal comma is not read"
             raise UserError(f"{where} is {shown(value)}, not a whole number {self.scale}{remedy}")

@@ -9,8 +9,32 @@ from dialoeval.errors import UserError, nearest
 
 # Names of columns, in lower case without separators, that are recognised without ``--map``.
 KNOWN = {
-    "judge": ("judge", "judgeid", "annotator", "annotatorid", "worker", "workerid", "rater", "raterid"),
-    "context": ("context", "contextid", "instanceid", "exampleid", "itemid", "item", "id", "questionid", "hitid"),
+    "judge": (
+        "judge",
+        "judgeid",
+        "annotator",
+        "annotatorid",
+        "worker",
+        "workerid",
+        "rater",
+        "raterid",
+        "evaluator",
+        "evaluatorid",
+    ),
+    "context": (
+        "context",
+        "contextid",
+        "instanceid",
+        "exampleid",
+        "itemid",
+        "item",
+        "id",
+        "dialogueid",
+        "dialogid",
+        "conversationid",
+        "questionid",
+        "hitid",
+    ),
     "system": ("system", "systemid", "model", "modelid"),
     "first": ("first", "systema", "modela", "a"),
     "second": ("second", "systemb", "modelb", "b"),
@@ -74,13 +98,16 @@ class ColumnMap:
         """Return the columns."""
         return [*self.columns.values(), *self.questions.values()]
 
-    def completed(self, header: Sequence[str], where: str, lists: Collection[str] = ()) -> ColumnMap:
+    def completed(
+        self, header: Sequence[str], where: str, lists: Collection[str] = (), inner: Sequence[str] = ()
+    ) -> ColumnMap:
         """Return the map with the columns that are recognised by their names.
 
         Args:
             header: the columns of the file.
             where: the file, for messages.
             lists: columns that hold lists; an answer for each judge needs no column of judges.
+            inner: further columns that could be named, for messages.
 
         Raises:
             UserError: a mapped column does not exist, or a column that is needed is neither mapped nor recognised.
@@ -101,8 +128,9 @@ class ColumnMap:
         if not questions and "value" not in found:
             names = {"relevance": "relevance", "informativeness": "informativeness", "humanlike": "human-like"}
             questions = {name: plain[key] for key, name in names.items() if key in plain}
-        answers = questions.values() if questions else [found.get("value")]
-        _check(found, questions, where, header, judged=any(column in lists for column in answers))
+        answers = questions.values() if questions else [found["value"]] if "value" in found else lists
+        judged = any(column in lists for column in answers)
+        _check(found, questions, where, [*header, *inner], judged=judged)
         return ColumnMap(found, questions)
 
 

@@ -13,7 +13,8 @@ from dialoeval.errors import UserError
 from dialoeval.judging.answers import Answer, read_preferences, read_ratings
 from dialoeval.judging.column_map import ColumnMap
 from dialoeval.judging.judgments import DSTC7_STATEMENTS, PAPER_QUESTIONS, Judgment, Judgments, Question, StudyKind
-from dialoeval.judging.nested import flattened
+from dialoeval.judging.nested import flattened, inner_names
+from dialoeval.judging.ratings import OVERALL
 from dialoeval.judging.values import (
     MOST_POINTS,
     Scale,
@@ -64,17 +65,20 @@ def read_judgments_file(path: str, settings: ImportSettings | None = None) -> Ju
     form = detect(source)
     if form == Format.text:
         raise UserError(f"{path}: neither JSON lines nor a table with columns (CSV, TSV or Parquet)")
+    if form == Format.csv and b";" in (names := source.head.partition(b"\n")[0]) and b"," not in names:
+        raise UserError(f"{path}: its columns are separated by semicolons: save it with commas or tabs")
     table = list(_readable(source, form))
     if not table:
         raise UserError(f"{path} holds no judgments")
     if set(table[0][1]) >= _OWN:
         return _own([Judgment.from_json(cells, where) for where, cells in table], source, settings)
+    places = {str(name) for _, cells in table for name, value in cells.items() if isinstance(value, list)}
     table = flattened(table, settings.columns.named())
     header = list(dict.fromkeys(str(name) for _, cells in table for name in cells))
     if set(header) >= _OWN_TABLE:
         raise UserError(f"{path} is the table of a study: read judgments.jsonl beside it, which has all its fields")
     lists = {str(name) for _, cells in table for name, value in cells.items() if isinstance(value, list)}
-    columns = settings.columns.completed(header, path, lists)
+    columns = settings.columns.completed(header, path, lists, inner_names(table))
     kind = settings.kind or _kind(columns)
     if (kind == StudyKind.pairwise) != ("first" in columns.columns and "second" in columns.columns):
         raise UserError(
@@ -86,18 +90,32 @@ def read_judgments_file(path: str, settings: ImportSettings | None = None) -> Ju
     answers = list(_answers(table, columns, replace(settings, kind=kind), skipped))
     if not answers:
         raise UserError(f"{path} holds no judgments: every answer is empty")
+    _check_systems(answers, settings.columns, columns, path)
     if kind == StudyKind.pairwise:
         sides = columns.columns["first"], columns.columns["second"]
         judgments, notes = read_preferences(answers, settings.scale, settings.values, sides)
     else:
         judgments, notes = read_ratings(answers, settings.scale, settings.values)
-    notes += [f"{count:,} {what} (--skip-empty)" for what, count in skipped.items()]
-    if "judge" not in columns.columns:
+    if skipped:
+        notes.append(f"left out (--skip-empty): {'; '.join(f'{what}: {count:,}' for what, count in skipped.items())}")
+    if columns.columns.get("judge", "") in {"", *(places - lists)}:
         notes.append(
             "no column names the judges: answers at the same place of the lists are taken for those of one judge, and "
             "intervals over judges hold only if they are"
         )
     return _collected(judgments, kind, _points(settings.scale), source, [*notes, columns.note(header)])
+
+
+def _check_systems(answers: Sequence[Answer], named: ColumnMap, columns: ColumnMap, path: str) -> None:
+    """Refuse columns of systems, unless the user named them, whose values are as many as texts would be."""
+    recognised = [columns.columns[name] for name in ("system", "first", "second") if name in columns.columns]
+    items = len({answer.base.item for answer in answers})
+    systems = {system for answer in answers for system in answer.systems}
+    if len(systems) > max(20, items / 2) and not {"system", "first"} & named.columns.keys():
+        raise UserError(
+            f"{path}: {' and '.join(recognised)} hold {len(systems):,} different values, which look like replies, not "
+            "names of systems (name the columns with --map if they are)"
+        )
 
 
 def _readable(source: Content, form: Format) -> Iterator[tuple[str, Cells]]:
@@ -122,12 +140,12 @@ def _answers(
 ) -> Iterator[Answer]:
     """Yield each answer: one for each question of a wide row, one for a long row."""
     order: dict[str, int] = {}
-    spelled: dict[str, str] = {}
+    spelled = {OVERALL: OVERALL}  # Relevance and relevance are one question; a question Overall takes the mean's place
     sides = ("first", "second") if settings.kind == StudyKind.pairwise else ("system",)
     needed = [columns.columns[name] for name in ("context", "judge", "question", *sides) if name in columns.columns]
     for where, cells in table:
         if settings.skip_empty and any(is_empty(cells.get(column)) for column in needed):
-            skipped["rows without judge, context, system or question are left out"] += 1
+            skipped["rows without judge, context, system or question"] += 1
             continue
         context = _text(cells, columns.columns["context"], where)
         systems = tuple(_text(cells, columns.columns[name], where) for name in sides)
@@ -141,11 +159,11 @@ def _answers(
         )
         base = _with_optional(base, cells, columns, where)
         for question, column in _asked(cells, columns, where):
-            name = spelled.setdefault(folded(question), question)  # Relevance and relevance are one question
+            name = spelled.setdefault(folded(question), question)
             field_name = f'{where}: field "{column}"'
             for judge, cell in _judged(cells, column, columns.columns.get("judge"), where):
                 if settings.skip_empty and is_missing(cell) and text_of(cell) not in systems:
-                    skipped["empty answers are left out"] += 1
+                    skipped["empty answers"] += 1
                     continue
                 if is_empty(cell):
                     wanted = "a preference" if len(systems) > 1 else "a whole number"
@@ -210,10 +228,12 @@ def _own(judgments: list[Judgment], source: Content, settings: ImportSettings) -
     """Return the judgments of our own file, those of models apart."""
     if settings.columns.columns or settings.columns.questions or settings.values != ValueMap() or settings.skip_empty:
         raise UserError(f"{source.name} is a study's judgments.jsonl: --map, --values and --skip-empty are for others")
-    pairs = {len(judgment.systems) == 2 for judgment in judgments}
-    if len(pairs) > 1:
+    sizes = {len(set(judgment.systems)) for judgment in judgments}
+    if not sizes <= {1, 2} or any(len(set(j.systems)) < len(j.systems) for j in judgments):
+        raise UserError(f"{source.name}: the systems of a judgment are one that is rated, or two different ones")
+    if len(sizes) > 1:
         raise UserError(f"{source.name} mixes pairs and ratings")
-    found = StudyKind.pairwise if pairs.pop() else StudyKind.likert
+    found = StudyKind.pairwise if sizes == {2} else StudyKind.likert
     if settings.kind not in (None, found):
         raise UserError(f"{source.name} holds judgments of kind {found}, not {settings.kind}")
     values = [judgment.value for judgment in judgments]

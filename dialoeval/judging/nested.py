@@ -32,6 +32,17 @@ def flattened(table: Rows, named: Collection[str]) -> Rows:
     return [(where, _joined(cells, joined)) for where, cells in table] if joined else table
 
 
+def inner_names(table: Rows) -> list[str]:
+    """Return the names of the fields in lists of objects of the first row, which a user may name."""
+    return [
+        f"{name}.{field}"
+        for _, cells in table[:1]
+        for name, value in cells.items()
+        if _objects(value)
+        for field, _ in _fields(value[0], "")
+    ]
+
+
 def _fields(cells: Cells, prefix: str) -> Iterator[tuple[str, Any]]:
     for name, value in cells.items():
         if isinstance(value, dict):

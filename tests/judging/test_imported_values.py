@@ -208,8 +208,8 @@ def test_empty_answers_are_refused_or_left_out_and_counted(tmp_path):
         read_judgments_file(str(file))
     read = read_judgments_file(str(file), settings_of(None, None, None, skip_empty=True))
     assert [(r.context, r.question, r.value) for r in read.rows if r.context in "23"] == [("2", "informativeness", 5)]
-    assert "3 empty answers are left out (--skip-empty)" in read.notes
-    assert any(note.startswith("1 rows without judge, context, system") for note in read.notes)
+    counts = "empty answers: 3; rows without judge, context, system or question: 1"
+    assert f"left out (--skip-empty): {counts}" in read.notes
     file.write_text(header + "j\t1\tS\t\t\n")
     with pytest.raises(UserError, match="holds no judgments: every answer is empty"):
         read_judgments_file(str(file), settings_of(None, None, None, skip_empty=True))
@@ -221,7 +221,7 @@ def test_empty_answers_are_refused_or_left_out_and_counted(tmp_path):
         ("4,5", "a decimal comma is not read"),
         ("4.5", "is '4.5', not a whole number"),
         ("1_0", "is '1_0', not a whole number"),
-        ("NaN", "is 'NaN', not"),
+        ("NaN", "is 'NaN', not a whole number from 1 to 5; --skip-empty leaves such answers out"),
         ("-inf", "is '-inf', not"),
         ("7", "from 1 to 5; --points LOW-HIGH names another scale"),
         ("1e400", "is '1e400'"),
@@ -341,8 +341,9 @@ def test_ratings_in_lists_of_objects(tmp_path):
     row = {"id": "d1", "model_id": "M1", "expert": [{"coherence": 5, "fluency": 4}, {"coherence": 3, "fluency": 2}]}
     row["turker"] = [{"coherence": 1, "fluency": 1}]
     file.write_text(json.dumps(row) + "\n")
-    read = read_judgments_file(str(file), settings_of("coherence=expert.coherence,judge=expert", None, None)).rows
-    assert [(r.judge, r.value) for r in read] == [("1", 5), ("2", 3)]
+    judgments = read_judgments_file(str(file), settings_of("coherence=expert.coherence,judge=expert", None, None))
+    assert [(r.judge, r.value) for r in judgments.rows] == [("1", 5), ("2", 3)]
+    assert any("no column names the judges" in note for note in judgments.notes)
     with pytest.raises(UserError, match="fields of expert and of turker: read one list at a time"):
         read_judgments_file(
             str(file), settings_of("coherence=expert.coherence,fluency=turker.fluency,judge=expert", None, None)
@@ -372,3 +373,49 @@ def test_a_scale_and_its_named_ranges_say_the_same(tmp_path_factory, highest, da
     named = f"1..{highest // 2}=first,{highest // 2 + 1 + highest % 2}..{highest}=second"
     named += f",{highest // 2 + 1}=same" if highest % 2 else ""
     assert values(file, points=f"1-{highest}") == values(file, named=named)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"value": 5}, "value 5 is not a whole number from -1 to 1"),
+        ({"systems": ["A", "B", "C"]}, "the systems of a judgment are one that is rated, or two different ones"),
+        ({"systems": ["A", "A"]}, "the systems of a judgment are one that is rated, or two different ones"),
+        ({"systems": ["A"], "value": 10**9}, "a scale may have 1,001 points at most"),
+    ],
+)
+def test_rows_of_our_own_that_no_study_has(tmp_path, changes, said):
+    row = {"item": "i", "context": "c", "systems": ["A", "B"], "judge": "j", "question": "q", "value": 1} | changes
+    file = tmp_path / "judgments.jsonl"
+    file.write_text(json.dumps(row) + "\n")
+    with pytest.raises(UserError, match=said):
+        read_judgments_file(str(file))
+    with pytest.raises(UserError, match="--map, --values and --skip-empty are for others"):
+        read_judgments_file(str(file), settings_of(None, None, None, skip_empty=True))
+
+
+def test_models_in_our_own_rows_stay_apart(tmp_path):
+    row = {"item": "i", "context": "c", "systems": ["A", "B"], "question": "q", "value": 1}
+    file = tmp_path / "judgments.jsonl"
+    rows = [row | {"judge": "person"}, row | {"judge": "model", "sides": [1, -1], "margin": 0.5}]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert read_judgments_file(str(file)).models == {"model"}
+
+
+def test_columns_of_replies_are_no_systems(tmp_path):
+    file = tmp_path / "texts.csv"
+    rows = "".join(f"{i},w,reply {i},answer {i},a\n" for i in range(30))
+    file.write_text("id,worker,a,b,winner\n" + rows)
+    with pytest.raises(UserError, match="a and b hold 60 different values, which look like replies"):
+        read_judgments_file(str(file))
+    assert len(values(str(file), columns="first=a,second=b")) == 30
+
+
+def test_semicolons_and_missing_judges_are_named(tmp_path):
+    file = tmp_path / "r.csv"
+    file.write_text("id;worker;system;relevance\n1;w;X;4,5\n")
+    with pytest.raises(UserError, match="separated by semicolons"):
+        read_judgments_file(str(file))
+    file.write_text("id,system,relevance\n1,X,4\n")
+    with pytest.raises(UserError, match="no column is known to hold judge"):
+        read_judgments_file(str(file))
