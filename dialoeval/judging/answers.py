@@ -76,6 +76,8 @@ class Ratings:
                 remedy = "; --skip-empty leaves such answers out and counts them"
             elif isinstance(value, str) and re.fullmatch(r"\d+,\d+", value.strip()):
                 remedy = "; a decimal comma is not read"
+            elif isinstance(value, str) and number is None:
+                remedy = "; --values LABEL=POINT,... says what labels stand for"
             raise UserError(f"{where} is {shown(value)}, not a whole number {self.scale}{remedy}")
         return int(number)
 
@@ -109,7 +111,7 @@ class Preferences:
             return {"first": 1, "second": -1}.get(mapped.casefold(), 0), False
         text = text_of(value)
         if text is None or isinstance(value, bool):
-            raise UserError(f"{where} is {shown(value)}, not a preference{_ACCEPTED}")
+            raise UserError(f"{where} is {shown(value)}, not a preference ({_ACCEPTED})")
         named, is_name = self._named(text, systems)
         reading = self.values.reading
         if number_of(text) is not None and not (is_name and reading == Reading.names):
@@ -124,8 +126,9 @@ class Preferences:
         elif word is not None and is_name and named != word:
             raise UserError(f"{where} is {text!r}, a system's name that is also a word for {MEANINGS[word]}{_CLASH}")
         if named is None and word is None:
-            names = ", ".join(systems)
-            raise UserError(f"{where} is {text!r}, not a preference{_ACCEPTED}; or a system's name: {names})"[:600])
+            raise UserError(
+                f"{where} is {shown(text)}, not a preference ({_ACCEPTED}; or a system's name: {', '.join(systems)})"
+            )
         return (named, True) if named is not None else (word or 0, False)
 
     def _named(self, text: str, systems: Sequence[str]) -> tuple[int | None, bool]:
@@ -149,12 +152,12 @@ class Preferences:
         found = ", ".join(f"{one:g}" for one in sorted(self.numbers)[:5]) + ", ..." * (len(self.numbers) > 5)
         raise UserError(
             f"{where} is {text!r}, and the numbers of this question ({found}) do not say whom they prefer (1, 0, -1 "
-            "together would): name it with --values 0=first,1=second,2=same or the like, or with --points LOW-HIGH "
-            "on a scale whose lower half prefers the first system"
+            "together would): name it with --values 1=first,0=second or --values 0=first,1=second (same: a tie), or "
+            "with --points LOW-HIGH on a scale whose lower half prefers the first system"
         )
 
 
-_ACCEPTED = " (first, same or second; a, tie or b; 1, 0, -1; --values VALUE=first,... names others"
+_ACCEPTED = "first, same or second; a, tie or b; 1, 0, -1; --values VALUE=first,... names others"
 _CLASH = ": say which with --values names, --values positions, or --values VALUE=first,VALUE=second"
 
 
@@ -181,7 +184,11 @@ def read_ratings(answers: Sequence[Answer], scale: Scale | None, values: ValueMa
     """
     values.check(pairs=False)
     how = Ratings(scale or Scale(), values)
-    return [replace(one.base, value=how.read(one.cell, one.where)) for one in answers], []
+    rated = [replace(one.base, value=how.read(one.cell, one.where)) for one in answers]
+    labels = {text_of(one.cell): row.value for one, row in zip(answers, rated, strict=True) if values.find(one.cell)}
+    read = [f"{label!r} as {point}" for label, point in list(labels.items())[:12]] + ["..."] * (len(labels) > 12)
+    notes = [f"ratings were read so: {', '.join(read)}"] if labels else []
+    return rated, notes if scale else [*notes, f"ratings lie on a scale {how.scale} (--points names another)"]
 
 
 def read_preferences(

@@ -196,7 +196,8 @@ def _asked(cells: Cells, columns: ColumnMap, where: str) -> list[tuple[str, str]
     if columns.questions:
         return list(columns.questions.items())
     column = columns.columns.get("question")
-    name = "preference" if column is None else _text(cells, column, where)
+    default = "preference" if "first" in columns.columns else "rating"
+    name = default if column is None else _text(cells, column, where)
     return [(name, columns.columns["value"])]
 
 

@@ -48,6 +48,7 @@ def test_a_byte_order_mark_and_repeats_are_accepted(tmp_path):
     ]
     assert judgments.notes == (
         "1 item was judged more than once by the same judge; all these judgments are counted",
+        "ratings lie on a scale from 1 to 5 (--points names another)",
         "columns read: JudgeID as judge, InstanceID as context, SystemID as system, Relevance, Informativeness; "
         "no other columns",
     )

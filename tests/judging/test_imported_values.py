@@ -101,6 +101,10 @@ def test_values_of_ratings_stand_for_points(tmp_path):
     file = tmp_path / "r.csv"
     file.write_text("judge,id,system,question,value\nj,1,S,fluency,Strongly Agree\nj,2,S,fluency,disagree\n")
     assert values(str(file), named="strongly agree=5,disagree=2") == [5, 2]
+    notes = read_judgments_file(str(file), settings_of(None, None, "1-5", "strongly agree=5,disagree=2")).notes
+    assert notes[0] == "ratings were read so: 'Strongly Agree' as 5, 'disagree' as 2"
+    with pytest.raises(UserError, match="is 'Strongly Agree', not a whole number .* --values LABEL=POINT"):
+        values(str(file))
     with pytest.raises(UserError, match="'first' is not a number; of ratings"):
         values(str(file), named="disagree=first")
 
@@ -181,6 +185,7 @@ def test_the_report_says_which_columns_were_read_and_which_not(tmp_path):
     file.write_text("id\tworker\tsystem\trelevance\tfluency\toverall\n1\tw\tX\t1\t5\t5\n2\tv\tX\t2\t4\t4\n")
     judgments = read_judgments_file(str(file))
     assert judgments.notes == (
+        "ratings lie on a scale from 1 to 5 (--points names another)",
         "columns read: worker as judge, id as context, system, relevance; not read: fluency, overall (--map "
         "NAME=COLUMN reads a question)",
     )
@@ -188,7 +193,7 @@ def test_the_report_says_which_columns_were_read_and_which_not(tmp_path):
     assert "not read: fluency, overall" in to_markdown(analysis)
     assert analysis.to_json()["notes"] == list(judgments.notes)
     mapped = read_judgments_file(str(file), settings_of("fluency=fluency,overall=overall", None, None))
-    assert [q.name for q in mapped.questions] == ["fluency", "overall"] and "not read: relevance" in mapped.notes[0]
+    assert [q.name for q in mapped.questions] == ["fluency", "overall"] and "not read: relevance" in mapped.notes[-1]
 
 
 def test_columns_that_only_later_rows_have_are_named(tmp_path):
@@ -196,7 +201,7 @@ def test_columns_that_only_later_rows_have_are_named(tmp_path):
     rows = [{"judge": "j", "id": "1", "system": "S", "value": 3}, {"judge": "j", "id": "2", "system": "S", "value": 4}]
     rows[1]["fluency"] = 1
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert "not read: fluency" in read_judgments_file(str(file)).notes[0]
+    assert "not read: fluency" in read_judgments_file(str(file)).notes[-1]
 
 
 def test_empty_answers_are_refused_or_left_out_and_counted(tmp_path):
