@@ -217,6 +217,10 @@ def read_preferences(
         number = number_of(one.cell)
         if number is not None and values.find(one.cell) is None:
             numbers[one.base.question].add(number)
+    if scale is not None and not any(numbers.values()):
+        raise UserError(
+            f"--points={scale.lowest}..{scale.highest}: no preference is a number that --values leaves open"
+        )
     systems = {folded(system) for one in answers for system in one.systems}
     words = side_words(*sides)
     readers = {name: Preferences(scale, values, systems, words, found) for name, found in numbers.items()}
@@ -229,7 +233,7 @@ def read_preferences(
         if not by_name and (scale is None or number_of(one.cell) is None or values.find(one.cell) is not None):
             meanings[str(text_of(one.cell))] = value
         judged.append(replace(one.base, value=value if one.systems == one.base.systems else -value))
-    return judged, [_how_read(meanings, named, scale if any(numbers.values()) else None, sides)]
+    return judged, [_how_read(meanings, named, scale, sides)]
 
 
 def _how_read(meanings: Mapping[str, int], named: bool, scale: Scale | None, sides: tuple[str, str]) -> str:

@@ -208,7 +208,7 @@ def _with_optional(base: Judgment, cells: Cells, columns: ColumnMap, where: str)
         if name not in base.systems:
             raise UserError(f'{where}: field "{side}" is {name!r}, none of the systems {", ".join(base.systems)}')
         base = replace(base, shown_first=name)
-    if seconds is not None and not is_empty(cells.get(seconds)):
+    if seconds is not None and not is_missing(cells.get(seconds)):
         number = number_of(cells[seconds])
         if number is None:
             raise UserError(f'{where}: field "{seconds}" is {cells[seconds]!r}, not a number of seconds')
@@ -248,7 +248,7 @@ def _own(judgments: list[Judgment], source: Content, settings: ImportSettings) -
             raise UserError(f"{source.name}: {judgment.item}: value {judgment.value} is not a whole number {scale}")
     if scale.highest - scale.lowest > MOST_POINTS:
         raise UserError(f"{source.name}: values {scale}: a scale may have {MOST_POINTS:,} points at most")
-    models = frozenset(j.judge for j in judgments if j.sides or j.margin is not None or j.refusal is not None)
+    models = frozenset(j.judge for j in judgments if j.judge.startswith("model:") or j.sides)
     return replace(_collected(judgments, found, _points(scale), source, []), models=models)
 
 

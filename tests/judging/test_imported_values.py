@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dialoeval.cli.judge_report import main
 from dialoeval.errors import UserError
 from dialoeval.judging.analysis import analyse
 from dialoeval.judging.estimates import Settings
@@ -86,6 +87,11 @@ def test_a_scale_around_zero_needs_its_direction(tmp_path):
     assert values(file, named="-3..-1=second,0=tie,1..3=first") == [-1, 0, 1]
 
 
+def test_a_scale_without_numbers_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no preference is a number"):
+        values(pairs(tmp_path, ("X", "Y", "first")), points="1-5")
+
+
 def test_a_user_names_what_values_mean(tmp_path):
     file = pairs(tmp_path, ("X", "Y", 0), ("X", "Y", "1.0"), ("X", "Y", 2), ("Y", "X", 0))
     assert values(file, named="0=first,1=second,2=tie") == [1, -1, 0, -1]
@@ -103,7 +109,7 @@ def test_values_of_ratings_stand_for_points(tmp_path):
     assert values(str(file), named="strongly agree=5,disagree=2") == [5, 2]
     notes = read_judgments_file(str(file), settings_of(None, None, "1-5", "strongly agree=5,disagree=2")).notes
     assert notes[0] == "ratings were read so: 'Strongly Agree' as 5, 'disagree' as 2"
-    with pytest.raises(UserError, match="is 'Strongly Agree', not a whole number .* --values LABEL=POINT"):
+    with pytest.raises(UserError, match=r"is 'Strongly Agree', not a whole number .* --values LABEL=POINT"):
         values(str(file))
     with pytest.raises(UserError, match="'first' is not a number; of ratings"):
         values(str(file), named="disagree=first")
@@ -402,9 +408,12 @@ def test_rows_of_our_own_that_no_study_has(tmp_path, changes, said):
 def test_models_in_our_own_rows_stay_apart(tmp_path):
     row = {"item": "i", "context": "c", "systems": ["A", "B"], "question": "q", "value": 1}
     file = tmp_path / "judgments.jsonl"
-    rows = [row | {"judge": "person"}, row | {"judge": "model", "sides": [1, -1], "margin": 0.5}]
+    rows = [row | {"judge": "person"}, row | {"judge": "model:x", "sides": [1, -1], "margin": 0.5}]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert read_judgments_file(str(file)).models == {"model"}
+    assert read_judgments_file(str(file)).models == {"model:x"}
+    rows = [row | {"systems": ["A"], "judge": judge} for judge in ("person", "model:x")]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert read_judgments_file(str(file)).models == {"model:x"}
 
 
 def test_columns_of_replies_are_no_systems(tmp_path):
@@ -424,3 +433,48 @@ def test_semicolons_and_missing_judges_are_named(tmp_path):
     file.write_text("id,system,relevance\n1,X,4\n")
     with pytest.raises(UserError, match="no column is known to hold judge"):
         read_judgments_file(str(file))
+
+
+def test_the_command_names_values_and_says_so_everywhere(tmp_path, capsys):
+    file = pairs(tmp_path, ("X", "Y", 0), ("X", "Y", ""), ("X", "Y", 1), ("Y", "X", 1))
+    out = tmp_path / "out"
+    options = ["--values", "0=first,1=second", "--skip-empty", "--resamples", "20", "--out", str(out)]
+    assert main(["--from", file, *options]) == 0
+    shown = [capsys.readouterr().out, (out / "report.md").read_text(), (out / "report.html").read_text()]
+    shown.append((out / "analysis.json").read_text())
+    for text in shown:
+        plain = text.replace("&#39;", "'")
+        assert "'0' as the first system; '1' as the second system" in plain
+        assert "(--skip-empty): empty answers: 1" in plain and "columns read: worker as judge" in plain
+    wins = json.loads(shown[-1])["people"]["wins"][0]["judgments"]
+    assert (wins["wins"], wins["ties"], wins["losses"]) == (2, 0, 1)
+    with pytest.raises(UserError, match="--values and --skip-empty are for --from FILE"):
+        main([str(tmp_path), "--values", "0=first"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from(["1", "2", "5", "", " ", "NA", "NaN", "3.0"]), min_size=1, max_size=15))
+def test_leaving_empty_answers_out_is_as_if_their_rows_were_not_there(tmp_path_factory, cells):
+    file = tmp_path_factory.mktemp("empty") / "r.tsv"
+    skipped = settings_of(None, None, None, skip_empty=True)
+
+    def rows(kept):
+        file.write_text("judge\tid\tsystem\tvalue\n" + "".join(f"j\t{i}\tS\t{cells[i]}\n" for i in kept))
+        return [(row.context, row.value) for row in read_judgments_file(str(file), skipped).rows]
+
+    full = [i for i, cell in enumerate(cells) if cell.strip() not in ("", "NA", "NaN")]
+    if not full:
+        with pytest.raises(UserError, match="holds no judgments"):
+            rows(range(len(cells)))
+        return
+    assert rows(range(len(cells))) == rows(full)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.permutations(range(8)), st.sampled_from(["either", "names"]))
+def test_the_order_of_rows_does_not_change_who_wins(tmp_path_factory, order, reading):
+    rows = [("X", "Y", "X"), ("Y", "X", "x "), ("X", "Y", "tie"), ("Y", "X", "Y")] * 2
+    file = pairs(tmp_path_factory.mktemp("order"), *(rows[i] for i in order))
+    read = read_judgments_file(file, settings_of(None, None, None, None if reading == "either" else reading)).rows
+    winners = [0 if row.value == 0 else row.systems[0 if row.value > 0 else 1] for row in read]
+    assert winners == [["X", "X", 0, "Y"][i % 4] for i in order]
