@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -43,7 +44,6 @@ KNOWN = {
     "shown_first": ("shownfirst",),
     "seconds": ("seconds",),
 }
-_ROW = KNOWN.keys() - {"question", "value"}  # what a wide row has beside its questions
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,12 @@ class ColumnMap:
     def used_by(self, *, pairs: bool) -> ColumnMap:
         """Return the map without the columns that judgments of this kind do not have."""
         unused = {"system"} if pairs else {"first", "second", "shown_first"}
+        unused |= {"question", "value"} if self.questions else set()  # of a file with a column for each question
         return ColumnMap({k: v for k, v in self.columns.items() if k not in unused}, self.questions)
 
     def note(self, header: Sequence[str]) -> str:
         """Return which columns of a file were read, and as what, and which were not."""
-        columns = {name: column for name, column in self.columns.items() if not self.questions or name in _ROW}
-        read = {**columns, **self.questions}
+        read = {**self.columns, **self.questions}
         parts = [column if _plain(column) == _plain(name) else f"{column} as {name}" for name, column in read.items()]
         used = {*read.values(), *(part.strip() for column in read.values() for part in column.split("+"))}
         rest = [name for name in header if name not in used]
@@ -118,7 +118,8 @@ class ColumnMap:
                     f"{where}: no column {column!r} for {name}{nearest(column, header)} (columns: {', '.join(header)})"
                 )
         used = {*self.columns.values(), *self.questions.values()}
-        plain = {_plain(column): column for column in reversed(header) if column not in used}
+        outermost_last = sorted(reversed(header), key=lambda column: "." not in column)
+        plain = {_plain(column): column for column in outermost_last if column not in used}
         found = dict(self.columns)
         for name, known in KNOWN.items():
             recognised = next((plain[key] for key in known if key in plain), None)
@@ -151,4 +152,4 @@ def _check(
 
 def _plain(name: str) -> str:
     """Return how a name is compared: without separators, and without what holds it (``Input.``, ``annotations.``)."""
-    return name.lower().rpartition(".")[2].replace("_", "").replace("-", "").replace(" ", "")
+    return re.sub(r"^.*\.(?=\S)", "", name.lower()).replace("_", "").replace("-", "").replace(" ", "")

@@ -202,6 +202,22 @@ def test_the_report_says_which_columns_were_read_and_which_not(tmp_path):
     assert [q.name for q in mapped.questions] == ["fluency", "overall"] and "not read: relevance" in mapped.notes[-1]
 
 
+def test_a_column_of_its_own_goes_before_the_field_of_an_object(tmp_path):
+    file = tmp_path / "r.jsonl"
+    row = {"meta": {"id": "m", "judge": "mj"}, "id": "1", "system": "S", "value": 3}
+    file.write_text(json.dumps(row) + "\n")
+    read = read_judgments_file(str(file))
+    assert (read.rows[0].context, read.rows[0].judge) == ("1", "mj") and "not read: meta.id" in read.notes[-1]
+
+
+def test_a_mapped_question_leaves_columns_of_long_files_unread(tmp_path):
+    file = tmp_path / "r.csv"
+    file.write_text("judge,id,system,question,value,fluency\nj,1,S,,7,3\n")
+    read = read_judgments_file(str(file), settings_of("fluency=fluency", None, None, skip_empty=True))
+    assert [(row.question, row.value) for row in read.rows] == [("fluency", 3)]
+    assert "not read: question, value" in read.notes[-1]
+
+
 def test_columns_that_only_later_rows_have_are_named(tmp_path):
     file = tmp_path / "r.jsonl"
     rows = [{"judge": "j", "id": "1", "system": "S", "value": 3}, {"judge": "j", "id": "2", "system": "S", "value": 4}]
