@@ -118,7 +118,7 @@ class ColumnMap:
                     f"{where}: no column {column!r} for {name}{nearest(column, header)} (columns: {', '.join(header)})"
                 )
         used = {*self.columns.values(), *self.questions.values()}
-        outermost_last = sorted(reversed(header), key=lambda column: "." not in column)
+        outermost_last = sorted(header[::-1], key=lambda column: "." not in column)
         plain = {_plain(column): column for column in outermost_last if column not in used}
         found = dict(self.columns)
         for name, known in KNOWN.items():

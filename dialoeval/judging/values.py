@@ -59,13 +59,13 @@ class Scale:
 
     @classmethod
     def parse(cls, text: str) -> Scale:
-        """Return the scale that ``1-7``, ``-3..3`` or ``7`` (from 1) stands for.
+        """Return the scale that ``1-7`` or ``-3..3`` stands for.
 
         Raises:
             UserError: the text is malformed, or the scale has one point or more than a thousand.
         """
-        found = re.fullmatch(r"\s*(?:(-?\d{1,9})\s*(?:-|\.\.))?\s*(-?\d{1,9})\s*", text, re.ASCII)
-        lowest, highest = (int(found[1] or 1), int(found[2])) if found else (0, 0)
+        found = re.fullmatch(r"\s*(-?\d{1,9})\s*(?:-|\.\.)\s*(-?\d{1,9})\s*", text, re.ASCII)
+        lowest, highest = (int(found[1]), int(found[2])) if found else (0, 0)
         if lowest >= highest:
             raise UserError(f"--points {text}: expected LOWEST-HIGHEST, such as 1-5, or --points=-3..3")
         if highest - lowest >= MOST_POINTS:

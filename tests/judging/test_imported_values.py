@@ -55,7 +55,7 @@ def test_numbers_of_json_are_codes_too(tmp_path):
 @pytest.mark.parametrize(
     ("points", "given_values", "read"),
     [
-        ("5", [1, 2, 3, 4, 5], [1, 1, 0, -1, -1]),
+        ("1-5", [1, 2, 3, 4, 5], [1, 1, 0, -1, -1]),
         ("1-7", [1, 4, 7], [1, 0, -1]),
         ("0-100", [49, 50, 51], [1, 0, -1]),
         ("1-4", [1, 2, 3, 4], [1, 1, -1, -1]),
@@ -298,13 +298,13 @@ def test_a_long_scale_is_printed_in_ranges(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "scale"),
-    [("1-7", (1, 7)), ("7", (1, 7)), ("0-100", (0, 100)), ("-3..3", (-3, 3)), ("-3-3", (-3, 3)), ("-5--1", (-5, -1))],
+    [("1-7", (1, 7)), ("0-100", (0, 100)), ("-3..3", (-3, 3)), ("-3-3", (-3, 3)), ("-5--1", (-5, -1))],
 )
 def test_scales(text, scale):
     assert Scale.parse(text) == Scale(*scale)
 
 
-@pytest.mark.parametrize("text", ["", "x", "5-1", "1-1", "1", "0-5000000", "1-5-7", "1.5-3"])
+@pytest.mark.parametrize("text", ["", "x", "5-1", "1-1", "5", "0-5000000", "1-5-7", "1.5-3"])
 def test_scales_that_mean_nothing(text):
     with pytest.raises(UserError, match="--points"):
         Scale.parse(text)
