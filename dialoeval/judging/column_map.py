@@ -118,8 +118,8 @@ class ColumnMap:
                     f"{where}: no column {column!r} for {name}{nearest(column, header)} (columns: {', '.join(header)})"
                 )
         used = {*self.columns.values(), *self.questions.values()}
-        outermost_last = sorted(header[::-1], key=lambda column: "." not in column)
-        plain = {_plain(column): column for column in outermost_last if column not in used}
+        by_depth = sorted(header, key=lambda column: "." in column)  # of columns alike the first is taken
+        plain = {_plain(column): column for column in reversed(by_depth) if column not in used}
         found = dict(self.columns)
         for name, known in KNOWN.items():
             recognised = next((plain[key] for key in known if key in plain), None)
