@@ -22,8 +22,8 @@ def main(arguments: Sequence[str]) -> int:
     from dialoeval.files import check_writable, dumps, write_json, write_text
     from dialoeval.judging.correlate import correlations
     from dialoeval.judging.estimates import Settings
-    from dialoeval.judging.imported import parse_pools, pooled
     from dialoeval.judging.metric_scores import LENGTH, MetricScores, add_file, add_run, parse_names
+    from dialoeval.judging.pools import parse_pools, pooled
     from dialoeval.judging.sources import reply_lengths, run_folders
     from dialoeval.reports.correlations_text import to_markdown
 

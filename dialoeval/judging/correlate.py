@@ -173,7 +173,7 @@ def correlations(
         raise UserError(f"the scores have none of the {len(contexts):,} contexts of {judgments.source}: ids differ")
     human = human or next((name for name in judgments.systems if name.lower() == "human"), None)
     ratings = _ratings(of_people, judgments)
-    notes = list(scores.notes)
+    notes = [*judgments.notes, *scores.notes]
     if LENGTH not in scores.segments and LENGTH not in scores.systems:
         notes.append("length: not computed: needs replies, or a field of lengths")
     tables = {metric: scores.table(metric, judgments.systems, contexts) for metric in _ordered(scores.segments)}

@@ -15,9 +15,10 @@ from support.judgment_rows import coin_flips, preferences, ratings, study
 from dialoeval.errors import UserError
 from dialoeval.judging.analysis import analyse
 from dialoeval.judging.estimates import Settings
-from dialoeval.judging.imported import parse_pools, pooled, read_judgments_file
+from dialoeval.judging.imported import read_judgments_file
 from dialoeval.judging.judgments import ItemKind, Judgment, Standing
 from dialoeval.judging.panel import answers, panel
+from dialoeval.judging.pools import parse_pools, pooled
 from dialoeval.judging.ratings import context_means, differences, means
 from dialoeval.reports.judgments_text import to_markdown
 from dialoeval.stats import Agreement, Davidson, TwoWay, Undefined, sign_test

@@ -13,8 +13,9 @@ from dialoeval.cli import judge_correlate
 from dialoeval.errors import UserError
 from dialoeval.judging.correlate import correlations
 from dialoeval.judging.estimates import Settings
-from dialoeval.judging.imported import parse_pools, pooled, read_judgments_file
+from dialoeval.judging.imported import read_judgments_file
 from dialoeval.judging.metric_scores import MetricScores, add_file, add_run, parse_names
+from dialoeval.judging.pools import parse_pools, pooled
 from dialoeval.reports.correlations_text import to_markdown
 from dialoeval.stats import Undefined, Williams
 
