@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from dialoeval.judging.panel import number_of_judges
 from dialoeval.stats.clusters import Statistic, TwoWay, leave_one_judge_out, two_way_interval
 from dialoeval.stats.draws import Interval, Undefined, codes, group_sums, of_totals, percentile_interval, resampled
 
@@ -59,13 +60,14 @@ def estimates(statistics: Mapping[Key, Statistic], settings: Settings) -> dict[K
         if isinstance(value, Undefined):
             found[key] = Estimate(value, value, value, None)
             continue
-        _, without = leave_one_judge_out(statistic)
-        without = without[np.isfinite(without)]
-        several = len(np.unique(statistic.judges)) > 1 and len(without) > 0
+        labels, without = leave_one_judge_out(statistic)
+        without = without[np.isfinite(without) & (labels >= 0)]
+        judges = number_of_judges(statistic.judges)
+        several = judges > 1 and len(without) > 0
         found[key] = Estimate(
             value,
             intervals[key],
-            two_way_interval(statistic),
+            two_way_interval(statistic, judges=judges),
             (float(without.min()), float(without.max())) if several else None,
         )
     return found

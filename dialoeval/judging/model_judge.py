@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -165,12 +166,12 @@ class AnswersFile:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            if not self.path.exists():
-                self._append([dumps({"judge": self.judge, "identity": self.identity})])
-            text = self.path.read_bytes()
+            text = self.path.read_bytes() if self.path.exists() else b""
             whole = text.rfind(b"\n") + 1
             if whole < len(text):
                 os.truncate(self.path, whole)
+            if not whole:
+                self._append([dumps({"judge": self.judge, "identity": self.identity})])
         except OSError as error:
             raise UserError(f"{self.path}: {error.strerror or error}") from error
         return read_answers(self.path)
@@ -214,12 +215,28 @@ def read_answers(path: Path) -> ModelAnswers:
 
 
 def read_models(study: Path) -> list[ModelAnswers]:
-    """Return the models that have judged a study, in the order of their names.
+    """Return the models that have judged a study, in the order of their names, no two of which are the same.
+
+    Models of one name, such as a model with two settings, get the start of their identity's hash after it. A file that
+    a kill left without a whole line holds nobody.
 
     Raises:
         UserError: a file of answers is damaged.
     """
-    return [read_answers(path) for path in sorted((study / FOLDER).glob("*.jsonl"))]
+    files = [path for path in sorted((study / FOLDER).glob("*.jsonl")) if b"\n" in _bytes(path)]
+    found = [read_answers(path) for path in files]
+    names = Counter(model.judge for model in found)
+    return [
+        model if names[model.judge] == 1 else replace(model, judge=f"{model.judge} {sha256_json(model.identity)[:6]}")
+        for model in found
+    ]
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}") from error
 
 
 def judge_study(

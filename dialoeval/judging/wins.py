@@ -102,7 +102,7 @@ def wins(panel: Panel, settings: Settings) -> tuple[Win, ...]:
                 judgments=counts,
                 items=majority(part.context, part.value),
                 contexts=len(np.unique(part.context)),
-                judges=len(np.unique(part.judge)),
+                judges=part.judges,
                 p_independent=sign_test(counts.wins, counts.losses),
                 p_value=tests[key],
                 p_adjusted=adjusted[key],

@@ -14,7 +14,7 @@ from dialoeval.errors import UserError
 from dialoeval.judging.correlate import correlations
 from dialoeval.judging.estimates import Settings
 from dialoeval.judging.imported import parse_pools, pooled, read_judgments_file
-from dialoeval.judging.metric_scores import MetricScores, add_file, add_run, parse_names
+from dialoeval.judging.metric_scores import Judged, MetricScores, add_file, add_run, parse_names
 from dialoeval.reports.correlations_text import to_markdown
 from dialoeval.stats import Undefined, Williams
 
@@ -185,6 +185,6 @@ def test_runs_are_metrics_of_their_systems(tmp_path, capsys):
     values = json.loads((tmp_path / "out" / "correlations.json").read_text())
     assert values["judgments_sha256"] and (tmp_path / "out" / "correlations.md").read_text() in out
     with pytest.raises(UserError, match="give SYSTEM=RUN"):
-        add_run(MetricScores(), runs[0], ("x", "y"), {})
+        add_run(MetricScores(), runs[0], Judged(("x", "y"), ()))
     with pytest.raises(UserError, match="give the metrics"):
         judge_correlate.main(["--from", str(file)])
