@@ -87,7 +87,7 @@ def context_means(panel: Panel) -> dict[str, np.ndarray]:
 def means(panel: Panel, settings: Settings) -> tuple[Mean, ...]:
     """Return the mean of each system on each question, then overall."""
     statistics = _statistics(panel)
-    found = estimates(statistics, settings)
+    found = estimates(statistics, settings, cross_check=True)
     lines = []
     for (question, unit), statistic in statistics.items():
         points: tuple[int, ...] = ()

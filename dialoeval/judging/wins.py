@@ -88,7 +88,7 @@ def wins(panel: Panel, settings: Settings) -> tuple[Win, ...]:
         ids = part.context, part.judge
         statistics[(*key, "preferred")] = ratio(*ids, (part.value == 1).astype(float), (part.value != 0).astype(float))
         statistics[(*key, "net")] = mean(*ids, part.value.astype(float))
-    found = estimates(statistics, settings)
+    found = estimates(statistics, settings, cross_check=True)
     tests = {key: sign_flip_test(part.context, part.value).p_value for key, part in parts.items()}
     adjusted = adjust(tests)
     lines = []

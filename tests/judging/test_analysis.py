@@ -340,6 +340,7 @@ def test_a_question_called_overall_is_itself():
             row, question=names.get(row.question, row.question), value=3 if row.question == "relevance" else row.value
         )
         for row in judgments.rows
+        for value in [row.value]
     ]
     questions = tuple(replace(q, name=names.get(q.name, q.name)) for q in judgments.questions)
     found = analyse(replace(judgments, rows=rows, questions=questions), FEW)
@@ -358,3 +359,24 @@ def test_without_resamples_no_p_of_random_flips():
     judgments = ratings({"a": [[5], [4], [5]] * 5, "b": [[1], [2], [1]] * 5})
     line = analyse(judgments, Settings(0)).people.differences[0]
     assert isinstance(line.p_value, Undefined) and "no resamples" in line.p_value.reason
+
+
+def test_the_interval_over_judges_is_checked_by_drawing_contexts_and_judges():
+    found = analyse(coin_flips(60, pool=30), Settings(400))
+    line = found.people.wins[0].net
+    # Owen's pigeonhole bootstrap by its definition: every context and every judge drawn on its own
+    rows = [row for row in found.judgments.rows if (row.question, row.systems) == ("relevance", ("a", "b"))]
+    rng, drawn = np.random.default_rng(7), []
+    contexts, judges = (sorted({getattr(row, name) for row in rows}) for name in ("context", "judge"))
+    for _ in range(2000):
+        of_contexts = dict(
+            zip(contexts, rng.multinomial(len(contexts), np.full(len(contexts), 1 / len(contexts))), strict=True)
+        )
+        of_judges = dict(zip(judges, rng.multinomial(len(judges), np.full(len(judges), 1 / len(judges))), strict=True))
+        weights = np.array([of_contexts[row.context] * of_judges[row.judge] for row in rows])
+        drawn.append(weights @ [row.value for row in rows] / weights.sum() if weights.sum() else np.nan)
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    assert (line.pigeonhole.low, line.pigeonhole.high) == pytest.approx((low, high), abs=0.12)
+    assert line.pigeonhole.high - line.pigeonhole.low > 2 * line.both.half_width * 0.9
+    assert "pigeonhole bootstrap" in to_markdown(found)
+    assert analyse(preferences([[1], [0], [1]]), FEW).people.wins[0].net.pigeonhole is None
