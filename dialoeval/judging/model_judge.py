@@ -7,6 +7,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -158,6 +159,30 @@ class AnswersFile:
     def __init__(self, path: Path, judge: str, identity: dict[str, Any]) -> None:
         self.path, self.judge, self.identity = path, judge, identity
 
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the file: a second process of the same judge waits, and then finds the answers of the first.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.path.parent.parent / f".{self.path.stem}.lock")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                _LOG.info("waiting for another process that judges with %s", self.judge)
+                lock.acquire()
+        except (OSError, NotImplementedError) as error:
+            raise UserError(f"cannot use {self.path.parent}: {error}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
     def open(self) -> ModelAnswers:
         """Create the file if it is not there, and return the answers that it holds.
 
@@ -262,17 +287,18 @@ def judge_study(
     digest = sha256_json(identity)[:12]
     judge = f"model:{answerer.name}"
     file = AnswersFile(study / FOLDER / f"{_file_name(answerer.name)}-{digest}.jsonl", judge, identity)
-    known = file.open()
     wanted = [ask for item in items for ask in asks(item.item, item.context, item.replies, questions)]
-    missing = [ask for ask in wanted if ask.key not in known.answers]
-    if len(missing) < len(wanted):
-        _LOG.info("resuming: %d of %d answers exist already", len(wanted) - len(missing), len(wanted))
-        for _ in range(len(wanted) - len(missing)):
+    with file.lock():
+        known = file.open()
+        missing = [ask for ask in wanted if ask.key not in known.answers]
+        if len(missing) < len(wanted):
+            _LOG.info("resuming: %d of %d answers exist already", len(wanted) - len(missing), len(wanted))
+            for _ in range(len(wanted) - len(missing)):
+                progress()
+        for answer in answerer.answer(missing):
+            file.append(answer)
+            known.answers[answer.key] = answer
             progress()
-    for answer in answerer.answer(missing):
-        file.append(answer)
-        known.answers[answer.key] = answer
-        progress()
     return known, len(missing)
 
 

@@ -281,3 +281,21 @@ def test_an_answer_that_is_no_option_is_a_refusal_whatever_its_unlikely_beginnin
     assert (answer.refusal or "").startswith(refusal or "") and (answer.refusal is None) == (refusal is None)
     if refusal is None:
         assert sum(answer.probabilities) == pytest.approx(1)
+
+
+def test_two_processes_at_once_ask_everything_once(tmp_path):
+    own, together = list(items(6)), threading.Barrier(2)
+    judges = [Scripted(longer_wins), Scripted(longer_wins)]
+
+    def judge(answerer):
+        together.wait()
+        judge_study(tmp_path, own, PAPER_QUESTIONS[:1], answerer, lambda: None)
+
+    threads = [threading.Thread(target=judge, args=(answerer,)) for answerer in judges]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(len(answerer.asked) for answerer in judges) == [0, 12]
+    (file,) = (tmp_path / "models").glob("*.jsonl")
+    assert len(file.read_text().splitlines()) == 13
