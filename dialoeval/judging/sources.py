@@ -27,12 +27,12 @@ def read_source(name: str, settings: ImportSettings | None = None) -> Judgments:
     return read_judgments_file(name, settings)
 
 
-def reply_lengths(name: str) -> dict[tuple[str, str], float]:
-    """Return {(system, context): words of the reply} of a study folder, the human reply's too."""
+def judged_replies(name: str) -> dict[tuple[str, str], str]:
+    """Return {(system, context): reply} of a study folder, the human reply's too."""
     from dialoeval.judging.items import load_study
 
     return {
-        (system, item.example_id): float(len(text.split()))
+        (system, item.example_id): text
         for item in load_study(name).items
         if item.kind == ItemKind.real
         for system, text in item.replies.items()

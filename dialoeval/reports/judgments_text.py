@@ -9,7 +9,7 @@ from dialoeval.judging.analysis import Analysis, ModelJudge, Tables
 from dialoeval.judging.judgments import StudyKind
 from dialoeval.judging.model_trust import Trust
 from dialoeval.reports import judgments_tables as draw
-from dialoeval.stats import Agreement, TwoWay, Undefined
+from dialoeval.stats import Agreement, Interval, TwoWay, Undefined
 from dialoeval.tables import Table
 
 _JUDGES_SHOWN = 50
@@ -115,6 +115,11 @@ def _again(tables: Tables, heading: str, pairwise: bool) -> list[Section]:
 def _intervals_notes(tables: Tables) -> tuple[str, ...]:
     """Return what the intervals rest on."""
     estimates = [win.preferred for win in tables.wins] + [mean.estimate for mean in tables.means]
+    ratios = [
+        (e.pigeonhole.high - e.pigeonhole.low) / (2 * e.both.half_width)
+        for e in estimates
+        if isinstance(e.both, TwoWay) and isinstance(e.pigeonhole, Interval)
+    ]
     few = {e.both.judges for e in estimates if isinstance(e.both, TwoWay) and e.both.df is not None}
     reasons = {e.contexts.reason for e in estimates if isinstance(e.contexts, Undefined)}
     lines = [f"No interval over other contexts: {reason}." for reason in sorted(reasons)]
@@ -123,6 +128,11 @@ def _intervals_notes(tables: Tables) -> tuple[str, ...]:
         lines.append(
             f"With {count} judges{'' if len(few) == 1 else ' or more'} (fewer than ten) the interval over judges uses "
             "Student's t; it rests on few judges."
+        )
+    if ratios:
+        lines.append(
+            "Cross-check by drawing contexts and judges anew (pigeonhole bootstrap, which errs on the wide side): "
+            f"{min(ratios):.2f} to {max(ratios):.2f} times as wide as the interval over contexts and judges."
         )
     return tuple(lines)
 
