@@ -16,6 +16,7 @@ from dialoeval.judging.judgments import DSTC7_STATEMENTS, PAPER_QUESTIONS, Quest
 
 SCHEMA = 1
 HUMAN = "human"  # the name of the system whose replies people wrote
+TITLES = {StudyKind.pairwise: "Which reply is better?", StudyKind.likert: "How good is this reply?"}
 _YEAR = 525_600  # minutes
 
 Path_ = tuple[str | int, ...]
@@ -89,7 +90,7 @@ class Design:
     pairs: tuple[tuple[str, str], ...]
     questions: tuple[Question, ...]
     contexts: int
-    title: str = "Which reply is better?"
+    title: str = TITLES[StudyKind.pairwise]
     judges_per_item: int = 3
     max_per_judge: int | None = None
     lease_minutes: float = 30
@@ -281,7 +282,7 @@ def _design(fields: _Fields) -> Design:
         pairs=_pairs(fields, kind, systems),
         questions=_questions(fields, kind),
         contexts=fields.take("contexts", int, least=1),
-        title=fields.take("title", str, Design.title),
+        title=fields.take("title", str, TITLES[kind]),
         judges_per_item=fields.take("judges_per_item", int, Design.judges_per_item, least=1),
         max_per_judge=fields.optional("max_per_judge", int, least=1),
         lease_minutes=fields.take("lease_minutes", float, Design.lease_minutes, least=0.01, most=_YEAR),
@@ -296,18 +297,22 @@ def _design(fields: _Fields) -> Design:
     )
     gold.finish()
     fields.finish()
-    if (told := named_in([design.title], systems)) is not None:
+    if (told := named_in(design.title, systems)) is not None:
         raise fields.error("title", f"names the system {told!r}, and judges read it")
     for i, question in enumerate(design.questions):
-        if (told := named_in([question.text, *(label for _, label in question.points)], systems)) is not None:
+        text = "\n".join([question.text, *(label for _, label in question.points)])
+        if question not in (*PAPER_QUESTIONS, *DSTC7_STATEMENTS) and (told := named_in(text, systems)) is not None:
             raise fields.below("questions", {}).error(i, f"names the system {told!r}, and judges read it")
     return design
 
 
-def named_in(texts: Iterable[str], systems: Iterable[str]) -> str | None:
-    """Return the first system that is a word of a text; "human" and names of one or two letters are plain words."""
-    said = "\n".join(texts).casefold()
-    names = [name for name in systems if name != HUMAN and len(name) > 2]
+def named_in(text: str, systems: Iterable[str]) -> str | None:
+    """Return the first system that is a word of a text.
+
+    "human" and names of one or two letters are plain words; our own titles say nothing whatever a system is called.
+    """
+    names = [name for name in systems if name != HUMAN and len(name) > 2 and text not in TITLES.values()]
+    said = text.casefold()
     return next((n for n in names if re.search(rf"(?<!\w){re.escape(n.casefold())}(?!\w)", said)), None)
 
 

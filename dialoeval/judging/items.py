@@ -158,7 +158,7 @@ class Study:
         """
         notes = []
         for name, system in self.design.systems.items():
-            file = Path(system.run) / ("replies.jsonl" if system.index is None else "references.jsonl")
+            file = run_folder(self.path, system.run) / ("replies.jsonl" if system.index is None else "references.jsonl")
             if not file.is_file():
                 notes.append(f"{file} of {name} is not there any more; items.jsonl keeps its texts")
             elif sha256_file(file) != system.replies_sha256:
@@ -167,6 +167,13 @@ class Study:
                     "judged, so make a new study with `dialoeval judge new`"
                 )
         return notes
+
+
+def run_folder(study: Path, run: str) -> Path:
+    """Return the folder of a run as study.yaml names it: from here, or from where the folder of studies lies."""
+    path = Path(run)
+    beside = study.resolve().parent.parent / path
+    return beside if not path.exists() and beside.exists() else path
 
 
 def find_study(name: str, studies_dir: str = "studies") -> Path:

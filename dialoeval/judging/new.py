@@ -9,7 +9,18 @@ from pathlib import Path
 
 from dialoeval.errors import UserError, nearest
 from dialoeval.files import sha256_file, sha256_json, write_jsonl, write_text
-from dialoeval.judging.design import HUMAN, Design, Display, Gold, GoldRule, Identical, System, all_pairs, named_in
+from dialoeval.judging.design import (
+    HUMAN,
+    TITLES,
+    Design,
+    Display,
+    Gold,
+    GoldRule,
+    Identical,
+    System,
+    all_pairs,
+    named_in,
+)
 from dialoeval.judging.items import Item, Study, load_study, order_key
 from dialoeval.judging.judgments import DSTC7_STATEMENTS, PAPER_QUESTIONS, ItemKind, StudyKind
 from dialoeval.judging.texts import Surface, shown, surface, surface_warnings
@@ -80,7 +91,7 @@ def make_study(runs: Mapping[str, LoadedRun], options: Options, folder: Path | N
     if n > len(examples) or n < 1:
         raise UserError(f"only {len(examples)} contexts in common; --contexts {len(examples)} or less (at least 1)")
     design = _design(systems, options, n)
-    if (told := named_in([design.title], systems)) is not None:
+    if (told := named_in(design.title, systems)) is not None:
         raise UserError(f"--title names the system {told!r}, and judges read it: give another title")
     items = [*_real_items(design, examples[:n]), *_gold_items(design, examples, n)]
     if not any(item.kind == ItemKind.real for item in items):
@@ -166,6 +177,11 @@ def _with_human(
         raise UserError(f"no example of {name} has a reference {index}, counted from 0, that could be the human reply")
     if not options.human_scored:
         free = [example for example in having if not _scored(runs, example, index)]
+        if not free and all(len(example.references) == 1 for example in having):
+            raise UserError(
+                "the examples have one reference each, the human reply, which the runs are scored against, so that a "
+                "metric of it would be circular: add --human-scored if no metric will be held against this study"
+            )
         if not free:
             raise UserError(
                 f"the runs are scored against reference {index}, the human reply, so that a metric of it would be "
@@ -190,7 +206,7 @@ def _design(systems: dict[str, System], options: Options, contexts: int) -> Desi
         pairs=all_pairs(systems, options.against) if pairwise else (),
         questions=PAPER_QUESTIONS if pairwise else DSTC7_STATEMENTS,
         contexts=contexts,
-        title=options.title or ("Which reply is better?" if pairwise else "How good is this reply?"),
+        title=options.title or TITLES[options.kind],
         judges_per_item=options.judges_per_item,
         seed=options.seed,
         identical=options.identical,
@@ -294,8 +310,9 @@ def describe(study: Study) -> list[str]:
     if design.gold.rule == GoldRule.exclude:
         lines.append(f"judges who get less than {design.gold.passing:.0%} of the gold items right are left out")
     for name, replies in _replies(study).items():
-        if telling := sum(named_in([text], study.design.systems) is not None for text in replies.values()):
-            lines.append(f"warning: {telling} replies of {name} name a system of this study")
+        told = [word for text in replies.values() if (word := named_in(text, design.systems)) is not None]
+        if told:
+            lines.append(f"warning: {len(told)} replies of {name} have a system's name in them ({told[0]!r})")
     empty = {name: s.empty for name, s in found.items() if s.empty}
     lines += [f"note: {n} replies of {name} are empty; judges read (no reply)" for name, n in empty.items()]
     return lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import logging
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ from dialoeval.files import write_json
 from dialoeval.judging.items import Study
 from dialoeval.judging.store import Store, check_name, failure
 
+_LOG = logging.getLogger(__name__)
 DEFAULT_PORT = 8765
 _PORTS = 50  # tried, from the one asked for
 
@@ -72,7 +74,8 @@ def serve(study: Study, serving: Serving, announce: Callable[[Links], None]) -> 
             f"the page for judges needs starlette and uvicorn ({error}): pip install 'dialoeval[judge]'"
         ) from error
     public_host = [] if serving.public_url is None else [_host_of(serving.public_url)]
-    study.check_sources()
+    for remark in study.check_sources():
+        _LOG.warning("%s", remark)
     with _only_one(study) as note, contextlib.closing(Store(study)) as store, _bind(serving) as listening:
         url = serving.public_url or _url(serving.host, listening.getsockname()[1])
         try:

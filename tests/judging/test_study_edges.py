@@ -16,8 +16,9 @@ from support.report_runs import examples, replies, write_run
 from dialoeval.cli.main import main
 from dialoeval.errors import UserError
 from dialoeval.judging.assign import next_item
-from dialoeval.judging.design import Gold, Identical, named_in
+from dialoeval.judging.design import TITLES, Gold, Identical, named_in
 from dialoeval.judging.items import load_study
+from dialoeval.judging.judgments import StudyKind
 from dialoeval.judging.new import Options, describe, make_study
 from dialoeval.judging.store import Store, judgments
 from dialoeval.runs.folder import RunFolder
@@ -76,10 +77,18 @@ def test_what_a_study_file_cannot_say(tmp_path, old, new, message):
 
 
 def test_a_system_is_named_by_a_whole_word():
-    assert named_in(["Which one is by a HUMAN, a or b?"], ["human", "a", "b"]) is None
-    assert named_in(["the tinyness of replies"], ["tiny"]) is None
-    assert named_in(["nothing", "by Tiny."], ["beam", "tiny"]) == "tiny"
-    assert named_in(["gpt-2 (beam)"], ["gpt-2"]) == "gpt-2"
+    assert named_in("Which one is by a HUMAN, a or b?", ["human", "a", "b"]) is None
+    assert named_in("the tinyness of replies", ["tiny"]) is None
+    assert named_in("nothing by Tiny.", ["beam", "tiny"]) == "tiny"
+    assert named_in("gpt-2 (beam)", ["gpt-2"]) == "gpt-2"
+
+
+@pytest.mark.parametrize("kind", list(StudyKind))
+def test_a_system_may_be_called_as_a_word_of_our_own_questions(tmp_path, kind):
+    data = examples(20, references=3)
+    said = {name: replies(data, i) for i, name in enumerate(("one", "reply", "more", "agree"))}
+    made = make_study(runs(tmp_path, 20, said), Options(kind=kind), tmp_path / "s", tmp_path)
+    assert load_study(made.path).design.title == TITLES[kind]
 
 
 @pytest.mark.parametrize(
@@ -229,7 +238,7 @@ def test_titles_and_replies_that_tell_who_they_are(tmp_path):
     with pytest.raises(UserError, match="--title names the system 'quokkamodel'"):
         make_study(pair, Options(title="quokkamodel or not?"), tmp_path / "s", tmp_path)
     made = make_study(pair, Options(contexts=12), tmp_path / "s", tmp_path)
-    assert "warning: 12 replies of quokkamodel name a system of this study" in describe(made)
+    assert "warning: 12 replies of quokkamodel have a system's name in them ('quokkamodel')" in describe(made)
 
 
 def test_a_new_study_does_not_take_over_old_judgments(tmp_path):
