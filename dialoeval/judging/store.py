@@ -23,6 +23,7 @@ from dialoeval.judging.model_judge import read_models
 
 _LOG = logging.getLogger(__name__)
 VERSION = 1
+_PATIENCE = 20  # seconds that a thread waits for its turn to write
 AUTOMATIC = "automatic"  # the judge of ties that nobody saw
 
 _SCHEMA = """
@@ -123,7 +124,7 @@ class Store:
         self.file = study.database
         self._local = threading.local()
         self._connections: dict[threading.Thread, sqlite3.Connection] = {}
-        self._lock = threading.Lock()
+        self._lock, self._turn = threading.Lock(), threading.Lock()
         if read_only and not self.file.is_file():
             raise UserError(_no_judgments(study))
         try:
@@ -221,16 +222,24 @@ class Store:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Hold the one write transaction; commit at the end, or roll back."""
+        """Hold the one write transaction; commit at the end, or roll back.
+
+        Threads take turns here: SQLite lets the waiting ones try again at random, so that under load one may starve.
+        """
         db = self.connection()
-        db.execute("BEGIN IMMEDIATE")  # a transaction that reads first cannot wait for its turn to write
+        if not self._turn.acquire(timeout=_PATIENCE):
+            raise sqlite3.OperationalError("database is locked")
         try:
-            yield db
-            db.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                db.execute("ROLLBACK")
-            raise
+            db.execute("BEGIN IMMEDIATE")  # a transaction that reads first cannot wait for its turn to write
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
+                raise
+        finally:
+            self._turn.release()
 
     def close(self) -> None:
         """Close every connection."""
