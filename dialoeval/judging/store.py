@@ -484,6 +484,7 @@ def judgments(study: Study | str | Path) -> Judgments:
         models=frozenset(model.judge for model in models),
         words=_words(study.items),
         min_seconds=design.min_seconds,
+        gold_pass=design.gold.passing,
         notes=tuple(notes),
     )
 

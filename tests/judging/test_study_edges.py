@@ -15,8 +15,10 @@ from support.report_runs import examples, replies, write_run
 
 from dialoeval.cli.main import main
 from dialoeval.errors import UserError
-from dialoeval.judging.assign import next_item
-from dialoeval.judging.design import TITLES, Gold, Identical, named_in
+from dialoeval.judging.analysis import analyse
+from dialoeval.judging.assign import check_gold, next_item
+from dialoeval.judging.design import TITLES, Gold, GoldRule, Identical, named_in
+from dialoeval.judging.estimates import Settings
 from dialoeval.judging.items import load_study
 from dialoeval.judging.judgments import StudyKind
 from dialoeval.judging.new import Options, describe, make_study
@@ -250,9 +252,6 @@ def test_a_new_study_does_not_take_over_old_judgments(tmp_path):
 
 
 def test_a_judge_fails_with_as_many_gold_items_as_there_are(tmp_path):
-    from dialoeval.judging.assign import check_gold
-    from dialoeval.judging.design import GoldRule
-
     made = study(tmp_path, n=4, contexts=4, gold=Gold(0.0, 3, 0.7, GoldRule.exclude))
     golds = len(made.golds)
     assert 0 < golds < 6
@@ -263,6 +262,40 @@ def test_a_judge_fails_with_as_many_gold_items_as_there_are(tmp_path):
             wrong = "b" if found.left == "fitting" else "a"
             store.record(found.token, "bad", {question.name: wrong for question in made.design.questions})
             assert check_gold(store, "bad") == (i == golds - 1)
+
+
+@pytest.mark.parametrize("rule", list(GoldRule))
+def test_a_judge_who_saw_gold_items_only_is_in_the_report(tmp_path, rule):
+    """The rule excludes after the first gold items: who fails them has judged nothing else."""
+    made = study(tmp_path, contexts=4, judges_per_item=1, gold=Gold(0.0, 2, 0.9, rule))
+    values = {question.name: "a" for question in made.design.questions}
+    with closing(Store(made)) as store:
+        store.open_study()
+        for name, wrong in (("bad", 4), ("good", 0)):
+            store.add_judge(name)
+            for i in range(4):
+                found = next_item(store, name)
+                value = "ab"[(found.left == "fitting") == (i < wrong)]
+                store.record(found.token, name, values | {"relevance": value})
+                check_gold(store, name)
+    before = {line.judge: line for line in analyse(judgments(made), Settings(resamples=50)).judges}
+    assert before["bad"].answers == 0 and before["bad"].flags == ("0 of 4 gold answers right",)
+    assert before["good"].answers == 6 and before["good"].gold_passed == 2
+    assert main(["judge", "report", str(made.path), "--resamples", "50"]) == 0
+    assert "0 of 4 gold answers right" in (made.path / "report.md").read_text()
+
+
+def test_the_studys_own_pass_mark_flags_judges(tmp_path):
+    made = study(tmp_path, contexts=4, judges_per_item=1, gold=Gold(0.0, 4, 0.9))
+    with closing(Store(made)) as store:
+        store.open_study()
+        store.add_judge("a")
+        for i in range(6):
+            found = next_item(store, "a")
+            value = "ab"[(found.left == "fitting") == (i == 0)]
+            store.record(found.token, "a", {question.name: value for question in made.design.questions})
+    (line,) = analyse(judgments(made), Settings(resamples=50)).judges
+    assert f"{line.gold_passed} of {line.gold} gold answers right" in line.flags and line.gold_passed >= 0.7 * line.gold
 
 
 def test_a_judge_has_a_name_of_their_own(tmp_path):
@@ -303,3 +336,48 @@ def test_a_stopped_judges_item_is_free_at_once(tmp_path):
         assert next_item(store, "b").minutes == 30
         store.set_status("a", "stopped", "")
         assert next_item(store, "b").item == held.item
+
+
+def test_a_clock_set_back_loses_and_doubles_nothing(tmp_path):
+    """Leases use wall time; the order of answers, and so which of them count, uses their numbers."""
+    made = study(tmp_path, contexts=3, gold=Gold(0, 0), repeats=0, judges_per_item=1)
+    values = {question.name: "a" for question in made.design.questions}
+    with closing(Store(made)) as store:
+        store.open_study()
+        store.add_judge("a")
+        store.add_judge("b")
+        first = next_item(store, "a", 1e9)
+        assert next_item(store, "a", 1e6) == first  # the lease holds, far in the future now
+        store.record(first.token, "a", values)
+        while hasattr(found := next_item(store, "b", 1e6), "token"):
+            store.record(found.token, "b", values)
+        undone = store.last_done("b")
+        while hasattr(found := next_item(store, "a", 1e6), "token"):
+            store.record(found.token, "a", values)
+        assert store.last_done("b") == undone
+    rows = [row for row in judgments(made).rows if row.question == "relevance"]
+    assert len(rows) == len({row.item for row in rows}) == 3 and all((row.seconds or 0) >= 0 for row in rows)
+
+
+def test_exports_of_the_same_answers_are_the_same_bytes(tmp_path):
+    from dialoeval.judging.export import export
+
+    made = study(tmp_path, contexts=4, human=True, comment=True)
+    with closing(Store(made)) as store:
+        store.open_study()
+        for name in ("zoë", "أحمد", "=1+1"):
+            store.add_judge(name)
+            for _ in range(6):
+                found = next_item(store, name)
+                store.record(
+                    found.token, name, {question.name: "b" for question in made.design.questions}, "tab\there\nnew 🙂"
+                )
+        files = export(made)[1]  # while the store is open, as `judge export` beside `judge serve`
+        first = {file.name: file.read_bytes() for file in files}
+        assert set(first) == {"judgments.jsonl", "judgments.tsv", "comments.jsonl"}
+        export(made)
+        assert {file.name: file.read_bytes() for file in files} == first
+    export(load_study(made.path))
+    assert {file.name: file.read_bytes() for file in files} == first
+    lines = first["judgments.tsv"].decode().splitlines()
+    assert len(lines) == 1 + 3 * 6 * 3 and {line.count("\t") for line in lines} == {12}
