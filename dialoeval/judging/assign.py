@@ -142,8 +142,13 @@ class _Desk:
         if len(tried) >= wanted + math.floor(self.design.gold.share * real + 1e-9):
             return None
         mine = {own.item.item for own in self.own}
+        seen = {own.item.example_id for own in self.own}
         left = [item for item in self.study.golds if item.item not in mine]
-        return min(left, key=lambda item: order_key(self.design.seed, self.judge, item.item), default=None)
+
+        def order(item: Item) -> tuple[bool, str]:  # a small study has gold items of the contexts that it judges
+            return item.example_id in seen, order_key(self.design.seed, self.judge, item.item)
+
+        return min(left, key=order, default=None)
 
     def _repeat(self, done: list[_Own], real: int) -> Assignment | None:
         """Lease an item that the judge did long ago, sides swapped, if one is due."""
@@ -209,11 +214,16 @@ def gold_passed(value: int, gold: int, rating: bool) -> bool:
 
 
 def check_gold(store: Store, judge: str) -> bool:
-    """Exclude a judge who failed the gold items twice, if that is the study's rule; returns whether it did."""
+    """Exclude a judge who failed the gold items twice, if that is the study's rule; returns whether it did.
+
+    The rule is applied once: an organiser who lets the judge go on has the last word.
+    """
     gold = store.study.design.gold
     if gold.rule != GoldRule.exclude or not gold.first:
         return False
     db = store.connection()
+    if db.execute("SELECT 1 FROM events WHERE judge = ? AND kind = 'excluded'", (judge,)).fetchone():
+        return False
     sql = "SELECT token, item, left_system FROM assignments WHERE judge = ? AND done_at NOT NULL"
     rows = [(token, store.study.by_id[item], left) for token, item, left in db.execute(sql, (judge,))]
     tried = [row for row in rows if row[1].kind == ItemKind.gold]

@@ -46,12 +46,18 @@ class Serving:
 
 @dataclass(frozen=True)
 class Links:
-    """What the organiser is shown once: the links of new judges and of the organiser's page."""
+    """What the organiser is shown once: the links of new judges and of the organiser's page.
+
+    Attributes:
+        known: how many judges there are.
+        wanted: how many an item asks for.
+    """
 
     url: str
     judges: dict[str, str]
     organiser: str
     known: int
+    wanted: int
 
 
 def serve(study: Study, serving: Serving, announce: Callable[[Links], None]) -> None:
@@ -116,7 +122,7 @@ def _links(store: Store, serving: Serving, url: str) -> Links:
         if name not in known:  # the same command again, after a crash, is no mistake
             links[name] = f"{url}/?t={store.add_judge(name)}"
     organiser = f"{url}/organiser?t={store.new_organiser()}"
-    return Links(url, links, organiser, len(known | links.keys()))
+    return Links(url, links, organiser, len(known | links.keys()), store.study.design.judges_per_item)
 
 
 @contextlib.contextmanager

@@ -348,9 +348,7 @@ class Store:
                     db.execute(sql, (token, question, value, seconds, now))
             if row[1] is None:
                 db.execute("UPDATE assignments SET done_at = ? WHERE token = ?", (now, token))
-            sql = "SELECT text FROM comments WHERE token = ? ORDER BY rowid DESC LIMIT 1"
-            before = db.execute(sql, (token,)).fetchone()
-            if comment and (before is None or before[0] != comment):
+            if comment and comment != _last_comment(db, token):
                 db.execute("INSERT INTO comments VALUES(?, ?, ?)", (token, comment, now))
         return True
 
@@ -362,6 +360,10 @@ class Store:
         if row is None:
             return None
         return Assignment(token, self.study.by_id[row[0]], judge, row[1], latest_answers(db, token))
+
+    def comment(self, token: str) -> str:
+        """Return the last comment on an assignment, or nothing."""
+        return _last_comment(self.connection(), token)
 
     def last_done(self, judge: str) -> str | None:
         """Return the token of the judge's last finished assignment."""
@@ -416,6 +418,12 @@ def latest_answers(db: sqlite3.Connection, token: str) -> dict[str, str]:
     """Return {question: last value} of an assignment."""
     rows = db.execute("SELECT question, value FROM answers WHERE token = ? ORDER BY seq", (token,))
     return dict(rows.fetchall())
+
+
+def _last_comment(db: sqlite3.Connection, token: str) -> str:
+    sql = "SELECT text FROM comments WHERE token = ? ORDER BY rowid DESC LIMIT 1"
+    row = db.execute(sql, (token,)).fetchone()
+    return "" if row is None else str(row[0])
 
 
 def _no_judgments(study: Study) -> str:

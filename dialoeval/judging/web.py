@@ -132,7 +132,7 @@ class Pages:
         if (edited := request.query_params.get("edit")) is not None:
             if edited != self.store.last_done(judge) or (again := self.store.assignment(edited, judge)) is None:
                 return RedirectResponse("/", 303)
-            return self._form(again, again.answers, editing=True)
+            return self._form(again, again.answers, editing=True, comment=self.store.comment(edited))
         found = next_item(self.store, judge)
         if isinstance(found, Nothing):
             return self._thanks(judge, found.minutes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 import socket
 import sqlite3
@@ -155,6 +157,27 @@ def test_addresses_that_cannot_be(tmp_path, more, message):
         serve(made, Serving(**more), print)
     with closing(Store(made)) as store:
         assert store.get("study.yaml sha256") is None  # nothing was served: the study can still be edited
+
+
+def test_too_few_judges_are_said(tmp_path):
+    from dialoeval.cli.judge_serve import _announce
+
+    links = started(study(tmp_path, contexts=4), "alice", "bob")
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        _announce(links)
+    assert "note: 2 judges, and each item asks for 3" in said.getvalue()
+
+
+def test_undo_shows_the_comment_again(tmp_path):
+    made = study(tmp_path, contexts=4, gold=Gold(0, 0), comment=True)
+    with closing(Store(made)) as store:
+        store.open_study()
+        judge = client_of(store, f"/?t={store.add_judge('alice')}")
+        sent = form(judge.get("/"), comment="<both> odd")
+        judge.post("/answer", data=sent)
+        page = judge.get(judge.post("/undo").headers["location"])
+        assert "&lt;both&gt; odd</textarea>" in page.text and form(page)["token"] == sent["token"]
+        assert "&lt;both" not in judge.get("/").text
 
 
 def test_links_have_the_public_address(tmp_path):

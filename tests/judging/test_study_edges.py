@@ -298,6 +298,37 @@ def test_the_studys_own_pass_mark_flags_judges(tmp_path):
     assert f"{line.gold_passed} of {line.gold} gold answers right" in line.flags and line.gold_passed >= 0.7 * line.gold
 
 
+def test_the_organiser_has_the_last_word_over_the_gold_rule(tmp_path):
+    made = study(tmp_path, contexts=6, gold=Gold(0.0, 2, 0.7, GoldRule.exclude))
+    with closing(Store(made)) as store:
+        store.add_judge("bad")
+        excluded = []
+        for i in range(6):
+            found = next_item(store, "bad")
+            wrong = "b" if found.left == "fitting" else "a"
+            store.record(found.token, "bad", {question.name: wrong for question in made.design.questions})
+            excluded.append(check_gold(store, "bad"))
+            if i == 3:
+                store.set_status("bad", "active", "by the organiser")
+        assert excluded == [False, False, False, True, False, False] and store.progress()[0].status == "active"
+
+
+def test_gold_items_of_new_contexts_come_first(tmp_path):
+    """Where the study uses all contexts, its gold items are of contexts that a judge may have seen."""
+    made = study(tmp_path, n=12, contexts=12, judges_per_item=1, gold=Gold(0.5, 1), repeats=0)
+    with closing(Store(made)) as store:
+        store.add_judge("a")
+        seen, again, golds = set(), [], {item.example_id for item in made.golds}
+        for _ in range(9):
+            found = next_item(store, "a")
+            if found.item.kind == "gold" and golds - seen:
+                again.append(found.item.example_id in seen)
+            seen.add(found.item.example_id)
+            value = "a" if found.left == "fitting" else "b"
+            store.record(found.token, "a", {question.name: value for question in made.design.questions})
+        assert again and not any(again)
+
+
 def test_a_judge_has_a_name_of_their_own(tmp_path):
     with closing(Store(study(tmp_path))) as store:
         for name in ("", " ", " a", "model:smollm2", "automatic", "a\nb", "\u202ea", "x" * 101):
