@@ -202,7 +202,7 @@ def analyse(judgments: Judgments, settings: Settings | None = None) -> Analysis:
         questions=question_pairs(people),
         consistency=consistency(repeats),
         side=side(people) if judgments.kind == StudyKind.pairwise else None,
-        judges=judges(diagnosed, _by_people(judgments), judgments.min_seconds),
+        judges=judges(diagnosed, _by_people(judgments), judgments.min_seconds, judgments.gold_pass),
         models=tuple(_model(judgments, name, everyone, people, settings) for name in _models(judgments)),
     )
 

@@ -44,6 +44,7 @@ def run_folders(name: str) -> dict[str, str]:
     if not Path(name).is_dir():
         return {}
     from dialoeval.judging.design import read_design
+    from dialoeval.judging.items import run_folder
 
     systems = read_design(Path(name) / "study.yaml").systems
-    return {key: system.run for key, system in systems.items() if system.index is None}
+    return {key: str(run_folder(Path(name), s.run)) for key, s in systems.items() if s.index is None}
