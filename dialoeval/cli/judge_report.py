@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     from dialoeval.judging.estimates import Settings
     from dialoeval.judging.pools import parse_pools, pooled
     from dialoeval.reports.judgments_page import write_judgments
-    from dialoeval.reports.judgments_text import headline, meta, to_markdown
+    from dialoeval.reports.judgments_text import headlines, meta, to_markdown
 
     judgments = read(options)
     judgments = pooled(judgments, parse_pools(options.pool, judgments.systems))
@@ -46,8 +46,14 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         print(dumps(analysis.to_json(), indent=2))
         return 0
-    print(f"{meta(analysis)}\n")
-    print(headline(analysis).to_markdown(), end="")
+    print(meta(analysis))
+    for part in headlines(analysis):
+        if analysis.models:
+            print(f"\n{part.heading}")
+        for table in part.tables:
+            print(f"\n{table.to_markdown()}", end="")
+        for line in part.lines:
+            print(f"\n{line}")
     for note in judgments.notes:
         print(f"\nNote: {note}.")
     if files:

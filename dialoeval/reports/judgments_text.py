@@ -42,8 +42,13 @@ def title(analysis: Analysis) -> str:
 def meta(analysis: Analysis) -> str:
     """Return one line about the judgments."""
     people = analysis.people
+    whose = f"{people.answers:,} answers of {people.judges:,} judges on {people.contexts:,} contexts"
+    if analysis.models and not people.answers:
+        whose = "no answers of people"
+    for model in analysis.models:
+        whose += f"; {model.tables.answers:,} of a model, {model.judge}"
     return (
-        f"{people.answers:,} answers of {people.judges:,} judges on {people.contexts:,} contexts, from "
+        f"{whose}, from "
         f"{analysis.judgments.source} (sha256 {analysis.judgments.sha256[:12]}); {analysis.settings.resamples:,} "
         f"resamples, seed {analysis.settings.seed}"
     )
@@ -78,14 +83,18 @@ def to_markdown(analysis: Analysis) -> str:
     return "\n".join(parts)
 
 
-def headline(analysis: Analysis) -> Table:
-    """Return the table that the command prints: of people, or of the first model if no person judged."""
-    tables = analysis.people
-    if not tables.answers and analysis.models:
-        tables = analysis.models[0].tables
-    if analysis.judgments.kind == StudyKind.pairwise:
-        return draw.win_table(tables.wins)
-    return draw.mean_table(tables.means)
+def headlines(analysis: Analysis) -> Iterator[Section]:
+    """Yield what the command prints: the table of people, then that of each model with how far to believe it."""
+    pairwise = analysis.judgments.kind == StudyKind.pairwise
+    if analysis.people.answers or not analysis.models:
+        yield Section("People", tables=(_main_table(analysis.people, pairwise),))
+    for model in analysis.models:
+        shown = (_main_table(model.tables, pairwise),) if model.tables.answers else ()
+        yield Section(f"Model as judge: {model.judge}", "", shown, tuple(_belief(line) for line in model.trust))
+
+
+def _main_table(tables: Tables, pairwise: bool) -> Table:
+    return draw.win_table(tables.wins) if pairwise else draw.mean_table(tables.means)
 
 
 def _results(tables: Tables, pairwise: bool, analysis: Analysis) -> Iterator[Section]:
@@ -196,7 +205,7 @@ def _model(model: ModelJudge, pairwise: bool) -> list[Section]:
     lines += [_belief(line) for line in model.trust]
     shown = []
     if tables.answers:
-        shown.append(draw.win_table(tables.wins) if pairwise else draw.mean_table(tables.means))
+        shown.append(_main_table(tables, pairwise))
     else:
         lines.append("Its tables: not computed: needs answers.")
     if model.agreement:

@@ -150,6 +150,10 @@ def test_a_local_model_judges_a_study_and_the_report_says_how_far_to_believe_it(
     assert "Model as judge: model:tiny" in text and "the verdict turned with the order on" in text
     assert main(["judge", "report", str(study), "--resamples", "100", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["models"][0]["trust"]
+    assert main(["judge", "report", str(study), "--resamples", "100"]) == 0
+    printed = capsys.readouterr().out
+    assert "no answers of people; " in printed and "of a model, model:tiny" in printed
+    assert "Model as judge: model:tiny" in printed and "the verdict turned with the order on" in printed
 
 
 def test_a_local_model_gives_probabilities_that_do_not_depend_on_the_batch(study):
