@@ -16,13 +16,18 @@ from dialoeval.version import __version__
 VERBS = {
     "inspect": ("inspect", "show how a file or dataset is read: columns, examples, the prompt, warnings"),
     "run": ("run", "generate replies and score them: model, decoding and dataset from conf/ (a Hydra application)"),
+<<<<<<< HEAD
     "build": ("build", "build data sets from raw dumps: conversations, the 6K and DSTC7 test sets"),
+=======
+    "chat": ("chat", "talk to a model: each reply is the one that run gives"),
+>>>>>>> main
     "train": ("train", "train or fine-tune a dialogue model (a Hydra application)"),
     "score": ("score", "score replies from anywhere with the paper's metrics"),
     "import": ("import_", "make runs of replies from elsewhere, for compare, report and list"),
     "compare": ("compare", "compare runs: paired tests on every metric, and why they differ"),
     "reproduce": ("reproduce", "print the paper's tables beside what was measured here"),
     "report": ("report", "write one self-contained HTML file of runs"),
+    "export": ("export", "write a run's figures as a model card or an evaluation result of the Hub, or as a citation"),
     "judge": ("judge", "human evaluation: make blind studies of runs, serve them to judges, analyse judgments"),
     "list": ("list", "list models, decodings, datasets, metrics, runs"),
     "show": ("show", "show one run"),
