@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     print(f"scored contexts: {built.contexts:,}, with every reference {built.complete:,}")
     for line in _notes(built, options.score_search):
         print(f"note: {line}", file=sys.stderr)
-    print(f"written: {options.out} (manifest.json, missing.tsv: the keys that were not found)")
+    print(f"written: {options.out} (with manifest.json, and missing.tsv if keys were not found)")
     print(f"next: dialoeval run dataset=dstc7 protocol=dstc7 dataset.path={options.out}")
     return 0
 

@@ -23,8 +23,6 @@ DELETED = "[deleted]"
 _DEPTH = 5  # comments before the last one
 _CONTEXT_WORDS = 200
 _REPLY_CHARACTERS = range(2, 281)
-_LEAST_ANCHOR = 3  # characters after the # of an address
-_NO_PAGES = ("jpg", "gif", "png", "pdf")
 _SPACES = re.compile("[ \n\r\t]+")
 Tap = Callable[[Path], Callable[[bytes], object]]
 _LINK = re.compile(rb'"link_id":\s?"t3_([0-9a-z]+)"')
@@ -124,20 +122,10 @@ def _submissions(path: Path, lists: Lists, counts: Counter[str], tap: Tap | None
             continue
         if not isinstance(subreddit, str) or not isinstance(title, str):
             counts["RS_malformed"] += 1
-        elif lists.may_hold(subreddit, record.get("domain")) and _has_page(record.get("url")):
+        elif lists.may_hold(subreddit, record.get("domain"), record.get("url")):
             found[name] = _Submission(subreddit, title)
     counts["RS_kept"] += len(found)
     return found
-
-
-def _has_page(url: object) -> bool:
-    """Return whether an address is of a page with an anchor, as all of the sets are; an unknown one may be."""
-    if not isinstance(url, str):
-        return True
-    place = url.find("#")
-    return (
-        place > 0 and len(url[place + 1 :].strip()) >= _LEAST_ANCHOR and " " not in url and not url.endswith(_NO_PAGES)
-    )
 
 
 def _comments(

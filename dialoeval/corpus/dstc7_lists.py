@@ -16,6 +16,7 @@ from dialoeval.files import sha256_file
 TEST, VALID, SETS = "test.hashes", "valid.hashes", "test-multiref.sets"
 KEYS = ("test.2k.txt", "keys/test.2k.txt")  # of the scored contexts
 SUBREDDITS, DOMAINS = "subreddits-official.txt", "domains-official.txt"
+_LEAST_ANCHOR = 3  # characters after the # of an address
 _HASH = re.compile(r"[0-9a-f]{56}")
 
 
@@ -60,10 +61,19 @@ class Lists:
         """The references of the contexts that are scored."""
         return tuple(one for one in self.sets if not self.scored or one.key in self.scored)
 
-    def may_hold(self, subreddit: str, domain: object) -> bool:
-        """Return whether a submission can be in the sets."""
-        known = not self.domains or not isinstance(domain, str) or domain in self.domains
-        return known and (not self.subreddits or subreddit in self.subreddits)
+    def may_hold(self, subreddit: str, domain: object, url: object) -> bool:
+        """Return whether a submission can be in the sets; without these lists each can. It only saves time."""
+        if self.subreddits and subreddit not in self.subreddits:
+            return False
+        return not self.domains or ((not isinstance(domain, str) or domain in self.domains) and _has_anchor(url))
+
+
+def _has_anchor(url: object) -> bool:
+    """Return whether an address names a place in a page, as all of the sets do; an unknown one may."""
+    if not isinstance(url, str):
+        return True
+    place = url.find("#")
+    return place > 0 and len(url[place + 1 :].strip()) >= _LEAST_ANCHOR and " " not in url
 
 
 def read_lists(folder: str) -> Lists:

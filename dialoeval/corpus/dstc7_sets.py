@@ -123,7 +123,10 @@ def _held_months(dumps: str) -> list[str]:
         )
     published = parse_months(PUBLISHED)
     chosen = [month for month in held if month in published]
-    if absent := [month for month in published if month not in held]:
+    absent = [month for month in published if month not in held]
+    if not chosen:
+        _LOG.warning("%s holds none of the months %s: all of its %d months are read", dumps, PUBLISHED, len(held))
+    elif absent:
         _LOG.warning("months of the published sets that are not in %s: %s", dumps, ", ".join(absent))
     return chosen or held
 
