@@ -47,6 +47,11 @@ def _notes(built: Built, score_search: int) -> Iterator[str]:
         )
     if other := sum(counts.get("found_by_another_score", 0) for counts in built.months.values()):
         yield f"{other:,} conversations were found by another score than the dump's"
+    if built.titles:
+        yield (
+            f"{built.titles:,} conversations have no context, since their reply is the title: "
+            "dataset.allow_empty_context=true reads them"
+        )
     if built.no_conversation:
         yield f"{built.no_conversation:,} contexts are left out: their conversation was not found"
     if built.human_lost:

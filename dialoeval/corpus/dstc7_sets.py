@@ -13,6 +13,7 @@ from dialoeval.corpus.dstc7 import Conversation, fields_of, read_month
 from dialoeval.corpus.dstc7_lists import Listed, Lists, read_lists
 from dialoeval.corpus.dumps import COMMENTS, SUBMISSIONS, find_dump, parse_months
 from dialoeval.data.dstc7_release import HUMAN_REFERENCE, UNDISCLOSED
+from dialoeval.data.sources.dstc7 import START
 from dialoeval.errors import UserError
 from dialoeval.files import check_writable, read_json, sha256_file, sha256_json, write_json, write_text
 from dialoeval.progress import progress
@@ -51,6 +52,7 @@ class Built:
         no_reference: contexts left out because nothing was found besides the human reply, or nothing at all.
         no_conversation: contexts left out because the conversation itself was not found.
         moved: contexts whose first reference was not found: another takes its place, so that the human reply keeps its.
+        titles: conversations whose reply is the title, so that nothing but ``START`` precedes it.
         months: what each month gave.
     """
 
@@ -63,6 +65,7 @@ class Built:
     no_reference: int = 0
     no_conversation: int = 0
     moved: int = 0
+    titles: int = 0
     months: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
@@ -196,6 +199,7 @@ def _write(found: Mapping[str, Conversation], lists: Lists, out: Path) -> tuple[
         return Share(len(listed) - len(absent), len(listed))
 
     built = Built(share("test", test), share("valid", lists.valid), share("reference", references))
+    built.titles = sum(found[key].context == START for key in test | lists.valid if key in found)
     lines: dict[str, list[tuple[str, ...]]] = {
         "test.convos.txt": [(*fields_of(found[key])[:-1], UNDISCLOSED) for key in sorted(test) if key in found],
         "test.refs.txt": list(_reference_lines(found, lists.scored_sets, built)),

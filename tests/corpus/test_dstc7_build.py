@@ -119,12 +119,15 @@ def test_every_conversation_is_the_published_scripts(tmp_path):
     assert (built.valid.found, built.valid.listed) == (len(KEYS), len(KEYS)) == (13, 13)
     expected = sorted([key(fields), *fields] for fields in FIELDS)
     assert lines_of(tmp_path / "out" / "valid.convos.txt") == expected
+    assert built.titles == 2
     counts = built.months["2017-02"]
     assert counts["RC_malformed"] == 4 and counts["RC_read"] == len(COMMENTS) + 4 and counts["found"] == 13
     # what has the form of the sets: no others
     assert counts["conversations"] == 14  # the low score is tried under other scores only
     assert not (tmp_path / "out" / "missing.tsv").exists() and not (tmp_path / "out" / ".months").exists()
-    dataset = data.load(DatasetConfig(name="d", kind="dstc7", path=str(tmp_path / "out"), split="valid"))
+    dataset = data.load(
+        DatasetConfig(name="d", kind="dstc7", path=str(tmp_path / "out"), split="valid", allow_empty_context=True)
+    )
     assert {e.references[0]: e.context for e in dataset.examples}["third"] == ("a title", A, B)
 
 
@@ -236,7 +239,7 @@ def test_domain_and_subreddit_lists_leave_out_what_cannot_be_in_the_sets(tmp_pat
     dump(
         tmp_path / "dumps",
         "2017-01",
-        [submission("s1", url="http://x.org/#a"), submission("s2", url="http://x.org/#ab1")],
+        [submission("s1", url="http://x.org/#a"), submission("s2", "Short of comments", url="http://x.org/#ab1")],
     )
     assert build(str(tmp_path / "dumps"), str(place), tmp_path / "b").months["2017-01"]["RS_kept"] == 1
 
