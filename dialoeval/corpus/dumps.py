@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import orjson
+
 from dialoeval.errors import UserError, first_line
 
 COMMENTS, SUBMISSIONS = "RC", "RS"
@@ -165,8 +167,6 @@ def parse(line: bytes) -> dict[str, Any]:
     Raises:
         BadLine: the line is not UTF-8, not JSON, or no object.
     """
-    import orjson
-
     try:
         record = orjson.loads(line)
     except ValueError:

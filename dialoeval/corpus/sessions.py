@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +118,7 @@ def _plan(months: Sequence[str], pairs: list[tuple[Path, Path]], recipe: Recipe)
         hashed[name] = [{"file": Path(file).name, "sha256": sha256_file(file)} for file in sorted(files)]
     return {
         "what": "dialoeval build sessions",
-        "versions": {"dialoeval": __version__, "nltk": version("nltk")},
+        "versions": {"dialoeval": __version__},
         "settings": asdict(recipe) | hashed,
         "months": [
             {"month": month, "inputs": [{"file": path.name, "bytes": path.stat().st_size} for path in pair]}
