@@ -347,10 +347,6 @@ def group(name: str, option: str, settings: Mapping[str, Any] | None = None, whe
         raise UserError(f"unknown setting '{where}.{unknown[0]}'{nearest(str(unknown[0]), known)}")
     try:
         merged = OmegaConf.merge(OmegaConf.structured(GROUPS[name]), values, OmegaConf.create(dict(settings)))
-        if settings or where:
-            missing = sorted(OmegaConf.missing_keys(merged))
-            if missing:
-                raise UserError(f"{where}.{missing[0]} must be set: add {where}.{missing[0]}=VALUE")
         return OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
         raise UserError(f"{where or name}: {first_line(error)}") from error

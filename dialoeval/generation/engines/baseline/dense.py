@@ -7,7 +7,7 @@ that their scores are equal.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,17 +62,21 @@ class Dense:
         with progress("documents", len(texts)) as step:
             for start in range(0, len(order), _PART):
                 part = order[start : start + _PART]
-                vectors[part] = self._part([texts[i] for i in part])
-                for _ in part:
-                    step()
+                vectors[part] = self._part([texts[i] for i in part], step)
         return vectors
 
-    def _part(self, texts: list[str]) -> np.ndarray:
+    def _part(self, texts: list[str], step: Callable[[], None]) -> np.ndarray:
         file = cache_dir() / "embeddings" / f"{sha256_json([self.encoder.identity, texts])}.npy"
         kept = _read(file)
         if kept is not None and kept.shape == (len(texts), self.encoder.width):
+            for _ in texts:
+                step()
             return kept
-        batches = [self.encoder.embed(texts[i : i + _BATCH]) for i in range(0, len(texts), _BATCH)]
+        batches = []
+        for start in range(0, len(texts), _BATCH):
+            batches.append(self.encoder.embed(texts[start : start + _BATCH]))
+            for _ in batches[-1]:
+                step()
         vectors = np.concatenate(batches)
         with contextlib.suppress(UserError), atomic_open(file, "wb") as stream:  # else a later run computes it again
             np.save(stream, vectors)

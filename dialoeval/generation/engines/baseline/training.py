@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from dialoeval.errors import UserError
 from dialoeval.files import dumps
 
 WHERE = "model.baseline.settings"
+_SETTINGS = "|".join(field.name for field in dataclasses.fields(DatasetConfig))
 
 
 class TrainingSet:
@@ -91,7 +93,8 @@ def open_training_set(option: str, settings: Mapping[str, Any]) -> TrainingSet:
         effects.check_dataset(config, settings)
         pairs = data.pairs(config)
     except UserError as error:
-        raise UserError(f"model.baseline.dataset={option}: {error}") from error
+        told = re.sub(rf"(?<![\w./])dataset\.({_SETTINGS})\b", rf"{WHERE}.\1", str(error))
+        raise UserError(f"model.baseline.dataset={option}: {told}") from error
     if not pairs:
         raise UserError(f"model.baseline.dataset={option}: the training set {config.name} has no reply")
     return TrainingSet(config, pairs)
