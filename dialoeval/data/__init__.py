@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections import Counter
 from typing import cast
 
 from dialoeval import plugins
 from dialoeval.config import DatasetConfig
 from dialoeval.data import sources
-from dialoeval.data.example import Dataset, Example
-from dialoeval.data.kind import ConversationKind, DatasetKind
+from dialoeval.data.example import Dataset, Example, WeightedDialogue
+from dialoeval.data.kind import ConversationKind, DatasetKind, WeightedKind
 from dialoeval.errors import UserError, nearest
 from dialoeval.plugins import Plugin
 
-__all__ = ["ConversationKind", "Dataset", "DatasetKind", "Example", "dialogues", "has_splits", "load"]
+__all__ = [
+    "ConversationKind",
+    "Dataset",
+    "DatasetKind",
+    "Example",
+    "WeightedDialogue",
+    "WeightedKind",
+    "dialogues",
+    "has_splits",
+    "load",
+    "weighted_dialogues",
+]
 
 
 def kinds() -> list[str]:
@@ -69,6 +81,22 @@ def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
         for reference in example.references
         if reference.strip()
     ]
+
+
+def weighted_dialogues(config: DatasetConfig, counts: Counter[str]) -> list[WeightedDialogue]:
+    """Read the dialogues to train on, with the weight of each turn; it is 1 in kinds that know no weights.
+
+    Args:
+        config: of the dataset.
+        counts: receives what is left out, and why.
+
+    Raises:
+        UserError: as `load`.
+    """
+    module = _module(config)
+    if isinstance(module, WeightedKind):
+        return module.weighted_dialogues(config, counts)
+    return [WeightedDialogue(turns, (1.0,) * len(turns)) for turns in dialogues(config)]
 
 
 def has_splits(config: DatasetConfig) -> bool:
