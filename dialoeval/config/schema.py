@@ -431,16 +431,16 @@ class LoraConfig:
     """Adapters of low rank that are trained in place of the weights."""
 
     rank: int = 0  # 0: train all weights
-    alpha: float = 16.0  # the adapters' product is scaled by alpha / rank
+    alpha: int = 16  # the adapters' product is scaled by alpha / rank
     dropout: float = 0.0  # of the adapters' input
     targets: list[str] | None = None  # names of the layers; None: those that peft chooses for the architecture
 
     def __post_init__(self) -> None:
         _check_ranges("training.lora", self, (
             ("rank", self.rank >= 0, "0 (off) or more"),
-            ("alpha", 0 < self.alpha < math.inf, "above 0"),
+            ("alpha", self.alpha >= 1, "at least 1"),
             ("dropout", 0 <= self.dropout < 1, "at least 0 and below 1"),
-            ("targets", self.targets is None or (self.targets and _each(self.targets, bool)),
+            ("targets", self.targets is None or (bool(self.targets) and all(self.targets)),
              "null or a list of names of layers"),
         ))  # fmt: skip
 

@@ -54,7 +54,7 @@ def test_the_features_are_the_published_ones(tmp_path, max_length, reverse, keys
         rows = "".join(row.partition("\t")[2] for row in rows.splitlines(keepends=True))
     (tmp_path / "rows.tsv").write_text(rows)
     name = f"train.features_{max_length}{'_reverse' if reverse else ''}.jsonl.gz"
-    published = [json.loads(line) for line in gzip.open(SHARED / name, "rt")]
+    published = [json.loads(line) for line in gzip.decompress((SHARED / name).read_bytes()).splitlines()]
     dialogues, counts = read(tmp_path / "rows.tsv")
     ours = [
         {"line": number, "features": features(dialogue, max_length, reverse=reverse)}
@@ -66,7 +66,9 @@ def test_the_features_are_the_published_ones(tmp_path, max_length, reverse, keys
 
 def of(tmp_path, line, max_length=128, **more):
     (tmp_path / "rows.tsv").write_text(line + "\n")
-    return [feature for dialogue in read(tmp_path / "rows.tsv")[0] for feature in features(dialogue, max_length, **more)]
+    return [
+        feature for dialogue in read(tmp_path / "rows.tsv")[0] for feature in features(dialogue, max_length, **more)
+    ]
 
 
 def inputs(found):

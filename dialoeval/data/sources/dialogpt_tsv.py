@@ -1,4 +1,4 @@
-"""The training file of DialoGPT: ``[keys<TAB>]0.0 turn EOS 1.0 turn<TAB>1.0 reply``; weights are no part of the text."""
+"""The training file of DialoGPT: ``[keys<TAB>]0.0 turn EOS 1.0 turn<TAB>1.0 reply``; weights are no text."""
 
 from __future__ import annotations
 
