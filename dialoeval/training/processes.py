@@ -200,7 +200,7 @@ def open_processes(cpu: bool, mixed_precision: str) -> Processes:
     if accelerator.distributed_type not in plain:
         raise UserError(
             f"accelerate is configured for {accelerator.distributed_type.value}: every process needs a whole model "
-            "here (accelerate launch --multi_gpu, or --cpu)"
+            "here (accelerate launch --multi_gpu)"
         )
     return Processes(accelerator.process_index, accelerator.num_processes, accelerator)
 

@@ -54,20 +54,31 @@ def settings(some_talks):
     return lambda output, *more, start=SCRATCH: compose("train", settings_of(some_talks, output, *more, start=start))
 
 
+@pytest.fixture(scope="session")
+def settings_words(some_talks):
+    """Return a function that makes the command line of a training into a folder."""
+    return lambda output, *more: settings_of(some_talks, output, *more)
+
+
 @pytest.fixture
 def overrides(some_talks, tmp_path):
     """Return the settings of a training from scratch into `tmp_path`/out, of a second or two."""
     return settings_of(some_talks, tmp_path / "out")
 
 
+@pytest.fixture(scope="session")
+def environment():
+    """Return the environment of a `dialoeval` in a process of its own."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
 @pytest.fixture
-def start():
+def start(environment):
     """Return a function that starts `dialoeval train` in a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     processes = []
 
-    def popen(*arguments, **options):
-        command = [sys.executable, "-m", "dialoeval", "train", *arguments]
+    def popen(*arguments, command=(sys.executable, "-m", "dialoeval"), **options):
+        command = [*command, "train", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         processes.append(subprocess.Popen(command, text=True, env=environment, **pipes, **options))
         return processes[-1]
