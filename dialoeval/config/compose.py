@@ -118,13 +118,15 @@ def check_choices(config: DictConfig) -> None:
 def plain_overrides(overrides: Sequence[str]) -> list[str]:
     """Return overrides in the form that Hydra expects here.
 
-    The plus of ``+experiment=``, which many Hydra applications need, is dropped. ``++`` is put before the settings of a
-    plugin (``dataset.options.x=1``) and of mappings by the user's texts, which the schema does not contain.
+    The plus of ``+experiment=``, which many Hydra applications need, is dropped. ``recipe=NAME`` chooses the option of
+    `training` of that name. ``++`` is put before the settings of a plugin (``dataset.options.x=1``) and of mappings by
+    the user's texts, which the schema does not contain.
 
     Raises:
         UserError: an override takes a setting away, has no key or no value, gives a group what cannot be an
             option's name, or sets to a number what is true or false.
     """
+    overrides = [re.sub(r"^recipe(?==)", "training", override) for override in overrides]
     for override in overrides:
         key, equals, value = override.lstrip("+").partition("=")
         if override.startswith("~"):

@@ -231,7 +231,13 @@ TABLE = (
            _kind("chitchat", "hub")),
     Effect("train", ("training.validation_path",), _kind(*(kind for kind in KINDS if kind != "chitchat"))),
     Effect("train", _settings("training", "validation_limit eval_every keep patience"), _HELD_OUT, off=("last",)),
-    Effect("train", ("training.direction",), _is("model.prompt", "dialogpt")),
+    Effect("train", _settings("training", "direction objective"), _is("model.prompt", "dialogpt")),
+    Effect("train", ("training.cutting",),
+           Needs("training.objective=responses and model.prompt=dialogpt",
+                 lambda c: c.training.objective == "responses" and c.model.prompt == "dialogpt")),
+    Effect("train", _settings("training.lora", "rank alpha dropout targets"), _FINE_TUNING),
+    Effect("train", _settings("training.lora", "alpha dropout targets"),
+           Needs("training.lora.rank above 0", lambda c: c.training.lora.rank > 0, "training.lora.rank")),
 )  # fmt: skip
 
 # Settings that have an effect beside every other setting. Every field of the schemas is here or in the table.
@@ -249,7 +255,7 @@ ALWAYS = {
         *_settings("model", "name prompt"),
         *_settings("dataset", "name kind limit options"),
         *_settings("training", "name output_dir from_scratch max_steps epochs keep_state batch_tokens "
-                   "micro_batch_tokens block_size learning_rate warmup_steps weight_decay beta2 max_grad_norm "
+                   "micro_batch_tokens block_size learning_rate schedule warmup_steps weight_decay beta2 max_grad_norm "
                    "dropout precision log_every save_every save_dtype"),
         *("device", "seed"),
     ),

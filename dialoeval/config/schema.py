@@ -116,6 +116,27 @@ class Direction(StrEnum):
     backward = "backward"  # reversed, for MMI
 
 
+class Objective(StrEnum):
+    """Tokens that a training predicts."""
+
+    responses = "responses"  # every turn but the first: p(T_K, ..., T_2 | T_1) (DialoGPT, section 3.1)
+    all = "all"  # every token but the first
+
+
+class Cutting(StrEnum):
+    """Cutting of dialogues longer than the block size, for objective=responses."""
+
+    fit = "fit"  # every sequence fits; a cut one begins with the last turn as context; longer halves lose their end
+    dialogpt = "dialogpt"  # as the published preparation: sequences that grow too long, and long turns, are left out
+
+
+class Schedule(StrEnum):
+    """Learning rate after the linear warm-up."""
+
+    cosine = "cosine"  # half a cosine down to a tenth of the peak
+    noam = "noam"  # by the inverse root of the step, scaled as in the DialoGPT release
+
+
 class Keep(StrEnum):
     """Weights that a training leaves behind."""
 
@@ -452,12 +473,34 @@ class ArchitectureConfig:
 
 
 @dataclass
+class LoraConfig:
+    """Adapters of low rank that are trained in place of the weights."""
+
+    rank: int = 0  # 0: train all weights
+    alpha: int = 16  # the adapters' product is scaled by alpha / rank
+    dropout: float = 0.0  # of the adapters' input
+    targets: list[str] | None = None  # names of the layers; None: those that peft chooses for the architecture
+
+    def __post_init__(self) -> None:
+        _check_ranges("training.lora", self, (
+            ("rank", self.rank >= 0, "0 (off) or more"),
+            ("alpha", self.alpha >= 1, "at least 1"),
+            ("dropout", 0 <= self.dropout < 1, "at least 0 and below 1"),
+            ("targets", self.targets is None or (bool(self.targets) and all(self.targets)),
+             "null or a list of names of layers"),
+        ))  # fmt: skip
+
+
+@dataclass
 class TrainingConfig:
     """Optimisation settings of `dialoeval train`."""
 
     name: str = MISSING
     output_dir: str = MISSING
     direction: Direction = Direction.forward
+    objective: Objective = Objective.responses
+    cutting: Cutting = Cutting.fit
+    lora: LoraConfig = field(default_factory=LoraConfig)
     from_scratch: bool = False  # train a new model of `architecture` instead of fine-tuning `model`
     architecture: ArchitectureConfig = field(default_factory=ArchitectureConfig)
     max_steps: int | None = None  # optimiser steps; None: 1000, or those of `epochs`
@@ -465,7 +508,8 @@ class TrainingConfig:
     batch_tokens: int = 8192  # tokens per optimiser step, without padding
     micro_batch_tokens: int = 8192  # padded tokens per forward pass; gradients accumulate over batch_tokens
     block_size: int = 256  # greatest length of a training sequence in tokens; longer dialogues are split between turns
-    learning_rate: float = 5e-4  # peak, after a linear warm-up and before a cosine down to a tenth
+    learning_rate: float = 5e-4  # peak of the cosine; noam multiplies it by its own scale
+    schedule: Schedule = Schedule.cosine
     warmup_steps: int = 100
     weight_decay: float = 0.01
     beta2: float = 0.95
@@ -485,6 +529,9 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         self.direction = _choice("training.direction", self.direction, Direction)
+        self.objective = _choice("training.objective", self.objective, Objective)
+        self.cutting = _choice("training.cutting", self.cutting, Cutting)
+        self.schedule = _choice("training.schedule", self.schedule, Schedule)
         self.precision = _choice("training.precision", self.precision, Precision)
         self.save_dtype = _choice("training.save_dtype", self.save_dtype, SaveDtype)
         self.keep = _choice("training.keep", self.keep, Keep)
@@ -504,7 +551,8 @@ class TrainingConfig:
         _check_ranges("training", self, (
             ("epochs", self.epochs is None or 0 < self.epochs < math.inf, "above 0"),
             ("learning_rate", 0 < self.learning_rate < math.inf, "above 0"),
-            ("warmup_steps", self.warmup_steps >= 0, "0 (none) or more"),
+            ("warmup_steps", self.warmup_steps >= (self.schedule == Schedule.noam),
+             "at least 1 with training.schedule=noam" if self.schedule == Schedule.noam else "0 (none) or more"),
             ("weight_decay", 0 <= self.weight_decay < math.inf, "0 (none) or more"),
             ("beta2", 0 <= self.beta2 < 1, "at least 0 and below 1"),
             ("max_grad_norm", 0 <= self.max_grad_norm < math.inf, "0 (off) or more"),

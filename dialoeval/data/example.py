@@ -34,6 +34,19 @@ class Example:
 
 
 @dataclass(frozen=True)
+class WeightedDialogue:
+    """A dialogue to train on, with the weight of each turn.
+
+    Attributes:
+        turns: oldest first.
+        weights: of the turns; a turn of weight 0 is context, and never predicted.
+    """
+
+    turns: tuple[str, ...]
+    weights: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Reading:
     """How a table was read.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Protocol, runtime_checkable
 
 from dialoeval.config import DatasetConfig
-from dialoeval.data.example import Dataset
+from dialoeval.data.example import Dataset, WeightedDialogue
 
 
 class DatasetKind(Protocol):
@@ -30,3 +31,11 @@ class ConversationKind(DatasetKind, Protocol):
 
     def dialogues(self, config: DatasetConfig) -> list[tuple[str, ...]]:
         """Read the dialogues to train on, each a tuple of turns, oldest first."""
+
+
+@runtime_checkable
+class WeightedKind(DatasetKind, Protocol):
+    """A dataset kind whose turns have weights in training."""
+
+    def weighted_dialogues(self, config: DatasetConfig, counts: Counter[str]) -> list[WeightedDialogue]:
+        """Read the dialogues to train on; add what is left out, and why, to the counts."""
