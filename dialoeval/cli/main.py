@@ -16,11 +16,8 @@ from dialoeval.version import __version__
 VERBS = {
     "inspect": ("inspect", "show how a file or dataset is read: columns, examples, the prompt, warnings"),
     "run": ("run", "generate replies and score them: model, decoding and dataset from conf/ (a Hydra application)"),
-<<<<<<< HEAD
     "build": ("build", "build data sets from raw dumps: conversations, the 6K and DSTC7 test sets"),
-=======
     "chat": ("chat", "talk to a model: each reply is the one that run gives"),
->>>>>>> main
     "train": ("train", "train or fine-tune a dialogue model (a Hydra application)"),
     "score": ("score", "score replies from anywhere with the paper's metrics"),
     "import": ("import_", "make runs of replies from elsewhere, for compare, report and list"),

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-<<<<<<< HEAD
-from dataclasses import replace
-=======
 from collections import Counter
->>>>>>> w-train13
+from dataclasses import replace
 from typing import cast
 
 from dialoeval import plugins
 from dialoeval.config import DatasetConfig
 from dialoeval.data import sources
-<<<<<<< HEAD
-from dialoeval.data.example import Dataset, Example
-from dialoeval.data.kind import ConversationKind, DatasetKind
-from dialoeval.data.pairs import Pair, pairs_of
-from dialoeval.errors import UserError, nearest
-from dialoeval.plugins import Plugin
-
-__all__ = ["ConversationKind", "Dataset", "DatasetKind", "Example", "dialogues", "has_splits", "load", "pairs"]
-=======
 from dialoeval.data.example import Dataset, Example, WeightedDialogue
 from dialoeval.data.kind import ConversationKind, DatasetKind, WeightedKind
+from dialoeval.data.pairs import Pair, pairs_of
 from dialoeval.errors import UserError, nearest
 from dialoeval.plugins import Plugin
 
@@ -38,9 +27,9 @@ __all__ = [
     "dialogues",
     "has_splits",
     "load",
+    "pairs",
     "weighted_dialogues",
 ]
->>>>>>> w-train13
 
 
 def kinds() -> list[str]:
@@ -97,31 +86,32 @@ def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
     ]
 
 
-<<<<<<< HEAD
-def pairs(config: DatasetConfig) -> list[Pair]:
-    """Read every reply of a dataset with its context and the id of its conversation; empty contexts are allowed.
-=======
 def weighted_dialogues(config: DatasetConfig, counts: Counter[str]) -> list[WeightedDialogue]:
     """Read the dialogues to train on, with the weight of each turn; it is 1 in kinds that know no weights.
 
     Args:
         config: of the dataset.
         counts: receives what is left out, and why.
->>>>>>> w-train13
 
     Raises:
         UserError: as `load`.
     """
     module = _module(config)
-<<<<<<< HEAD
-    if hasattr(module, "pairs"):
-        return list(module.pairs(config))
-    return [pair for example in load(replace(config, allow_empty_context=True)).examples for pair in pairs_of(example)]
-=======
     if isinstance(module, WeightedKind):
         return module.weighted_dialogues(config, counts)
     return [WeightedDialogue(turns, (1.0,) * len(turns)) for turns in dialogues(config)]
->>>>>>> w-train13
+
+
+def pairs(config: DatasetConfig) -> list[Pair]:
+    """Read every reply of a dataset with its context and the id of its conversation; empty contexts are allowed.
+
+    Raises:
+        UserError: as `load`.
+    """
+    module = _module(config)
+    if hasattr(module, "pairs"):
+        return list(module.pairs(config))
+    return [pair for example in load(replace(config, allow_empty_context=True)).examples for pair in pairs_of(example)]
 
 
 def has_splits(config: DatasetConfig) -> bool:

@@ -16,12 +16,9 @@ from dialoeval.judging.judgments import DSTC7_STATEMENTS, PAPER_QUESTIONS, Quest
 
 SCHEMA = 1
 HUMAN = "human"  # the name of the system whose replies people wrote
-<<<<<<< HEAD
 APART = -1  # in place of the index of a reference: the human reply that references.jsonl holds apart
-=======
 TITLES = {StudyKind.pairwise: "Which reply is better?", StudyKind.likert: "How good is this reply?"}
 _YEAR = 525_600  # minutes
->>>>>>> main
 
 Path_ = tuple[str | int, ...]
 _T = TypeVar("_T")

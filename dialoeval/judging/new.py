@@ -9,10 +9,8 @@ from pathlib import Path
 
 from dialoeval.errors import UserError, nearest
 from dialoeval.files import sha256_file, sha256_json, write_jsonl, write_text
-<<<<<<< HEAD
-from dialoeval.judging.design import APART, HUMAN, Design, Display, Gold, GoldRule, Identical, System, all_pairs
-=======
 from dialoeval.judging.design import (
+    APART,
     HUMAN,
     TITLES,
     Design,
@@ -24,7 +22,6 @@ from dialoeval.judging.design import (
     all_pairs,
     named_in,
 )
->>>>>>> main
 from dialoeval.judging.items import Item, Study, load_study, order_key
 from dialoeval.judging.judgments import DSTC7_STATEMENTS, PAPER_QUESTIONS, ItemKind, StudyKind
 from dialoeval.judging.texts import Surface, shown, surface, surface_warnings
@@ -172,15 +169,10 @@ def _check_references(name: str, run: LoadedRun, other_name: str, other: LoadedR
 def _with_human(
     runs: Mapping[str, LoadedRun], examples: Sequence[_Example], options: Options
 ) -> tuple[System, list[_Example]]:
-<<<<<<< HEAD
     """Add the human reply: one that the data hold apart, or a reference that no run's protocol scores against."""
-    name, first = next(iter(runs.items()))
-=======
-    """Add the human reply, a reference that no run's protocol scores against."""
     (name, first), *others = runs.items()
     for other_name, other in others:
         _check_references(name, first, other_name, other)
->>>>>>> main
     index = options.human_index
     if index is None and (apart := [(e, e.human) for e in examples if e.human is not None]):
         system = System(str(first.path), sha256_file(first.folder.references_file), APART)
