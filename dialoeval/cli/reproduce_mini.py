@@ -124,8 +124,10 @@ def model_commands(out: Path, size: Size) -> list[Step]:
     steps = [
         Step(
             f"the {direction} model",
-            ("train", "training=mini", *rows, f"training.direction={direction}", f"training.max_steps={size.steps}")
-            + (f"training.output_dir={out}/{direction}",),
+            (
+                *("train", "training=mini", *rows, f"training.direction={direction}"),
+                *(f"training.max_steps={size.steps}", f"training.output_dir={out}/{direction}"),
+            ),
         )
         for direction in ("forward", "backward")
     ]
@@ -134,7 +136,7 @@ def model_commands(out: Path, size: Size) -> list[Step]:
         if decoding is None:
             chosen: tuple[str, ...] = (f"model={model}",)
             if model in LEARNT:
-                chosen += ("model.baseline.dataset=dialogpt_tsv", f"model.baseline.path={out}/train/rows.tsv")
+                chosen += ("model.baseline.dataset=dialogpt_tsv", f"model.baseline.settings.path={out}/train/rows.tsv")
         else:
             chosen = ("model=custom", "model.name=mini", f"model.path={out}/forward", f"decoding={decoding}")
             chosen += (f"model.backward={out}/backward",) if decoding == "mmi" else ()

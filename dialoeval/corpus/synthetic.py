@@ -42,8 +42,9 @@ def write_month(folder: Path, month: str, threads: Iterable[Thread], *, first: i
     """Write ``RS_<month>.zst`` and ``RC_<month>.zst``.
 
     Args:
-        folder: exists.
+        folder: made if it is missing.
         month: ``2011-01``.
+        threads: in the order of their posts.
         first: number of the first post; posts of other months must have other numbers.
 
     Returns:
