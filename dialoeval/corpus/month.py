@@ -1,7 +1,8 @@
 """One month: its dumps become partitions, its partitions rows, its rows one file in order. Each step resumes.
 
-A month's folder holds `scan.json` once all partitions are written, `rows-NNN.json` once a partition's rows are, and
-`rows.json` once the month is done. A file counts only if its JSON file is there, and that is written last.
+A month's folder holds `dumps.json`, which says what it is of, `scan.json` once all partitions are written,
+`rows-NNN.json` once a partition's rows are, and `rows.json` once the month is done. A file counts only if its JSON file
+is there, and that is written last.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import hashlib
 import heapq
 import math
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -64,9 +66,14 @@ class Month:
 
     def build(self, workers: Workers) -> None:
         """Do what is not done yet."""
+        dumps = [self._dumps(), *(read_json(folder / "dumps.json") for folder in self.earlier)]
+        noted = self.folder / "dumps.json"
+        if self.folder.exists() and not (noted.exists() and read_json(noted) == dumps):
+            shutil.rmtree(self.folder)  # of another download of the dumps
         if self.result() is not None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(noted, dumps)
         if not (self.folder / "scan.json").exists():
             write_json(self.folder / "scan.json", self._scan(workers))
         missing = [part for part in range(self.parts) if not _file(self.folder, "rows", part, ".json").exists()]
@@ -76,6 +83,10 @@ class Month:
         self._merge()
         for path in [*self.folder.glob("comments-*"), *self.folder.glob("rows-*")]:
             path.unlink()
+
+    def _dumps(self) -> list[list[Any]]:
+        """Return what tells other files from these: name, size, time of the last change."""
+        return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in (self.submissions, self.comments)]
 
     def _scan(self, workers: Workers) -> dict[str, Any]:
         """Write the partitions; return what was read and skipped, and what identifies the dumps."""
