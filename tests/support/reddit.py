@@ -38,7 +38,7 @@ def normal(text: str) -> str:
     """Return a turn as the extractor prints it."""
     words = [word for word in text.split() if not word.startswith("#")]
     cut = [re.sub(r"(?is)http.*", " __url__", word).strip() for word in words]
-    text = " ".join(cut)
+    text = " ".join(cut).replace("\\", "")
     for short, full in {"b/c": "because", "j/k": "just kidding", "w/o": "without", "w/": "with"}.items():
         text = text.replace(short, full)
     text = text.replace("__mention__", "MENTION").replace("__url__", "URL")
