@@ -35,7 +35,7 @@ def main() -> int:
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
     results = []
-    print("split  comments  workers  bytes/comment  seconds  comments/s  x published  CPU s  peak MB (one, all)")
+    print("split  comments  workers  B/comment  seconds  comments/s  x published  per CPU s  peak MB: one process, all")
     with tempfile.TemporaryDirectory() as folder:
         for number in options.comments:
             dumps = Path(folder) / str(number)
@@ -45,10 +45,11 @@ def main() -> int:
                     runs = [build(dumps, split, workers, number) for _ in range(options.repeats)]
                     best = min(runs, key=lambda run: run["seconds"])
                     results.append(best | {"bytes_per_comment": size / number})
+                    rate = best["comments_per_second"]
                     print(
-                        f"{split:5} {number:9,} {workers:8} {size / number:14.1f} {best['seconds']:8.2f}"
-                        f" {best['comments_per_second']:11,.0f} {best['comments_per_second'] / PUBLISHED:12.2f}"
-                        f" {best['cpu_seconds']:6.1f} {best['peak_mb_one']:9.0f} {best['peak_mb_all']:.0f}",
+                        f"{split:5} {number:9,} {workers:8} {size / number:10.1f} {best['seconds']:8.2f} {rate:11,.0f}"
+                        f" {rate / PUBLISHED:12.2f} {number / best['cpu_seconds']:10,.0f}"
+                        f" {best['peak_mb_one']:21.0f} {best['peak_mb_all']:4.0f}",
                         flush=True,
                     )
     if options.json:

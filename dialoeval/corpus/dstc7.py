@@ -12,11 +12,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 
 from dialoeval.corpus.dstc7_lists import Lists
 from dialoeval.corpus.dumps import COMMENTS, SUBMISSIONS, BadLine, blocks, find_dump, parse
+from dialoeval.corpus.tweet2018 import tokenize
 from dialoeval.data.sources.dstc7 import START, TURN_END
 
 DELETED = "[deleted]"
@@ -90,16 +90,19 @@ def read_month(dumps: str | Path, month: str, lists: Lists, score_search: int, t
     made = Month()
     submissions = _submissions(find_dump(dumps, SUBMISSIONS, month), lists, made.counts, tap)
     comments = _comments(find_dump(dumps, COMMENTS, month), submissions, made.counts, tap)
+    exact: set[str] = set()  # keys of conversations with the dump's score
     by_submission: dict[str, list[str]] = {}
     for name, comment in comments.items():
         by_submission.setdefault(comment.submission, []).append(name)
     for submission, names in by_submission.items():
-        for draft in _drafts(submissions[submission], submission, names, comments, made.counts):
+        for draft in _drafts(submissions[submission], submission, names, comments):
             made.counts["conversations"] += 1
-            if conversation := _listed(draft, lists, score_search):
-                made.counts["found"] += conversation.key not in made.found
-                made.counts["found_by_another_score"] += conversation.score != draft.score
+            for conversation in _listed(draft, lists, score_search):
                 made.found[conversation.key] = conversation
+                if conversation.score == draft.score:
+                    exact.add(conversation.key)
+    made.counts["found"] = len(made.found)
+    made.counts["found_by_another_score"] = len(made.found) - len(exact)
     return made
 
 
@@ -163,50 +166,29 @@ def _comments(
 
 
 def _drafts(
-    submission: _Submission, name: str, comments: list[str], all_comments: Mapping[str, _Comment], counts: Counter[str]
+    submission: _Submission, name: str, comments: list[str], all_comments: Mapping[str, _Comment]
 ) -> Iterator[Conversation]:
     """Yield the conversations of a submission that have the form of the sets, without keys, with the dump's scores."""
     title = normalised(submission.title)
-    if title is None:
-        counts["too_long_to_tokenise"] += 1
-        return
     if any(all_comments[last].parent not in all_comments for last in comments) and _is_reply(title):
         yield Conversation("", submission.subreddit, name, 1, 1, START, title)
-    texts: dict[str, str | None] = {}  # a comment is normalised once, not in each conversation that it is part of
+    texts: dict[str, str] = {}  # a comment is normalised once, not in each conversation that it is part of
     for last in comments:
         path = _path(last, all_comments)
         for one in path:
             if one not in texts:
                 texts[one] = normalised(all_comments[one].body)
-        turns = [text for one in path if (text := texts[one]) is not None]
-        counts["too_long_to_tokenise"] += len(turns) < len(path)
+        turns = [START, title, *(texts[one] for one in path)]
         comment = all_comments[last]
-        if len(turns) < len(path) or comment.author == DELETED or not _is_reply(turns[-1]):
-            continue
-        turns = [START, title, *turns]
-        context = _cut(TURN_END.join(turns[:-1]), turns[-2])
-        if DELETED not in context:
-            yield Conversation("", submission.subreddit, name, comment.score, len(turns) - 1, context, turns[-1])
+        if comment.author != DELETED and _is_reply(turns[-1]):
+            context = _cut(TURN_END.join(turns[:-1]), turns[-2])
+            if DELETED not in context:
+                yield Conversation("", submission.subreddit, name, comment.score, len(turns) - 1, context, turns[-1])
 
 
-def normalised(text: str) -> str | None:
-    """Return a text as the published script has it: NLTK's tweet tokens in lower case, on one line.
-
-    None if NLTK gives it up: it limits its time, which a text of many digits can exceed.
-    """
-    try:
-        tokens = " ".join(_tokenizer()(_SPACES.sub(" ", text).strip()))
-    except TimeoutError:
-        return None
-    return tokens.replace("[ deleted ]", DELETED)
-
-
-@lru_cache(maxsize=1)
-def _tokenizer() -> Callable[[str], list[str]]:
-    from nltk.tokenize.casual import TweetTokenizer
-
-    tokenize: Callable[[str], list[str]] = TweetTokenizer(preserve_case=False).tokenize
-    return tokenize
+def normalised(text: str) -> str:
+    """Return a text as the published script has it: tweet tokens in lower case, on one line."""
+    return " ".join(tokenize(_SPACES.sub(" ", text).strip())).replace("[ deleted ]", DELETED)
 
 
 def _path(last: str, comments: Mapping[str, _Comment]) -> list[str]:
@@ -227,16 +209,13 @@ def _cut(context: str, message: str) -> str:
     return context if len(words) <= most else "... " + " ".join(words[-most:])
 
 
-def _listed(draft: Conversation, lists: Lists, score_search: int) -> Conversation | None:
-    """Return the conversation with its key if a set lists it, under the dump's score or one near to it."""
-    nearby = (draft.score + step for n in range(1, score_search + 1) for step in (n, -n))
-    for score in (draft.score, *nearby):
-        if score >= 1:
-            one = replace(draft, score=score)
-            key = hashlib.sha224("\t".join(fields_of(one)[1:]).encode("utf-8", "surrogatepass")).hexdigest()
-            if key in lists.wanted:
-                return replace(one, key=key)
-    return None
+def _listed(draft: Conversation, lists: Lists, score_search: int) -> Iterator[Conversation]:
+    """Yield the conversation with its key if a list has it, under the dump's score or one near to it."""
+    for score in range(max(1, draft.score - score_search), draft.score + score_search + 1):
+        one = replace(draft, score=score)
+        key = hashlib.sha224("\t".join(fields_of(one)[1:]).encode("utf-8", "surrogatepass")).hexdigest()
+        if key in lists.wanted:
+            yield replace(one, key=key)
 
 
 def fields_of(one: Conversation) -> tuple[str, ...]:

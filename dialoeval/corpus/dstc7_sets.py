@@ -97,6 +97,7 @@ def build(dumps: str, lists_folder: str, out: Path, months: str | None = None, s
             f"none of the {len(lists.wanted):,} conversations of {lists_folder} is in {', '.join(chosen)} of {dumps}: "
             "are these the months of the lists? If the dumps were made later, --score-search 20 tries other scores"
         )
+    (out / MANIFEST).unlink(missing_ok=True)  # an earlier one does not vouch for what is written now
     built, written = _write(found, lists, out)
     built.months = {month: state["counts"] for month, state in states.items()}
     inputs = {month: state["sha256"] for month, state in states.items()}

@@ -111,6 +111,8 @@ def _pieces(path: Path, tap: Callable[[bytes], object] | None) -> Iterator[bytes
     try:
         with open(path, "rb") as file:
             raw: Any = _Tapped(file, tap)
+            if path.suffix in SUFFIXES[:-1] and not path.stat().st_size:
+                raise EOFError
             if path.suffix == ".zst":
                 yield from _zstd(raw, path)
                 return

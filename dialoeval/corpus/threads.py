@@ -81,6 +81,7 @@ class Threads:
 
     def __init__(self, recipe: Recipe, lists: Lists) -> None:
         self.recipe, self.lists = recipe, lists
+        self.weighted = recipe.weighted
         self.normaliser = Normaliser()
         self.turns: dict[str, Turn] = {}  # comment or thread -> its turn, within a slice
 
@@ -154,17 +155,20 @@ class Threads:
                 return reason
         return turns
 
+    def _weightless(self, text: str) -> bool:
+        """Return whether a turn is no response to learn from."""
+        discard = self.lists.discard
+        return self.lists.phrases.found(text) or (
+            bool(discard) and hashlib.sha224(text.encode()).hexdigest() in discard
+        )
+
     def _turn(self, name: str, body: str) -> Turn:
         """Return the turn of a comment or title; each is normalised once."""
         turn = self.turns.get(name)
         if turn is None:
             text, marks = self.normaliser.turn(body)
             tokens = text.count(" ") + 1 if text else 0
-            if self.recipe.weighted:
-                discard = self.lists.discard
-                weightless = self.lists.phrases.found(text) or (
-                    bool(discard) and hashlib.sha224(text.encode()).hexdigest() in discard
-                )
-                text, tokens = f"{'0.0' if weightless else '1.0'} {text}", tokens + 1
+            if self.weighted:
+                text, tokens = f"{'0.0' if self._weightless(text) else '1.0'} {text}", tokens + 1
             turn = self.turns[name] = Turn(text, marks, tokens)
         return turn

@@ -139,7 +139,7 @@ def _common(runs: Mapping[str, LoadedRun]) -> list[_Example]:
         for name, run in others:
             _check_context(id_, first_name, first.contexts[i], name, run.contexts[tables[name][id_]])
         said = {name: run.hypotheses[tables[name][id_]] for name, run in runs.items()}
-        human = first.human.get(id_)
+        human = next((run.human[id_] for run in runs.values() if id_ in run.human), None)
         examples.append(_Example(id_, tuple(first.contexts[i]), said, tuple(first.references[i]), human))
     if not examples:
         counts = ", ".join(f"{name} has {len(run.ids)}" for name, run in runs.items())
@@ -159,7 +159,8 @@ def _check_references(name: str, run: LoadedRun, other_name: str, other: LoadedR
     """Refuse runs with other references: the human reply of one may be what the other is scored against."""
     own = dict(zip(run.ids, run.references, strict=True))
     for id_, references in zip(other.ids, other.references, strict=True):
-        if own.get(id_, references) != references:
+        human = run.human.get(id_), other.human.get(id_)
+        if own.get(id_, references) != references or (None not in human and human[0] != human[1]):
             raise UserError(
                 f"id {id_}: references of {name} and {other_name} differ, so that there is no one human reply: run "
                 "both on the same data"
@@ -175,7 +176,8 @@ def _with_human(
         _check_references(name, first, other_name, other)
     index = options.human_index
     if index is None and (apart := [(e, e.human) for e in examples if e.human is not None]):
-        system = System(str(first.path), sha256_file(first.folder.references_file), APART)
+        holder = next(run for run in runs.values() if run.human)
+        system = System(str(holder.path), sha256_file(holder.folder.references_file), APART)
         return system, [replace(e, replies=e.replies | {HUMAN: human}) for e, human in apart]
     if index is None:
         index = next((run.scores.protocol.held_out for run in runs.values() if run.scores.protocol.held_out), 0)
