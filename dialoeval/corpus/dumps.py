@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import orjson
+
 from dialoeval.errors import UserError, first_line
 
 COMMENTS, SUBMISSIONS = "RC", "RS"
@@ -109,6 +111,8 @@ def _pieces(path: Path, tap: Callable[[bytes], object] | None) -> Iterator[bytes
     try:
         with open(path, "rb") as file:
             raw: Any = _Tapped(file, tap)
+            if path.suffix in SUFFIXES[:-1] and not path.stat().st_size:
+                raise EOFError
             if path.suffix == ".zst":
                 yield from _zstd(raw, path)
                 return
@@ -165,8 +169,6 @@ def parse(line: bytes) -> dict[str, Any]:
     Raises:
         BadLine: the line is not UTF-8, not JSON, or no object.
     """
-    import orjson
-
     try:
         record = orjson.loads(line)
     except ValueError:

@@ -44,11 +44,12 @@ def reason_to_drop(turns: list[Turn], phrases: Phrases | None) -> str | None:
     tokens = target.text.split()
     if max(map(len, tokens)) > _LONGEST_WORD:
         return "longword"
-    if sum(turn.tokens for turn in turns) + max(len(turns) - 2, 0) > _MOST_TOKENS:  # the marks between turns count
+    length, marks = max(len(turns) - 2, 0), 0  # the marks between turns are tokens of the source
+    for _, mark, number in turns:
+        length += number
+        marks |= mark
+    if length > _MOST_TOKENS:
         return "toolong"
-    marks = 0
-    for turn in turns:
-        marks |= turn.marks
     if marks:
         return "url" if marks & URL else "tags" if marks & TAGS else "allcaps"
     return "repetitions" if _repeats(tokens) else None

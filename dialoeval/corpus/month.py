@@ -1,15 +1,18 @@
 """One month: its dumps become partitions, its partitions rows, its rows one file in order. Each step resumes.
 
-A month's folder holds `scan.json` once all partitions are written, `rows-NNN.json` once a partition's rows are, and
-`rows.json` once the month is done. A file counts only if its JSON file is there, and that is written last.
+A month's folder holds `dumps.json`, which says what it is of, `scan.json` once all partitions are written,
+`rows-NNN.json` once a partition's rows are, and `rows.json` once the month is done. A file counts only if its JSON file
+is there, and that is written last.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import heapq
 import math
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -64,9 +67,14 @@ class Month:
 
     def build(self, workers: Workers) -> None:
         """Do what is not done yet."""
+        dumps = [self._dumps(), *(read_json(folder / "dumps.json") for folder in self.earlier)]
+        noted = self.folder / "dumps.json"
+        if self.folder.exists() and not (noted.exists() and read_json(noted) == dumps):
+            shutil.rmtree(self.folder)  # of another download of the dumps
         if self.result() is not None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(noted, dumps)
         if not (self.folder / "scan.json").exists():
             write_json(self.folder / "scan.json", self._scan(workers))
         missing = [part for part in range(self.parts) if not _file(self.folder, "rows", part, ".json").exists()]
@@ -76,6 +84,10 @@ class Month:
         self._merge()
         for path in [*self.folder.glob("comments-*"), *self.folder.glob("rows-*")]:
             path.unlink()
+
+    def _dumps(self) -> list[list[Any]]:
+        """Return what tells other files from these: name, size, time of the last change."""
+        return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in (self.submissions, self.comments)]
 
     def _scan(self, workers: Workers) -> dict[str, Any]:
         """Write the partitions; return what was read and skipped, and what identifies the dumps."""
@@ -169,6 +181,18 @@ def _lines(path: Path) -> list[str]:
     return path.read_bytes().decode("utf-8").split("\n")[:-1]
 
 
+@contextlib.contextmanager
+def _no_collector() -> Iterator[None]:
+    """Stop the collector of reference cycles: records have none, and it would go through all of them repeatedly."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
 def _make_rows(task: tuple[Month, int]) -> None:
     """Write the rows of a partition, and then its counts."""
     month, part = task
@@ -176,8 +200,8 @@ def _make_rows(task: tuple[Month, int]) -> None:
     for number, folder in enumerate((*month.earlier, month.folder)):
         submissions.add(_lines(_file(folder, SUBMISSIONS, part, ".tsv")), number * _SLICES)
     comments, skipped = Counter[str](), Counter[str]()
-    slices = read_comments(_lines(_file(month.folder, COMMENTS, part, ".tsv")), submissions, comments)
-    with atomic_open(_file(month.folder, "rows", part, ".tsv"), "wb") as out:
+    with _no_collector(), atomic_open(_file(month.folder, "rows", part, ".tsv"), "wb") as out:
+        slices = read_comments(_lines(_file(month.folder, COMMENTS, part, ".tsv")), submissions, comments)
         for row in _threads(month.recipe, month.name).rows(slices, submissions, skipped):
             out.write("\t".join((f"{row.slice:010}", *row[1:])).encode() + b"\n")
     write_json(_file(month.folder, "rows", part, ".json"), {"comments": comments, "skipped": skipped})

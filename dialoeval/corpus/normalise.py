@@ -67,7 +67,7 @@ class Normaliser:
         """Return a normalised text and its marks."""
         words, plain = text.split(), self.plain
         try:
-            return " ".join([plain[word] for word in words]), 0
+            return " ".join(map(plain.__getitem__, words)), 0
         except KeyError:
             pass
         tokens, found, digits = [], 0, False

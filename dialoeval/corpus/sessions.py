@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -74,15 +73,15 @@ def build_sessions(
     check_writable(out / "rows.tsv")
     plan = _plan(months, pairs, recipe)
     with _locked(out):
+        for left in out.glob(".*.tmp"):  # of a call that was killed
+            left.unlink()
         if (out / "manifest.json").exists():
             manifest = read_json(out / "manifest.json")
             if _without_hashes(manifest) != plan:
                 raise UserError(f"{out} holds another build (its manifest.json says which): choose another --out")
             shutil.rmtree(out / ".build", ignore_errors=True)
             return _built(out, manifest, before=True)
-        units = _units(out, months, pairs, recipe, parts or _partitions(pairs))
-        parts = _begin(out, plan, pairs, units[0].parts)
-        units = _units(out, months, pairs, recipe, parts)
+        units = _units(out, months, pairs, recipe, _begin(out, plan, parts or _partitions(pairs)))
         try:
             with open_workers(workers or cores()) as pool:
                 for unit in units:
@@ -119,7 +118,7 @@ def _plan(months: Sequence[str], pairs: list[tuple[Path, Path]], recipe: Recipe)
         hashed[name] = [{"file": Path(file).name, "sha256": sha256_file(file)} for file in sorted(files)]
     return {
         "what": "dialoeval build sessions",
-        "versions": {"dialoeval": __version__, "nltk": version("nltk")},
+        "versions": {"dialoeval": __version__},
         "settings": asdict(recipe) | hashed,
         "months": [
             {"month": month, "inputs": [{"file": path.name, "bytes": path.stat().st_size} for path in pair]}
@@ -138,24 +137,24 @@ def _without_hashes(manifest: dict[str, Any]) -> dict[str, Any]:
     return plan | {"months": months}
 
 
-def _begin(out: Path, plan: dict[str, Any], pairs: list[tuple[Path, Path]], parts: int) -> int:
+def _begin(out: Path, plan: dict[str, Any], parts: int) -> int:
     """Check that an unfinished build is the same one, or note what this one is; return its number of partitions.
 
     Raises:
-        UserError: `out` holds the beginning of another build.
+        UserError: `out` holds the beginning of a build with other settings or of another version.
     """
     noted = out / ".build" / "plan.json"
-    times = [path.stat().st_mtime_ns for pair in pairs for path in pair]
+    settings = {name: plan[name] for name in ("versions", "settings")}
     if noted.exists():
         earlier = read_json(noted)
-        if (earlier["plan"], earlier["times"]) != (plan, times):
+        if {name: earlier[name] for name in settings} != settings:
             raise UserError(
-                f"{out} holds the beginning of another build (other settings, months, dumps or version): choose "
-                f"another --out, or remove {noted.parent}"
+                f"{out} holds the beginning of a build with other settings or of another version: choose another "
+                f"--out, or remove {noted.parent}"
             )
         _LOG.info("going on with the build in %s", out)
         return int(earlier["parts"])
-    write_json(noted, {"plan": plan, "times": times, "parts": parts})
+    write_json(noted, settings | {"parts": parts})
     return parts
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -14,16 +14,8 @@ from dialoeval.corpus.normalise import Normaliser
 from dialoeval.corpus.recipe import Recipe
 from dialoeval.corpus.scan import NO_SUBREDDIT
 
-
-class Comment(NamedTuple):
-    """A comment; `parent` and `thread` with their prefix, `words` by white space, `score` as the dump writes it."""
-
-    thread: str
-    parent: str
-    score: str
-    words: int
-    author: str
-    body: str
+Comment = list[str]  # the fields of its record
+THREAD, NAME, PARENT, SCORE, WORDS, AUTHOR, BODY = range(7)
 
 
 class Row(NamedTuple):
@@ -70,17 +62,17 @@ def read_comments(
         submissions: of the same partition.
         counts: gets `kept` and `no_submission`.
     """
-    slices: dict[int, dict[str, Comment]] = {}
-    known = submissions.slices
+    slices: defaultdict[int, dict[str, Comment]] = defaultdict(dict)
+    known, kept, lost = submissions.slices, 0, 0
     for line in lines:
-        thread, name, parent, score, words, author, body = line.split("\t", 6)
-        number = known.get(thread)
+        comment = line.split("\t", BODY)
+        number = known.get(comment[THREAD])
         if number is None:
-            counts["no_submission"] += 1
+            lost += 1
             continue
-        counts["kept"] += 1
-        comments = slices.setdefault(number, {})
-        comments["t1_" + name] = Comment(thread, parent, score, int(words), author, body)
+        kept += 1
+        slices[number]["t1_" + comment[NAME]] = comment
+    counts.update(kept=kept, no_submission=lost)
     return slices
 
 
@@ -89,6 +81,7 @@ class Threads:
 
     def __init__(self, recipe: Recipe, lists: Lists) -> None:
         self.recipe, self.lists = recipe, lists
+        self.weighted = recipe.weighted
         self.normaliser = Normaliser()
         self.turns: dict[str, Turn] = {}  # comment or thread -> its turn, within a slice
 
@@ -99,7 +92,7 @@ class Threads:
         for number in sorted(slices):
             comments = slices[number]
             self.turns = {}
-            order = sorted((comment.thread, comment.parent, name) for name, comment in comments.items())
+            order = sorted([(comment[THREAD], comment[PARENT], name) for name, comment in comments.items()])
             answered = {parent for _, parent, _ in order} if self.recipe.leaves_only else set()
             keep = self.lists.keep
             for thread, parent, name in order:
@@ -125,7 +118,7 @@ class Threads:
             if subreddit in blocked:
                 return "bad_subreddit"
         try:
-            score = 0 if comment.score == "None" else int(comment.score)
+            score = 0 if comment[SCORE] == "None" else int(comment[SCORE])
         except ValueError:
             return "bad_score"
         return "low_score" if score < self.recipe.min_score else None
@@ -137,33 +130,37 @@ class Threads:
         recipe, path, title = self.recipe, [], None
         for _ in range(recipe.max_depth):
             comment = comments[name]
-            if comment.words > recipe.max_words:
+            if int(comment[WORDS]) > recipe.max_words:
                 break
             path.append(name)
-            name = comment.parent
+            name = comment[PARENT]
             if recipe.title and name.startswith("t3_"):
-                title = submissions.known.get((number, comment.thread))
+                title = submissions.known.get((number, comment[THREAD]))
                 if title is None:
                     return "exception"  # the published extractor's name for it
-                title = comment.thread, title[1]
+                title = comment[THREAD], title[1]
                 break
             if name not in comments:
                 break
         if len(path) + (title is not None) < recipe.min_depth:
             return "min_depth"
-        if not recipe.bots and any(is_bot(comments[one].author) for one in path):
+        if not recipe.bots and any(is_bot(comments[one][AUTHOR]) for one in path):
             return "bot"
-        try:
-            turns = [self._turn(one, comments[one].body) for one in reversed(path)]
-            if title:
-                turns.insert(0, self._turn(title[0], "title: " + title[1]))
-        except TimeoutError:  # NLTK's limit on one text: a word of many thousand characters
-            return "tokenizer_timeout"
+        turns = [self._turn(one, comments[one][BODY]) for one in reversed(path)]
+        if title:
+            turns.insert(0, self._turn(title[0], "title: " + title[1]))
         if recipe.clean:
             reason = reason_to_drop(turns, None if recipe.leaves_only else self.lists.phrases)
             if reason:
                 return reason
         return turns
+
+    def _weightless(self, text: str) -> bool:
+        """Return whether a turn is no response to learn from."""
+        discard = self.lists.discard
+        return self.lists.phrases.found(text) or (
+            bool(discard) and hashlib.sha224(text.encode()).hexdigest() in discard
+        )
 
     def _turn(self, name: str, body: str) -> Turn:
         """Return the turn of a comment or title; each is normalised once."""
@@ -171,11 +168,7 @@ class Threads:
         if turn is None:
             text, marks = self.normaliser.turn(body)
             tokens = text.count(" ") + 1 if text else 0
-            if self.recipe.weighted:
-                discard = self.lists.discard
-                weightless = self.lists.phrases.found(text) or (
-                    bool(discard) and hashlib.sha224(text.encode()).hexdigest() in discard
-                )
-                text, tokens = f"{'0.0' if weightless else '1.0'} {text}", tokens + 1
+            if self.weighted:
+                text, tokens = f"{'0.0' if self._weightless(text) else '1.0'} {text}", tokens + 1
             turn = self.turns[name] = Turn(text, marks, tokens)
         return turn

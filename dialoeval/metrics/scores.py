@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dialoeval.config import ProtocolConfig, ScoringConfig
+from dialoeval.data.example import HUMAN_APART
 from dialoeval.errors import UserError, nearest
 from dialoeval.metrics import paper, registry
 from dialoeval.metrics.corpus import Corpus
@@ -160,6 +161,8 @@ class Scores:
                 f"The protocol {signed_name(self.protocol)} holds out reference {place} of each context (counted from "
                 f"0), the human reply: it is no reference of {left_out:,} of {self.n:,} replies."
             )
+        if apart := self.counts.get(HUMAN_APART):
+            remarks.append(f"The data keep the human reply of {apart:,} contexts apart from their references.")
         if without := self.counts.get("replies_without_meteor"):
             remarks.append(
                 f"METEOR leaves out {_replies(without)} with too many possible matches (null in the segments)."

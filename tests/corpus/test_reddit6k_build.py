@@ -60,6 +60,16 @@ def test_the_published_builders_bytes(shared, tmp_path, capsys):
 
 
 @pytest.mark.oracle
+def test_the_same_from_the_dumps(shared, tmp_path):
+    folder = shared / "reddit_extract"
+    sessions = ["--dumps", str(folder), "--months", "2011-01", "--out", str(tmp_path / "out"), "split=test"]
+    assert main(["build", "sessions", *sessions]) == 0
+    rows, out = tmp_path / "out" / "rows.tsv", tmp_path / "set.txt"
+    assert main(["build", "reddit6k", "--rows", str(rows), "--ids", str(folder / "ids.txt"), "--out", str(out)]) == 0
+    assert out.read_bytes() == (folder / "test.scored_refs.txt").read_bytes()
+
+
+@pytest.mark.oracle
 def test_the_set_is_what_the_dataset_reads(shared, tmp_path):
     folder = shared / "reddit_extract"
     out = tmp_path / "set.txt"

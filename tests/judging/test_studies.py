@@ -233,3 +233,15 @@ def test_a_human_reply_that_the_data_hold_apart_is_the_system(tmp_path):
     assert made.check_sources() == []
     with pytest.raises(UserError, match="scored against reference 0"):
         make_study({"a": run}, Options(human=True, human_index=0), tmp_path / "t", tmp_path)
+    for name, others in (
+        ("without", [replace(e, human=None) for e in data]),
+        ("other", [replace(e, human="x") for e in data]),
+    ):
+        write_run(tmp_path, others, replies(data, 2), name=name, protocol=ProtocolConfig(name="reddit6k"))
+    pair = {"b": load_run(RunFolder(tmp_path / "without")), "a": run}
+    both = make_study(pair, Options(human=True), tmp_path / "u", tmp_path)
+    assert both.design.systems["human"].run == str(run.path)
+    with pytest.raises(UserError, match="references of a and c differ"):
+        make_study(
+            {"a": run, "c": load_run(RunFolder(tmp_path / "other"))}, Options(human=True), tmp_path / "v", tmp_path
+        )

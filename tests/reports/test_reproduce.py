@@ -357,7 +357,7 @@ def test_the_human_row_of_the_rebuilt_reddit_set_is_scored_like_every_other(tmp_
     assert len(reproduce("reddit6k", tmp_path, [])[0].measured) == 2
 
 
-def test_a_run_that_may_count_the_human_reply_among_the_references_says_so(tmp_path):
+def test_a_run_that_may_count_the_human_reply_among_the_references_says_so(tmp_path, capsys):
     on = {"dataset": {"name": "reddit6k", "kind": "reddit6k"}, "protocol": ProtocolConfig(name="reddit6k")}
     beam = {"name": "beam", "strategy": "beam", "num_beams": 10}
     data = examples(8)
@@ -367,3 +367,7 @@ def test_a_run_that_may_count_the_human_reply_among_the_references_says_so(tmp_p
     rows = reproduce("reddit6k", None, [RunFolder(tmp_path / "old"), RunFolder(tmp_path / "new")])
     old, new = next(row for row in rows if row.system == "DialoGPT 345M beam").measured
     assert "the human reply is not kept apart" in old.source and "human" not in new.source
+    counted = [replace(e, references=(*e.references, "so it is")) for e in data]
+    write_run(tmp_path, counted, replies(data, 1), name="older", model="DialoGPT-medium", decoding=beam, **on)
+    assert main(["compare", str(tmp_path / "older"), str(tmp_path / "new")]) == 2
+    assert "are not on the same data" in capsys.readouterr().err

@@ -135,6 +135,7 @@ def test_the_human_reply_of_the_6k_set_is_part_of_the_data_of_imported_and_gener
     assert run.dataset == dataset.fingerprint and run.human == {"1": "well it is", "2": "not here now"}
     assert run.references == [["yes it is", "no not here"], ["not now"]]
     assert run.scores.counts["human_replies_kept_apart"] == 2
+    assert "human reply of 2 contexts apart from their references" in (folder / "report.md").read_text("utf-8")
     files = {"other": str(folder / "replies.jsonl"), "gold": str(folder / "references.jsonl")}
     (again,) = imported(tmp_path, files, "--contexts", str(folder / "replies.jsonl"), "--protocol", "reddit6k")
     assert de.load_run(again).dataset == dataset.fingerprint

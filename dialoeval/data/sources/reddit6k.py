@@ -78,9 +78,8 @@ def _examples(
                 raise UserError(f"{error}{ADVICE}") from error
             skipped.append((where, str(error).removeprefix(f"{where}: ")))
             continue
-        counts[APART] += 1
-        counts[EQUAL] += line.human in line.references
-        counts[UNORDERED] += not line.ordered
+        odd = ((EQUAL, line.human in line.references), (UNORDERED, not line.ordered))
+        counts.update([APART, *(what for what, is_so in odd if is_so)])
         yield where, example
 
 

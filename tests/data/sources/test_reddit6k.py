@@ -51,7 +51,6 @@ def test_the_human_reply_is_the_last_column_and_no_reference(tmp_path):
     assert data.load(config(path, limit=1)).reading.counts == {
         reddit6k.APART: 1,
         reddit6k.EQUAL: 1,
-        reddit6k.UNORDERED: 0,
     }
 
 
