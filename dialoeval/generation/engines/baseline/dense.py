@@ -96,7 +96,11 @@ class SentenceEncoder:
         import torch
 
         inputs = self.tokenizer(
-            list(texts), padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
+            [text.encode("utf-8", "replace").decode("utf-8") for text in texts],
+            padding=True,
+            truncation=True,
+            max_length=MAX_TOKENS,
+            return_tensors="pt",
         ).to(self.model.device)
         with torch.inference_mode():
             states = self.model(**inputs).last_hidden_state.float()
