@@ -170,3 +170,17 @@ def test_the_recipe_leaves_out_what_the_published_loader_does(dialogues, block, 
     padded = [feature for feature in whole if -(-len(feature["input"]) // 8) * 8 <= block]
     assert [as_published(*feature) for feature in found] == padded
     assert sum(counts.values()) == len(whole) - len(padded)
+
+
+def test_runs_read_the_same_rows_with_keys_and_without_weights(tmp_path):
+    def examples(text):
+        (tmp_path / "rows.tsv").write_text(text)
+        config = DatasetConfig(name="rows", kind="dialogpt_tsv", path=str(tmp_path / "rows.tsv"))
+        return [(example.context, example.references) for example in data.load(config).examples]
+
+    expected = [(("hi there", "what ?"), ("no 5",))]
+    assert examples("t3_a,t1_b,t1_c\t1.0 hi there EOS 0.0 what ?\t1.0 no 5\n") == expected
+    assert examples("hi there EOS what ?\tno 5\n") == expected
+    assert examples("t3_a,t1_b,t1_c\thi there EOS what ?\tno 5\n") == expected
+    with pytest.raises(UserError, match=r"the turn 'what \?' begins with no weight"):
+        examples("1.0 hi there EOS what ?\t1.0 no 5\n")

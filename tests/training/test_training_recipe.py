@@ -7,6 +7,7 @@ import json
 import math
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 from hypothesis import given
@@ -82,9 +83,13 @@ def test_the_older_objective_does_not_go_on_as_the_new_one(overrides, tmp_path):
 def test_a_state_of_an_earlier_version_goes_on_as_it_was(overrides, tmp_path, monkeypatch):
     whole = training.train(compose("train", [*overrides, f"training.output_dir={tmp_path}/whole"]))
     real = training._step
-    monkeypatch.setattr(
-        training, "_step", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt) if a[-1] == 7 else real(*a)
-    )
+
+    def killed(*arguments):
+        if arguments[-1] == 7:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(training, "_step", killed)
     with pytest.raises(KeyboardInterrupt):
         training.train(compose("train", overrides))
     monkeypatch.undo()
@@ -99,6 +104,7 @@ def test_a_state_of_an_earlier_version_goes_on_as_it_was(overrides, tmp_path, mo
     assert training.train(compose("train", overrides)).weights == whole.weights
 
 
+@hypothesis.settings(deadline=None)
 @given(st.lists(st.lists(st.integers(1, 300), min_size=2, max_size=9), min_size=1, max_size=6), st.integers(1, 40))
 def test_the_released_perplexity_counts_sequences(model, sequences, budget):
     corpus = Corpus(sequences, [[(1, 2)] if len(s) == 2 else [(1, 2), (len(s) - 1, len(s))] for s in sequences])
