@@ -62,7 +62,7 @@ class Processes:
         return items[self.number :: self.count]
 
     def limit(self, micro_batch_tokens: int, batch_tokens: int) -> int:
-        """Return the tokens of a micro-batch: so few that every process has one in a step."""
+        """Return the greatest tokens of a micro-batch: few enough that every process has one in most steps."""
         return micro_batch_tokens if self.count == 1 else min(micro_batch_tokens, -(-batch_tokens // self.count))
 
     def sum_numbers(self, numbers: Sequence[float]) -> list[float]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import math
-from pathlib import Path
 
 import hypothesis
 import pytest
@@ -22,8 +21,6 @@ from dialoeval.training.corpus import Corpus, load_corpus
 from dialoeval.training.loss import evaluate
 from dialoeval.training.model import make_model
 from dialoeval.training.optimise import learning_rate
-
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "reddit_extract"
 
 
 def test_the_recipe_holds_the_published_settings():
@@ -130,10 +127,9 @@ def model(tmp_path_factory):
     return AutoModelForCausalLM.from_pretrained(random_gpt2(tmp_path_factory.mktemp("model"))).eval()
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason=f"the published rows are not there: {SHARED}")
-def test_the_command_trains_on_the_published_rows(tmp_path, capsys):
+def test_the_command_trains_on_the_published_rows(shared, tmp_path, capsys):
     rows = tmp_path / "rows.tsv"
-    rows.write_bytes(gzip.decompress((SHARED / "train.tsv.gz").read_bytes()))
+    rows.write_bytes(gzip.decompress((shared / "reddit_extract" / "train.tsv.gz").read_bytes()))
     words = ["dataset=dialogpt_tsv", f"dataset.path={rows}", f"training.validation_path={rows}", "model=tiny"]
     more = ["training.max_steps=2", f"training.output_dir={tmp_path}/m", "device=cpu"]
     assert main(["train", "recipe=dialogpt", *words, *more]) == 0
