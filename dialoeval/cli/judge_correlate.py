@@ -22,9 +22,9 @@ def main(arguments: Sequence[str]) -> int:
     from dialoeval.files import check_writable, dumps, write_json, write_text
     from dialoeval.judging.correlate import correlations
     from dialoeval.judging.estimates import Settings
-    from dialoeval.judging.imported import parse_pools, pooled
-    from dialoeval.judging.metric_scores import LENGTH, MetricScores, add_file, add_run, parse_names
-    from dialoeval.judging.sources import reply_lengths, run_folders
+    from dialoeval.judging.metric_scores import LENGTH, Judged, MetricScores, add_file, add_run, parse_names
+    from dialoeval.judging.pools import parse_pools, pooled
+    from dialoeval.judging.sources import judged_replies, run_folders
     from dialoeval.reports.correlations_text import to_markdown
 
     if not options.runs and not options.scores and options.study is None:
@@ -33,6 +33,8 @@ def main(arguments: Sequence[str]) -> int:
         )
     judgments = read(options)
     judgments = pooled(judgments, parse_pools(options.pool, judgments.systems))
+    if options.resamples < 0:
+        raise UserError(f"--resamples {options.resamples}: must not be negative")
     human = options.human
     if human is not None and human not in judgments.systems:
         raise UserError(
@@ -45,12 +47,14 @@ def main(arguments: Sequence[str]) -> int:
     names = parse_names(options.name, judgments.systems)
     folders = run_folders(options.study) if options.study else {}
     runs = options.runs
+    replies = judged_replies(options.study) if options.study else {}
+    judged = Judged(judgments.systems, {row.context for row in judgments.rows}, folders, replies)
     if options.study:
-        scores.segments[LENGTH] = reply_lengths(options.study)
+        scores.segments[LENGTH] = {key: float(len(text.split())) for key, text in replies.items()}
         if not runs and not options.scores:
             runs = [f"{system}={folder}" for system, folder in folders.items()]
     for run in runs:
-        add_run(scores, run, judgments.systems, folders)
+        add_run(scores, run, judged)
     for file_name in options.scores:
         add_file(scores, file_name, judgments.systems, names)
     found = correlations(judgments, scores, Settings(options.resamples, options.seed), human)

@@ -15,6 +15,7 @@ EPILOG = """  dialoeval judge report studies/beam-against-greedy
   dialoeval judge report --from ratings.csv --map judge=worker,context=dialogue,system=bot,fluency=q1 --points 1-7
 A table has a row for each judgment, with a column for each question (wide), or columns `question` and `value` (long).
 Pairs have columns `first` and `second`, and values first, same, second; a, tie, b; 1, 0, -1; or a system's name.
+Numbers of any other kind must be named: --values 0=first,1=second, or a scale, --points 1-5 (below 3: the first).
 """
 
 
@@ -25,9 +26,9 @@ def main(arguments: Sequence[str]) -> int:
     from dialoeval.files import check_writable, dumps, write_json, write_text
     from dialoeval.judging.analysis import analyse
     from dialoeval.judging.estimates import Settings
-    from dialoeval.judging.imported import parse_pools, pooled
+    from dialoeval.judging.pools import parse_pools, pooled
     from dialoeval.reports.judgments_page import write_judgments
-    from dialoeval.reports.judgments_text import headline, meta, to_markdown
+    from dialoeval.reports.judgments_text import headlines, meta, to_markdown
 
     judgments = read(options)
     judgments = pooled(judgments, parse_pools(options.pool, judgments.systems))
@@ -45,8 +46,14 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         print(dumps(analysis.to_json(), indent=2))
         return 0
-    print(f"{meta(analysis)}\n")
-    print(headline(analysis).to_markdown(), end="")
+    print(meta(analysis))
+    for part in headlines(analysis):
+        if analysis.models:
+            print(f"\n{part.heading}")
+        for table in part.tables:
+            print(f"\n{table.to_markdown()}", end="")
+        for line in part.lines:
+            print(f"\n{line}")
     for note in judgments.notes:
         print(f"\nNote: {note}.")
     if files:
@@ -68,9 +75,11 @@ def read(options: argparse.Namespace) -> Judgments:
 
     if (options.study is None) == (options.file is None):
         raise UserError("give a study folder, or --from FILE with judgments from elsewhere")
-    if options.study is not None and (options.map or options.kind or options.points):
-        raise UserError("--map, --kind and --points are for --from FILE: a study knows its own")
-    settings = settings_of(options.map, options.kind, options.points)
+    if options.study is not None and (
+        options.map or options.kind or options.points or options.values or options.skip_empty
+    ):
+        raise UserError("--map, --kind, --points, --values and --skip-empty are for --from FILE: a study knows its own")
+    settings = settings_of(options.map, options.kind, options.points, options.values, skip_empty=options.skip_empty)
     return read_source(options.study if options.study is not None else options.file, settings)
 
 
@@ -82,7 +91,17 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--map", metavar="FIELD=COLUMN,...", help="columns of FILE; other names are questions")
     parser.add_argument("--kind", choices=("pairwise", "likert"), help="of FILE [told by its columns]")
-    parser.add_argument("--points", metavar="LOW-HIGH", help="scale of the ratings in FILE [1-5]")
+    parser.add_argument(
+        "--points",
+        metavar="LOW-HIGH",
+        help="scale of FILE: of ratings [1-5]; of pairs, whose lower half prefers the first",
+    )
+    parser.add_argument(
+        "--values",
+        metavar="VALUE=MEANING,...",
+        help="of FILE: 0=first,1=second,2=same, or 1..3=first; names or positions: what a name that is a word is",
+    )
+    parser.add_argument("--skip-empty", action="store_true", help="leave empty answers of FILE out and count them")
     parser.add_argument(
         "--pool", action="append", default=[], metavar="A+B=NAME", help="rate systems as one, context by context"
     )

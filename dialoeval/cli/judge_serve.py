@@ -45,6 +45,10 @@ def _announce(links: Links) -> None:
         print("Each judge has a link, shown this once (--new-link NAME makes another).")
     else:
         print(f"{links.known} judges have their links; --judge NAME adds one, --new-link NAME makes another link.")
+    if links.known < links.wanted:
+        print(
+            f"note: {links.known} judges, and each item asks for {links.wanted}: add more, or no item will be complete"
+        )
     print(f"organiser  {links.organiser}")
     print(f"serving {links.url} (Ctrl-C ends it and writes the judgments)", flush=True)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from dialoeval.judging.judgments import ItemKind, Judgment, StudyKind
 from dialoeval.judging.panel import Panel
+from dialoeval.judging.ratings import OVERALL
 from dialoeval.stats.agreement import (
     Agreement,
     agreeing_pairs,
@@ -91,13 +92,13 @@ def reliability(panel: Panel, resamples: int, seed: int) -> tuple[Reliability, .
     """Return the agreement of judges on each question, and overall for ratings."""
     resamples = min(resamples, _RESAMPLES)
     found = [_of_question(panel, q, resamples, seed) for q in range(len(panel.questions))]
-    if panel.kind == StudyKind.likert and len(panel.questions) > 1:
+    if panel.kind == StudyKind.likert and len(panel.questions) > 1 and OVERALL not in panel.questions:
         items, values = _overall(panel)
         not_whole = Undefined("means of several questions are no points of a scale")
         icc_k = icc(items, values, None, resamples, seed)
         found.append(
             Reliability(
-                "overall",
+                OVERALL,
                 {},
                 not_whole,
                 not_whole,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -190,9 +190,7 @@ def analyse(judgments: Judgments, settings: Settings | None = None) -> Analysis:
     if len(all_people) > len(people_rows):
         with_excluded = tables(judgments, diagnosed, settings)
     if automatic:
-        # nobody judged them: each is a judge of its own, so that they do not count as one judge's answers
-        apart = [replace(row, judge=f"automatic {i}") for i, row in enumerate(automatic)]
-        with_automatic = tables(judgments, panel(judgments, people_rows + apart), settings)
+        with_automatic = tables(judgments, panel(judgments, people_rows + automatic), settings)
     return Analysis(
         judgments=judgments,
         settings=settings,
@@ -204,14 +202,14 @@ def analyse(judgments: Judgments, settings: Settings | None = None) -> Analysis:
         questions=question_pairs(people),
         consistency=consistency(repeats),
         side=side(people) if judgments.kind == StudyKind.pairwise else None,
-        judges=judges(diagnosed, _by_people(judgments), judgments.min_seconds),
+        judges=judges(diagnosed, _by_people(judgments), judgments.min_seconds, judgments.gold_pass),
         models=tuple(_model(judgments, name, everyone, people, settings) for name in _models(judgments)),
     )
 
 
 def tables(judgments: Judgments, of: Panel, settings: Settings) -> Tables:
     """Return the tables of a panel."""
-    counts = len(of), len(np.unique(of.judge)), len(np.unique(of.context))
+    counts = len(of), of.judges, len(np.unique(of.context))
     if not len(of):
         return Tables(*counts)
     if judgments.kind == StudyKind.likert:

@@ -54,6 +54,7 @@ class _Desk:
         ]
         self.taken: Counter[str] = Counter()  # judgments that count, and live leases
         self.sides: Counter[tuple[str, str]] = Counter()
+        self.lapsed: Counter[tuple[str, str]] = Counter()  # sides that a judge may yet come back to
 
     def next_item(self) -> Assignment | Nothing:
         for own in self.own:  # reload, second tab, crash: nothing changes
@@ -83,12 +84,15 @@ class _Desk:
     def _count(self) -> None:
         """Count the judgments and live leases of every item."""
         sql = (
-            "SELECT item, left_system, COUNT(*) FROM assignments JOIN judges USING(judge) "
-            "WHERE status != 'excluded' AND (done_at NOT NULL OR until > ?) GROUP BY item, left_system"
+            "SELECT item, left_system, done_at NOT NULL OR (until > ? AND status = 'active') AS holds, COUNT(*) "
+            "FROM assignments JOIN judges USING(judge) WHERE status != 'excluded' GROUP BY item, left_system, holds"
         )
-        for item, left, n in self.db.execute(sql, (self.now,)):
-            self.taken[item] += n
-            self.sides[item, left] += n
+        for item, left, holds, n in self.db.execute(sql, (self.now,)):
+            if holds:
+                self.taken[item] += n
+                self.sides[item, left] += n
+            else:
+                self.lapsed[item, left] += n
 
     @property
     def _k(self) -> int:
@@ -138,8 +142,13 @@ class _Desk:
         if len(tried) >= wanted + math.floor(self.design.gold.share * real + 1e-9):
             return None
         mine = {own.item.item for own in self.own}
+        seen = {own.item.example_id for own in self.own}
         left = [item for item in self.study.golds if item.item not in mine]
-        return min(left, key=lambda item: order_key(self.design.seed, self.judge, item.item), default=None)
+
+        def order(item: Item) -> tuple[bool, str]:  # a small study has gold items of the contexts that it judges
+            return item.example_id in seen, order_key(self.design.seed, self.judge, item.item)
+
+        return min(left, key=order, default=None)
 
     def _repeat(self, done: list[_Own], real: int) -> Assignment | None:
         """Lease an item that the judge did long ago, sides swapped, if one is due."""
@@ -155,11 +164,17 @@ class _Desk:
         return self._lease(own.item.again(), other)
 
     def _side(self, item: Item) -> str:
-        """Return the system that was on the left less often; on equality the one that the item's own bit names."""
+        """Return the system that was on the left less often; on equality the one that the item's own bit names.
+
+        Where the sides will be equal in the end, the side of an expired lease is left to the judge who had it.
+        """
         if len(item.systems) == 1:
             return item.systems[0]
         first, second = reversed(item.systems) if item.swapped else item.systems
-        return first if self.sides[item.item, first] <= self.sides[item.item, second] else second
+        a, b = self.sides[item.item, first], self.sides[item.item, second]
+        if a == b and self.taken[item.item] < self._k - 1:
+            a, b = self.lapsed[item.item, first], self.lapsed[item.item, second]
+        return first if a <= b else second
 
     def _lease(self, item: Item, left: str, flags: str = "") -> Assignment:
         token, until = secrets.token_urlsafe(16), self.now + 60 * self.design.lease_minutes
@@ -173,7 +188,10 @@ class _Desk:
         """Return in how many minutes the first lease of another judge ends, if an item may then be free."""
         mine = {own.item.item for own in self.own}
         open_items = {item.item for item in self.study.judged if item.item not in mine}
-        sql = "SELECT item, until FROM assignments WHERE done_at IS NULL AND until > ?"
+        sql = (
+            "SELECT item, until FROM assignments JOIN judges USING(judge) "
+            "WHERE done_at IS NULL AND until > ? AND status = 'active'"
+        )
         ends = [until for item, until in self.db.execute(sql, (self.now,)) if item in open_items]
         return max(1, math.ceil((min(ends) - self.now) / 60)) if ends else None
 
@@ -196,14 +214,19 @@ def gold_passed(value: int, gold: int, rating: bool) -> bool:
 
 
 def check_gold(store: Store, judge: str) -> bool:
-    """Exclude a judge who failed the gold items twice, if that is the study's rule; returns whether it did."""
+    """Exclude a judge who failed the gold items twice, if that is the study's rule; returns whether it did.
+
+    The rule is applied once: an organiser who lets the judge go on has the last word.
+    """
     gold = store.study.design.gold
     if gold.rule != GoldRule.exclude or not gold.first:
         return False
     db = store.connection()
+    if db.execute("SELECT 1 FROM events WHERE judge = ? AND kind = 'excluded'", (judge,)).fetchone():
+        return False
     sql = "SELECT token, item, left_system FROM assignments WHERE judge = ? AND done_at NOT NULL"
     rows = [(token, store.study.by_id[item], left) for token, item, left in db.execute(sql, (judge,))]
     tried = [row for row in rows if row[1].kind == ItemKind.gold]
-    if len(tried) < 2 * gold.first or (share := gold_share(db, tried)) >= gold.passing:
+    if len(tried) < min(2 * gold.first, len(store.study.golds)) or (share := gold_share(db, tried)) >= gold.passing:
         return False
     return store.set_status(judge, "excluded", f"gold items: {share:.0%} of {len(tried)} right")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -13,31 +12,28 @@ from dialoeval.errors import UserError
 from dialoeval.judging.agreements import reliability
 from dialoeval.judging.estimates import Settings, plain
 from dialoeval.judging.judgments import Judgments, StudyKind
-from dialoeval.judging.metric_scores import LENGTH, MetricScores
+from dialoeval.judging.metric_scores import LENGTH, MetricScores, ordered
+from dialoeval.judging.metric_tests import MOST_TESTED, MetricTest, metric_tests
 from dialoeval.judging.panel import Panel, answers, panel
 from dialoeval.judging.ratings import OVERALL, context_means
 from dialoeval.stats import (
     PairwiseAccuracy,
-    Permutation,
     SegmentCorrelation,
     SystemCorrelation,
     Undefined,
-    Williams,
     adjust,
+    ceiling,
     fixed,
+    icc,
     item_means,
     pairwise_accuracy,
-    perm_both,
     segment_correlation,
     system_correlation,
-    williams_test,
 )
 from dialoeval.version import __version__
 
 GROUPINGS = ("none", "item", "sys")
 KINDS = ("pearson", "spearman", "kendall")
-_TRIALS = 1000  # of PERM-BOTH
-_MOST_TESTED = 8  # metrics whose pairs are tested
 
 
 @dataclass(frozen=True)
@@ -69,6 +65,7 @@ class SegmentLevel:
         question: asked of people.
         metric: its name.
         pearson: {grouping: Pearson's correlation}.
+        spearman: {grouping: Spearman's rho}.
         kendall: {grouping: Kendall's tau-b}.
         accuracy: share of pairs of replies that the metric orders as people do.
     """
@@ -76,29 +73,9 @@ class SegmentLevel:
     question: str
     metric: str
     pearson: dict[str, SegmentCorrelation | Undefined]
+    spearman: dict[str, SegmentCorrelation | Undefined]
     kendall: dict[str, SegmentCorrelation | Undefined]
     accuracy: PairwiseAccuracy | Undefined
-
-
-@dataclass(frozen=True)
-class MetricTest:
-    """Whether one metric correlates more with people than another; the first is the one with the larger correlation.
-
-    Attributes:
-        question: asked of people.
-        level: "system" or "segment".
-        first: metric.
-        second: metric.
-        test: Williams' over systems, or PERM-BOTH over segments by item.
-        p_adjusted: one-sided, after Holm's correction over the tests of a level.
-    """
-
-    question: str
-    level: str
-    first: str
-    second: str
-    test: Williams | Permutation | Undefined
-    p_adjusted: float | None
 
 
 @dataclass(frozen=True)
@@ -168,20 +145,27 @@ def correlations(
     if not rows:
         raise UserError(f"{judgments.source} has no judgments of people to hold metrics against")
     of_people = panel(judgments, rows)
-    contexts = list(dict.fromkeys(row.context for row in rows))
-    if scores.segments and not any(key[1] in set(contexts) for one in scores.segments.values() for key in one):
-        raise UserError(f"the scores have none of the {len(contexts):,} contexts of {judgments.source}: ids differ")
+    contexts = sorted({row.context for row in rows})  # as the panel numbers them
+    for metric, known in scores.segments.items():
+        if not {context for _, context in known} & set(contexts):
+            raise UserError(
+                f"the scores of {metric} have none of the {len(contexts):,} contexts of {judgments.source}: ids differ"
+            )
     human = human or next((name for name in judgments.systems if name.lower() == "human"), None)
     ratings = _ratings(of_people, judgments)
-    notes = list(scores.notes)
+    notes = [*judgments.notes, *scores.notes, *_gaps(of_people, judgments, scores)]
     if LENGTH not in scores.segments and LENGTH not in scores.systems:
         notes.append("length: not computed: needs replies, or a field of lengths")
-    tables = {metric: scores.table(metric, judgments.systems, contexts) for metric in _ordered(scores.segments)}
+    tables = {metric: scores.table(metric, judgments.systems, contexts) for metric in ordered(scores.segments)}
     metrics = _Metrics(scores, tables, judgments.systems)
+    count = len({**scores.systems, **scores.segments})
+    if count > MOST_TESTED:
+        notes.append(f"differences are tested among the last {MOST_TESTED} of the {count} metrics, length with them")
+    wholes = {metric: metrics.whole(metric) for metric in scores.systems}
     levels = [
         _system_level(question, metric, people, metrics, human, settings)
         for question, people in ratings.items()
-        for metric in _ordered({**scores.systems, **scores.segments})
+        for metric in ordered({**scores.systems, **scores.segments})
     ]
     p_values = {
         (one.question, one.metric): found.p_value
@@ -189,7 +173,7 @@ def correlations(
         if isinstance(found := one.figures["pearson"], SystemCorrelation)
     }
     adjusted = adjust(p_values) if p_values else {}
-    tested = OVERALL if OVERALL in ratings else None
+    tested = OVERALL if OVERALL in ratings and OVERALL not in of_people.questions else None
     return Correlations(
         judgments,
         settings,
@@ -203,17 +187,12 @@ def correlations(
             test
             for question, people in ratings.items()
             if tested in (None, question)
-            for test in _tests(question, people, metrics, settings)
+            for test in metric_tests(question, people, tables, wholes, settings.seed)
         ),
-        {line.question: line.ceiling for line in reliability(of_people, 0, settings.seed)},
+        _ceilings(of_people, judgments, settings.seed),
         human,
         tuple(notes),
     )
-
-
-def _ordered(metrics: dict[str, Any]) -> list[str]:
-    """Return the names of metrics, length last."""
-    return [name for name in metrics if name != LENGTH] + ([LENGTH] if LENGTH in metrics else [])
 
 
 def _ratings(of: Panel, judgments: Judgments) -> dict[str, np.ndarray]:
@@ -240,13 +219,14 @@ def _system_level(
     question: str, metric: str, people: np.ndarray, metrics: _Metrics, human: str | None, settings: Settings
 ) -> SystemLevel:
     table, whole, systems = metrics.tables.get(metric), metrics.whole(metric), metrics.systems
-    known = [i for i in range(len(systems)) if np.isfinite(whole[i]) or (table is not None and _some(table[:, i]))]
+    table = None if metric in metrics.scores.systems else table
+    known = [i for i in range(len(systems)) if (np.isfinite(whole[i]) if table is None else _some(table[:, i]))]
     known = [i for i in known if _some(people[:, i])]
 
     def figures(columns: list[int]) -> dict[str, SystemCorrelation | Undefined]:
         judged = people[:, columns]
         theirs = item_means(judged, np.isfinite(judged).astype(float))
-        if metric in metrics.scores.systems or table is None:
+        if table is None:
             ours = fixed(whole[columns])
         else:
             ours = item_means(table[:, columns], np.isfinite(table[:, columns]).astype(float))
@@ -282,7 +262,8 @@ def _segment_level(
         question,
         metric,
         {g: segment_correlation(table, people, g, "pearson", settings.resamples, settings.seed) for g in GROUPINGS},
-        {g: segment_correlation(table, people, g, "kendall", 0, settings.seed) for g in GROUPINGS},
+        {g: segment_correlation(table, people, g, "spearman", settings.resamples, settings.seed) for g in GROUPINGS},
+        {g: segment_correlation(table, people, g, "kendall", settings.resamples, settings.seed) for g in GROUPINGS},
         pairwise_accuracy(table, people),
     )
 
@@ -295,42 +276,38 @@ def _complete(table: np.ndarray, people: np.ndarray) -> tuple[np.ndarray, np.nda
     return table[rows][:, columns], people[rows][:, columns]
 
 
-def _tests(question: str, people: np.ndarray, metrics: _Metrics, settings: Settings) -> list[MetricTest]:
-    """Return the tests of all pairs of metrics, at the levels at which both have figures."""
-    found: list[MetricTest] = []
-    means, tables = _means(people), metrics.tables
-    wholes = {name: _means(table) for name, table in tables.items()}
-    wholes |= {name: metrics.whole(name) for name in metrics.scores.systems}
-    for first, second in combinations(_ordered(wholes)[-_MOST_TESTED:], 2):
-        values = np.stack([means, wholes[first], wholes[second]])
-        values = values[:, np.isfinite(values).all(axis=0)]
-        test = williams_test(*values)
-        if isinstance(test, Williams) and test.t < 0:
-            first, second, test = second, first, williams_test(values[0], values[2], values[1])
-        found.append(MetricTest(question, "system", first, second, test, None))
-    for first, second in combinations(_ordered(tables)[-_MOST_TESTED:], 2):
-        permuted = perm_both(people, tables[first], tables[second], "item", _TRIALS, settings.seed)
-        if isinstance(permuted, Permutation) and permuted.delta < 0:
-            first, second = second, first
-            permuted = perm_both(people, tables[first], tables[second], "item", _TRIALS, settings.seed)
-        found.append(MetricTest(question, "segment", first, second, permuted, None))
-    return _adjusted(found)
+def _gaps(of: Panel, judgments: Judgments, scores: MetricScores) -> list[str]:
+    """Return a note on each metric that has a figure for some, but not all, judged replies of a system."""
+    names = sorted({row.context for row in answers(judgments) if row.judge in set(of.judge_names)})
+    judged = {
+        (system, names[context])
+        for context, unit in set(zip(of.context.tolist(), of.unit.tolist(), strict=True))
+        for system in of.units[unit]
+    }
+    notes = []
+    for metric in ordered(scores.segments):
+        known = scores.segments[metric]
+        systems = {system for system, _ in known}
+        wanted = [key for key in judged if key[0] in systems]
+        missing = sum(key not in known for key in wanted)
+        if missing:
+            notes.append(f"{metric}: {missing:,} of {len(wanted):,} judged replies have no score and are left out")
+    return notes
 
 
-def _means(table: np.ndarray) -> np.ndarray:
-    """Return (systems,) means over contexts, NaN for a system without values."""
-    counts = np.isfinite(table).sum(axis=0)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.nansum(table, axis=0) / np.where(counts, counts, np.nan))
+def _ceilings(of: Panel, judgments: Judgments, seed: int) -> dict[str, float | Undefined]:
+    """Return {question: the root of the reliability of the ratings that metrics are held against}.
 
-
-def _adjusted(tests: list[MetricTest]) -> list[MetricTest]:
-    p_values = {(i, t.level): t.test.p_value for i, t in enumerate(tests) if not isinstance(t.test, Undefined)}
-    adjusted: dict[tuple[int, str], float] = {}
-    for level in ("system", "segment"):
-        family = {key: p for key, p in p_values.items() if key[1] == level}
-        adjusted |= adjust(family) if family else {}
-    return [
-        MetricTest(t.question, t.level, t.first, t.second, t.test, adjusted.get((i, t.level)))
-        for i, t in enumerate(tests)
-    ]
+    A judgment of a pair rates both replies, one with the value and the other with its negative.
+    """
+    if judgments.kind == StudyKind.likert:
+        return {line.question: line.ceiling for line in reliability(of, 0, seed)}
+    place = {system: i for i, system in enumerate(judgments.systems)}
+    sides = np.array([[place[name] for name in unit] for unit in of.units], dtype=np.int64)
+    found: dict[str, float | Undefined] = {}
+    for q, question in enumerate(of.questions):
+        part = of.where(of.question == q)
+        replies = np.concatenate([part.context * len(place) + sides[part.unit, which] for which in (0, 1)])
+        agreement = icc(replies, np.concatenate([part.value, -part.value]), None, 0, seed)
+        found[question] = agreement if isinstance(agreement, Undefined) else ceiling(agreement.value)
+    return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,6 +16,8 @@ from dialoeval.judging.judgments import DSTC7_STATEMENTS, PAPER_QUESTIONS, Quest
 
 SCHEMA = 1
 HUMAN = "human"  # the name of the system whose replies people wrote
+TITLES = {StudyKind.pairwise: "Which reply is better?", StudyKind.likert: "How good is this reply?"}
+_YEAR = 525_600  # minutes
 
 Path_ = tuple[str | int, ...]
 _T = TypeVar("_T")
@@ -86,7 +90,7 @@ class Design:
     pairs: tuple[tuple[str, str], ...]
     questions: tuple[Question, ...]
     contexts: int
-    title: str = "Which reply is better?"
+    title: str = TITLES[StudyKind.pairwise]
     judges_per_item: int = 3
     max_per_judge: int | None = None
     lease_minutes: float = 30
@@ -211,7 +215,9 @@ class _Fields:
         label = f"field {_dotted(at)}" if at else "the file"
         return UserError(f"{self.file}, line {near}: {label} {message}")
 
-    def take(self, name: str, kind: type[_T], default: _T | None = None, least: float | None = None) -> _T:
+    def take(
+        self, name: str, kind: type[_T], default: _T | None = None, least: float | None = None, most: float = math.inf
+    ) -> _T:
         """Return a field of a type; a whole number passes as a number."""
         self.known.append(name)
         if name not in self.left:
@@ -220,15 +226,15 @@ class _Fields:
             return default
         value = self.left.pop(name)
         fits = isinstance(value, (int, float) if kind is float else kind) and (
-            kind is bool or value not in (True, False)
+            kind is bool or not isinstance(value, bool)  # which is a whole number to Python
         )
-        if kind in (int, float) and isinstance(value, int) and not isinstance(value, bool):
-            fits = True  # 0 and 1 equal False and True
-        if not fits or value != value:
+        if not fits or (isinstance(value, float) and not math.isfinite(value)):
             names = {str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "a list"}
             raise self.error(name, f"must be {names.get(kind, 'a mapping of fields')}, not {value!r}")
         if least is not None and isinstance(value, (int, float)) and value < least:
             raise self.error(name, f"must be at least {least:g}, not {value!r}")
+        if isinstance(value, (int, float)) and value > most:
+            raise self.error(name, f"must be at most {most:g}, not {value!r}")
         return value  # type: ignore[no-any-return]
 
     def optional(self, name: str, kind: type[_T], least: float | None = None) -> _T | None:
@@ -249,10 +255,7 @@ class _Fields:
 
     def share(self, name: str, default: float) -> float:
         """Return a number from 0 to 1."""
-        value = self.take(name, float, default, least=0)
-        if value > 1:
-            raise self.error(name, f"must be at most 1, not {value!r}")
-        return value
+        return self.take(name, float, default, least=0, most=1)
 
     def below(self, name: str | int, value: Any) -> _Fields:
         """Return the fields of a mapping inside this one."""
@@ -279,10 +282,10 @@ def _design(fields: _Fields) -> Design:
         pairs=_pairs(fields, kind, systems),
         questions=_questions(fields, kind),
         contexts=fields.take("contexts", int, least=1),
-        title=fields.take("title", str, Design.title),
+        title=fields.take("title", str, TITLES[kind]),
         judges_per_item=fields.take("judges_per_item", int, Design.judges_per_item, least=1),
         max_per_judge=fields.optional("max_per_judge", int, least=1),
-        lease_minutes=fields.take("lease_minutes", float, Design.lease_minutes, least=0.01),
+        lease_minutes=fields.take("lease_minutes", float, Design.lease_minutes, least=0.01, most=_YEAR),
         block=fields.take("block", int, Design.block, least=1),
         seed=fields.take("seed", int, Design.seed),
         identical=fields.choice("identical", Identical, Design.identical),
@@ -294,7 +297,23 @@ def _design(fields: _Fields) -> Design:
     )
     gold.finish()
     fields.finish()
+    if (told := named_in(design.title, systems)) is not None:
+        raise fields.error("title", f"names the system {told!r}, and judges read it")
+    for i, question in enumerate(design.questions):
+        text = "\n".join([question.text, *(label for _, label in question.points)])
+        if question not in (*PAPER_QUESTIONS, *DSTC7_STATEMENTS) and (told := named_in(text, systems)) is not None:
+            raise fields.below("questions", {}).error(i, f"names the system {told!r}, and judges read it")
     return design
+
+
+def named_in(text: str, systems: Iterable[str]) -> str | None:
+    """Return the first system that is a word of a text.
+
+    "human" and names of one or two letters are plain words; our own titles say nothing whatever a system is called.
+    """
+    names = [name for name in systems if name != HUMAN and len(name) > 2 and text not in TITLES.values()]
+    said = text.casefold()
+    return next((n for n in names if re.search(rf"(?<!\w){re.escape(n.casefold())}(?!\w)", said)), None)
 
 
 def _systems(fields: _Fields) -> dict[str, System]:

@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from dialoeval.stats.clusters import Statistic, TwoWay, leave_one_judge_out, two_way_interval
+from dialoeval.judging.panel import number_of_judges
+from dialoeval.stats.clusters import Statistic, TwoWay, leave_one_judge_out, pigeonhole_interval, two_way_interval
 from dialoeval.stats.draws import Interval, Undefined, codes, group_sums, of_totals, percentile_interval, resampled
 
 Key = TypeVar("Key", bound=Hashable)
+_CROSSED = 1000  # resamples of the cross-check, which is for its width
 
 
 @dataclass(frozen=True)
@@ -41,16 +43,28 @@ class Estimate:
         contexts: the 95% interval over other contexts, with these judges.
         both: that over other contexts and other judges.
         without_one: the lowest and highest figure if one judge is left out; None with a single judge.
+        pigeonhole: the 95% interval by the pigeonhole bootstrap, a conservative cross-check of `both`; None where it
+            was not asked for.
     """
 
     value: float | Undefined
     contexts: Interval | Undefined
     both: TwoWay | Undefined
     without_one: tuple[float, float] | None
+    pigeonhole: Interval | Undefined | None = None
 
 
-def estimates(statistics: Mapping[Key, Statistic], settings: Settings) -> dict[Key, Estimate]:
-    """Return the estimate of each figure. All share their draws of contexts, so that differences are paired."""
+def estimates(
+    statistics: Mapping[Key, Statistic], settings: Settings, cross_check: bool = False
+) -> dict[Key, Estimate]:
+    """Return the estimate of each figure. All share their draws of contexts, so that differences are paired.
+
+    Args:
+        statistics: the figures.
+        settings: of the draws.
+        cross_check: draw contexts and judges anew, too (`Estimate.pigeonhole`).
+    """
+    crossed = min(settings.resamples, _CROSSED) if cross_check else 0
     defined = {key: s for key, s in statistics.items() if not isinstance(s.value, Undefined)}
     intervals = _context_intervals(defined, settings)
     found = {}
@@ -59,14 +73,16 @@ def estimates(statistics: Mapping[Key, Statistic], settings: Settings) -> dict[K
         if isinstance(value, Undefined):
             found[key] = Estimate(value, value, value, None)
             continue
-        _, without = leave_one_judge_out(statistic)
-        without = without[np.isfinite(without)]
-        several = len(np.unique(statistic.judges)) > 1 and len(without) > 0
+        labels, without = leave_one_judge_out(statistic)
+        without = without[np.isfinite(without) & (labels >= 0)]
+        judges = number_of_judges(statistic.judges)
+        several = judges > 1 and len(without) > 0
         found[key] = Estimate(
             value,
             intervals[key],
-            two_way_interval(statistic),
+            two_way_interval(statistic, judges=judges),
             (float(without.min()), float(without.max())) if several else None,
+            pigeonhole_interval(statistic, crossed, settings.seed) if crossed and judges > 1 else None,
         )
     return found
 

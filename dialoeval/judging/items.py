@@ -84,9 +84,17 @@ class Item:
         try:
             replies, gold = row["replies"], row.get("gold")
             texts = [row["item"], row["example_id"], *row["context"], *replies, *replies.values()]
+            if not isinstance(row["context"], list) or not isinstance(replies, dict):
+                raise TypeError("context must be a list of turns, replies a mapping of systems")
             if not all(isinstance(text, str) for text in texts) or len(replies) not in (1, 2):
                 raise TypeError("a text is missing")
-            kind, swapped = ItemKind(row["kind"]), bool(row["swapped"])
+            kind, swapped = ItemKind(row["kind"]), row["swapped"]
+            if not isinstance(swapped, bool):
+                raise TypeError(f"swapped must be true or false, not {swapped!r}")
+            if not isinstance(gold, dict | None):
+                raise TypeError("gold must be a mapping of questions")
+            if kind == ItemKind.repeat or (kind == ItemKind.gold) != bool(gold):
+                raise TypeError("a gold item has a known answer, and no other item")
             return cls(row["item"], row["example_id"], tuple(row["context"]), replies, 0, swapped, kind, gold)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(
@@ -114,14 +122,14 @@ class Study:
     def automatic(self) -> list[Item]:
         """Pairs of equal replies that count as ties and that no judge sees."""
         if self.design.identical != Identical.tie:
-            return []
+            return []  # dropped, or judged like any other
         return [item for item in self.items if item.kind == ItemKind.real and item.identical]
 
     @cached_property
     def judged(self) -> list[Item]:
         """Real items that judges see."""
-        automatic = {item.item for item in self.automatic}
-        return [item for item in self.items if item.kind == ItemKind.real and item.item not in automatic]
+        shown = self.design.identical == Identical.show
+        return [item for item in self.items if item.kind == ItemKind.real and (shown or not item.identical)]
 
     @cached_property
     def golds(self) -> list[Item]:
@@ -150,7 +158,7 @@ class Study:
         """
         notes = []
         for name, system in self.design.systems.items():
-            file = Path(system.run) / ("replies.jsonl" if system.index is None else "references.jsonl")
+            file = run_folder(self.path, system.run) / ("replies.jsonl" if system.index is None else "references.jsonl")
             if not file.is_file():
                 notes.append(f"{file} of {name} is not there any more; items.jsonl keeps its texts")
             elif sha256_file(file) != system.replies_sha256:
@@ -159,6 +167,13 @@ class Study:
                     "judged, so make a new study with `dialoeval judge new`"
                 )
         return notes
+
+
+def run_folder(study: Path, run: str) -> Path:
+    """Return the folder of a run as study.yaml names it: from here, or from where the folder of studies lies."""
+    path = Path(run)
+    beside = study.resolve().parent.parent / path
+    return beside if not path.exists() and beside.exists() else path
 
 
 def find_study(name: str, studies_dir: str = "studies") -> Path:
@@ -176,6 +191,23 @@ def find_study(name: str, studies_dir: str = "studies") -> Path:
     raise UserError(f"{name} is not a study folder (it has no study.yaml){nearest(name, known)}")
 
 
+def _check_gold(item: Item, design: Design, where: str) -> None:
+    """Refuse known answers that no judge can give, which would fail every judge, or none.
+
+    Raises:
+        UserError: an answer is of no question of the design, or none of its choices.
+    """
+    points = {question.name: [point for point, _ in question.points] for question in design.questions}
+    for name, answer in (item.gold or {}).items():
+        if name not in points:
+            raise UserError(
+                f"{where}: the known answer of this gold item is to the question {name!r}, which study.yaml does not "
+                "have: keep that name there, or make the study with --no-gold"
+            )
+        if answer not in (points[name] or item.systems):
+            raise UserError(f"{where}: the known answer {answer!r} to {name!r} is none of the choices")
+
+
 def load_study(path: str | Path) -> Study:
     """Read a study folder.
 
@@ -185,7 +217,10 @@ def load_study(path: str | Path) -> Study:
     path = Path(path)
     design = read_design(path / "study.yaml")
     file = path / "items.jsonl"
-    items = [Item.from_json(row, f"{file}, line {number}") for number, row in read_jsonl(file)]
+    items = []
+    for number, row in read_jsonl(file):
+        items.append(Item.from_json(row, f"{file}, line {number}"))
+        _check_gold(items[-1], design, f"{file}, line {number}")
     real = [item for item in items if item.kind == ItemKind.real]
     units = {item.systems for item in real}
     contexts = len({item.example_id for item in real})

@@ -18,7 +18,7 @@ _FAST_SHARE = 0.2  # share of fast answers that is flagged
 _FEW = 20  # answers below which only gold items are flagged
 _RUN = 10  # equal answers in a row that are flagged, if chance makes them as rarely as _FLAGGED
 _MONOTONE = 0.95  # share of items with the same answer to all questions that is flagged
-_GOLD = 0.7  # share of gold items answered as known
+GOLD_PASS = 0.7  # least share of gold items answered as known
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,16 @@ def side(panel: Panel) -> Side:
     return Side(left, len(decided), sign_test(left, len(decided) - left))
 
 
-def judges(panel: Panel, rows: Iterable[Judgment], min_seconds: float | None) -> tuple[Judge, ...]:
-    """Return the diagnosis of each judge, the busiest first.
+def judges(
+    panel: Panel, rows: Iterable[Judgment], min_seconds: float | None, gold_pass: float = GOLD_PASS
+) -> tuple[Judge, ...]:
+    """Return the diagnosis of each judge, the busiest first; last, those who have answered gold items only.
 
     Args:
         panel: the answers that count.
         rows: all judgments, for gold items.
         min_seconds: an item answered faster is fast.
+        gold_pass: share of gold answers below which a judge is flagged.
     """
     gold: dict[str, list[bool]] = {}
     for row in rows:
@@ -102,7 +105,8 @@ def judges(panel: Panel, rows: Iterable[Judgment], min_seconds: float | None) ->
     others = majority_of_others(panel)
     most = max((float(np.mean(panel.value == point)) for point in panel.points), default=0.0) if len(panel) else 0.0
     lines = []
-    for code, name in enumerate(panel.judge_names):
+    names = list(dict.fromkeys([*panel.judge_names, *gold]))  # one who fails the first gold items sees no others
+    for code, name in enumerate(names):
         mine = panel.judge == code
         if not mine.any() and name not in gold:
             continue
@@ -113,7 +117,7 @@ def judges(panel: Panel, rows: Iterable[Judgment], min_seconds: float | None) ->
         judge = Judge(
             judge=name,
             answers=len(part),
-            share=len(part) / len(panel),
+            share=len(part) / max(1, len(panel)),
             seconds=float(np.median(seconds)) if len(seconds) else None,
             fast=float(np.mean(seconds < min_seconds)) if len(seconds) and min_seconds is not None else None,
             side=side(part) if pairwise else None,
@@ -127,15 +131,15 @@ def judges(panel: Panel, rows: Iterable[Judgment], min_seconds: float | None) ->
             longest_run=max((_longest(part.value[part.question == q]) for q in range(len(panel.questions))), default=0),
             monotone=_monotone(part),
         )
-        lines.append(_flagged(judge, len(panel.judge_names), most))
+        lines.append(_flagged(judge, len(names), most, gold_pass))
     return tuple(sorted(lines, key=lambda judge: -judge.answers))
 
 
-def _flagged(judge: Judge, judges: int, most: float) -> Judge:
+def _flagged(judge: Judge, judges: int, most: float, gold_pass: float) -> Judge:
     """Return the judge with flags; `most` is the share of the answer that is given most often."""
     flags = []
     by_chance = judge.answers * most**judge.longest_run * judges  # expected runs of that length of all judges
-    if judge.gold and judge.gold_passed < _GOLD * judge.gold:
+    if judge.gold and judge.gold_passed < gold_pass * judge.gold:
         flags.append(f"{judge.gold_passed} of {judge.gold} gold answers right")
     if judge.fast is not None and judge.fast > _FAST_SHARE:
         flags.append(f"{judge.fast:.0%} of items faster than the least time")

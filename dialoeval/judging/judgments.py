@@ -167,6 +167,7 @@ class Judgments:
         excluded: judges whom the rule of the study leaves out.
         models: judges that are models; never pooled with people.
         min_seconds: a judgment faster than this is flagged.
+        gold_pass: a judge with a smaller share of right answers to gold items is flagged.
         words: {(context, system): words of the reply}, where replies are known.
     """
 
@@ -181,6 +182,7 @@ class Judgments:
     excluded: frozenset[str] = frozenset()
     models: frozenset[str] = frozenset()
     min_seconds: float | None = None
+    gold_pass: float = 0.7
     notes: tuple[str, ...] = field(default=())
     words: Mapping[tuple[str, str], int] = field(default_factory=dict)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from dialoeval.data.formats import Format, detect, rows
 from dialoeval.errors import UserError, nearest
 from dialoeval.files import read_json
 from dialoeval.runs.folder import find
-from dialoeval.runs.reader import load_run
+from dialoeval.runs.reader import LoadedRun, load_run
 from dialoeval.runs.records import is_number
 
 LENGTH = "length"  # words of a reply; listed with all metrics
@@ -42,6 +42,11 @@ class MetricScores:
         return np.array([[scores.get((system, context), np.nan) for system in systems] for context in contexts])
 
 
+def ordered(metrics: Mapping[str, Any]) -> list[str]:
+    """Return the names of metrics, length last."""
+    return [name for name in metrics if name != LENGTH] + ([LENGTH] if LENGTH in metrics else [])
+
+
 def parse_names(texts: Sequence[str], systems: Sequence[str]) -> dict[str, str]:
     """Return {name in a file of scores: system of the study} of entries such as ``Baseline (constant)=Constant``.
 
@@ -59,18 +64,35 @@ def parse_names(texts: Sequence[str], systems: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def add_run(scores: MetricScores, text: str, systems: Sequence[str], folders: Mapping[str, str]) -> None:
+@dataclass(frozen=True)
+class Judged:
+    """What was judged.
+
+    Attributes:
+        systems: names.
+        contexts: ids.
+        folders: {system: folder of its run} of a study that was made from runs.
+        replies: {(system, context): text} of a study, whose judgments belong to these texts; empty where unknown.
+    """
+
+    systems: Sequence[str]
+    contexts: Collection[str]
+    folders: Mapping[str, str] = field(default_factory=dict)
+    replies: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+
+def add_run(scores: MetricScores, text: str, judged: Judged) -> None:
     """Add the scores of a run.
 
     Args:
         scores: to add to.
         text: the run, or SYSTEM=RUN.
-        systems: of the study.
-        folders: {system: folder of its run} of a study that was made from runs.
+        judged: what people judged.
 
     Raises:
-        UserError: the run cannot be read, or it is not known which system it is.
+        UserError: the run cannot be read, it is not known which system it is, or its replies were not judged.
     """
+    systems, folders = judged.systems, judged.folders
     system, equals, name = text.partition("=")
     run = load_run(find(name if equals and system in systems else text))
     if not equals or system not in systems:
@@ -82,6 +104,7 @@ def add_run(scores: MetricScores, text: str, systems: Sequence[str], folders: Ma
                 f"{text}: not known which system this run is: give SYSTEM=RUN (systems: {', '.join(systems)})"
             )
         system = found[0]
+    _check_replies(run, text, system, judged)
     for metric, values in run.segments.items():
         into = scores.segments.setdefault(metric, {})
         into |= {(system, key): value for key, value in zip(run.ids, values, strict=True) if value is not None}
@@ -93,11 +116,30 @@ def add_run(scores: MetricScores, text: str, systems: Sequence[str], folders: Ma
             scores.systems.setdefault(f"{figure} (corpus)", {})[system] = value
 
 
+def _check_replies(run: LoadedRun, text: str, system: str, judged: Judged) -> None:
+    """Check that a run's examples and replies are those that people judged.
+
+    Raises:
+        UserError: no example was judged, or a reply is another one.
+    """
+    if judged.contexts and not set(run.ids) & set(judged.contexts):
+        raise UserError(
+            f"{text}: none of its {len(run.ids):,} examples is one of the {len(judged.contexts):,} judged contexts"
+        )
+    for key, reply in zip(run.ids, run.hypotheses, strict=True):
+        if judged.replies.get((system, key), reply) != reply:
+            raise UserError(
+                f"{text}: its reply to {key} is not the one of {system} that was judged: judgments belong to the "
+                "texts judged"
+            )
+
+
 def add_file(scores: MetricScores, path: str, systems: Sequence[str], names: Mapping[str, str]) -> None:
     """Add the scores of a file: rows of segments (system, id, a column a metric), or one object of systems' figures.
 
     Raises:
-        UserError: the file cannot be read, or none of its systems is one of the study.
+        UserError: the file cannot be read, it says two things of a segment, or none of its systems is one of the
+            study.
     """
     form = detect(content(path))
     value = read_json(path) if form == Format.json else None
@@ -105,6 +147,7 @@ def add_file(scores: MetricScores, path: str, systems: Sequence[str], names: Map
         _add_systems(scores, path, value["systems"], systems, names)
         return
     found: dict[str, int] = {}
+    read: dict[tuple[str, str, str], float] = {}
     without_length = False
     for row in rows(content(path), form):
         if isinstance(row.value, UserError):
@@ -114,6 +157,11 @@ def add_file(scores: MetricScores, path: str, systems: Sequence[str], names: Map
         if system not in systems:
             continue
         for metric, figure in _figures(dict(row.value), row.where):
+            if read.setdefault((metric, system, key), figure) != figure:
+                raise UserError(
+                    f"{row.where}: {metric} of {system} for {key} is {figure:g}, and an earlier row says "
+                    f"{read[metric, system, key]:g}"
+                )
             scores.segments.setdefault(metric, {})[system, key] = figure
         without_length |= (system, key) not in scores.segments.get(LENGTH, {})
     if not set(found) & set(systems):
@@ -137,7 +185,12 @@ def _add_systems(
             "map them with --name NAME=SYSTEM"
         )
     for system in systems:
-        for metric, figure in (known.get(system) or {}).items():
+        figures = known.get(system) or {}
+        if not isinstance(figures, dict):
+            raise UserError(f'{path}: "systems", {system}: expected an object of figures, not {figures!r}')
+        for metric, figure in figures.items():
+            if isinstance(figure, float) and not is_number(figure):
+                raise UserError(f'{path}: "systems", {system}: {metric} is {figure!r}, not a finite number')
             if is_number(figure) and metric != "n_lines":
                 scores.systems.setdefault(LENGTH if metric == "avg_len" else metric, {})[system] = float(figure)
 

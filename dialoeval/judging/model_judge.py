@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -157,6 +159,30 @@ class AnswersFile:
     def __init__(self, path: Path, judge: str, identity: dict[str, Any]) -> None:
         self.path, self.judge, self.identity = path, judge, identity
 
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the file: a second process of the same judge waits, and then finds the answers of the first.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.path.parent.parent / f".{self.path.stem}.lock")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                _LOG.info("waiting for another process that judges with %s", self.judge)
+                lock.acquire()
+        except (OSError, NotImplementedError) as error:
+            raise UserError(f"cannot use {self.path.parent}: {error}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
     def open(self) -> ModelAnswers:
         """Create the file if it is not there, and return the answers that it holds.
 
@@ -165,12 +191,12 @@ class AnswersFile:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            if not self.path.exists():
-                self._append([dumps({"judge": self.judge, "identity": self.identity})])
-            text = self.path.read_bytes()
+            text = self.path.read_bytes() if self.path.exists() else b""
             whole = text.rfind(b"\n") + 1
             if whole < len(text):
                 os.truncate(self.path, whole)
+            if not whole:
+                self._append([dumps({"judge": self.judge, "identity": self.identity})])
         except OSError as error:
             raise UserError(f"{self.path}: {error.strerror or error}") from error
         return read_answers(self.path)
@@ -214,12 +240,28 @@ def read_answers(path: Path) -> ModelAnswers:
 
 
 def read_models(study: Path) -> list[ModelAnswers]:
-    """Return the models that have judged a study, in the order of their names.
+    """Return the models that have judged a study, in the order of their names, no two of which are the same.
+
+    Models of one name, such as a model with two settings, get the start of their identity's hash after it. A file that
+    a kill left without a whole line holds nobody.
 
     Raises:
         UserError: a file of answers is damaged.
     """
-    return [read_answers(path) for path in sorted((study / FOLDER).glob("*.jsonl"))]
+    files = [path for path in sorted((study / FOLDER).glob("*.jsonl")) if b"\n" in _bytes(path)]
+    found = [read_answers(path) for path in files]
+    names = Counter(model.judge for model in found)
+    return [
+        model if names[model.judge] == 1 else replace(model, judge=f"{model.judge} {sha256_json(model.identity)[:6]}")
+        for model in found
+    ]
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}") from error
 
 
 def judge_study(
@@ -245,17 +287,18 @@ def judge_study(
     digest = sha256_json(identity)[:12]
     judge = f"model:{answerer.name}"
     file = AnswersFile(study / FOLDER / f"{_file_name(answerer.name)}-{digest}.jsonl", judge, identity)
-    known = file.open()
     wanted = [ask for item in items for ask in asks(item.item, item.context, item.replies, questions)]
-    missing = [ask for ask in wanted if ask.key not in known.answers]
-    if len(missing) < len(wanted):
-        _LOG.info("resuming: %d of %d answers exist already", len(wanted) - len(missing), len(wanted))
-        for _ in range(len(wanted) - len(missing)):
+    with file.lock():
+        known = file.open()
+        missing = [ask for ask in wanted if ask.key not in known.answers]
+        if len(missing) < len(wanted):
+            _LOG.info("resuming: %d of %d answers exist already", len(wanted) - len(missing), len(wanted))
+            for _ in range(len(wanted) - len(missing)):
+                progress()
+        for answer in answerer.answer(missing):
+            file.append(answer)
+            known.answers[answer.key] = answer
             progress()
-    for answer in answerer.answer(missing):
-        file.append(answer)
-        known.answers[answer.key] = answer
-        progress()
     return known, len(missing)
 
 

@@ -17,6 +17,7 @@ from dialoeval.judging.model_judge import Answer
 from dialoeval.judging.model_prompts import Ask
 
 _TOKENS = 8  # of an answer: room for one word and its marks
+_LEAST = 0.1  # probability of all options together, below which a text that is none of them counts
 _TOP = 20  # most probable first tokens that are asked for; the protocol's greatest number
 
 
@@ -65,10 +66,11 @@ def _answer(ask: Ask, candidate: Candidate) -> Answer:
     if candidate.refusal is not None:
         return Answer(ask.key, None, candidate.refusal)
     weights = [_weight(option, candidate.first_token or {}) for option in ask.options]
+    word = (candidate.text.split() or [""])[0].strip("().,:*\"'`").upper()
+    # what a model that says something else would have answered is no answer
+    if word not in ask.options and sum(weights) < _LEAST:
+        return Answer(ask.key, None, f"answered {candidate.text[:80]!r}, which is no option")
     if not any(weights):
-        word = (candidate.text.split() or [""])[0].strip("().:*\"'`").upper()
-        if word not in ask.options:
-            return Answer(ask.key, None, f"answered {candidate.text[:80]!r}, which is no option")
         weights = [float(option == word) for option in ask.options]
     return Answer(ask.key, tuple(weight / sum(weights) for weight in weights))
 

@@ -9,10 +9,21 @@ from pathlib import Path
 
 from dialoeval.errors import UserError, nearest
 from dialoeval.files import sha256_file, sha256_json, write_jsonl, write_text
-from dialoeval.judging.design import HUMAN, Design, Display, Gold, GoldRule, Identical, System, all_pairs
+from dialoeval.judging.design import (
+    HUMAN,
+    TITLES,
+    Design,
+    Display,
+    Gold,
+    GoldRule,
+    Identical,
+    System,
+    all_pairs,
+    named_in,
+)
 from dialoeval.judging.items import Item, Study, load_study, order_key
 from dialoeval.judging.judgments import DSTC7_STATEMENTS, PAPER_QUESTIONS, ItemKind, StudyKind
-from dialoeval.judging.texts import Surface, surface, surface_warnings
+from dialoeval.judging.texts import Surface, shown, surface, surface_warnings
 from dialoeval.metrics.protocol import reference_slots
 from dialoeval.runs.reader import LoadedRun
 
@@ -80,12 +91,16 @@ def make_study(runs: Mapping[str, LoadedRun], options: Options, folder: Path | N
     if n > len(examples) or n < 1:
         raise UserError(f"only {len(examples)} contexts in common; --contexts {len(examples)} or less (at least 1)")
     design = _design(systems, options, n)
+    if (told := named_in(design.title, systems)) is not None:
+        raise UserError(f"--title names the system {told!r}, and judges read it: give another title")
     items = [*_real_items(design, examples[:n]), *_gold_items(design, examples, n)]
     if not any(item.kind == ItemKind.real for item in items):
         raise UserError("the replies of the systems are equal in every context: there is nothing to judge")
     folder = folder or studies_dir / sha256_json([design.to_yaml(), [item.to_json() for item in items]])[:12]
     if (folder / "study.yaml").exists():
         raise UserError(f"{folder} is a study already: give another --name, or delete it")
+    if left := [file.name for file in (folder / "judgments.sqlite", folder / "models") if file.exists()]:
+        raise UserError(f"{folder} has judgments of another study ({left[0]}): give another --name, or delete it")
     write_jsonl(folder / "items.jsonl", (item.to_json() for item in items))
     write_text(folder / "study.yaml", design.to_yaml())
     return load_study(folder)
@@ -136,11 +151,24 @@ def _check_context(id_: str, name: str, context: Sequence[str], other_name: str,
     raise UserError(f"id {id_}: contexts of {name} and {other_name} differ (turn {turn + 1})")
 
 
+def _check_references(name: str, run: LoadedRun, other_name: str, other: LoadedRun) -> None:
+    """Refuse runs with other references: the human reply of one may be what the other is scored against."""
+    own = dict(zip(run.ids, run.references, strict=True))
+    for id_, references in zip(other.ids, other.references, strict=True):
+        if own.get(id_, references) != references:
+            raise UserError(
+                f"id {id_}: references of {name} and {other_name} differ, so that there is no one human reply: run "
+                "both on the same data"
+            )
+
+
 def _with_human(
     runs: Mapping[str, LoadedRun], examples: Sequence[_Example], options: Options
 ) -> tuple[System, list[_Example]]:
     """Add the human reply, a reference that no run's protocol scores against."""
-    name, first = next(iter(runs.items()))
+    (name, first), *others = runs.items()
+    for other_name, other in others:
+        _check_references(name, first, other_name, other)
     index = options.human_index
     if index is None:
         index = next((run.scores.protocol.held_out for run in runs.values() if run.scores.protocol.held_out), 0)
@@ -149,6 +177,11 @@ def _with_human(
         raise UserError(f"no example of {name} has a reference {index}, counted from 0, that could be the human reply")
     if not options.human_scored:
         free = [example for example in having if not _scored(runs, example, index)]
+        if not free and all(len(example.references) == 1 for example in having):
+            raise UserError(
+                "the examples have one reference each, the human reply, which the runs are scored against, so that a "
+                "metric of it would be circular: add --human-scored if no metric will be held against this study"
+            )
         if not free:
             raise UserError(
                 f"the runs are scored against reference {index}, the human reply, so that a metric of it would be "
@@ -173,7 +206,7 @@ def _design(systems: dict[str, System], options: Options, contexts: int) -> Desi
         pairs=all_pairs(systems, options.against) if pairwise else (),
         questions=PAPER_QUESTIONS if pairwise else DSTC7_STATEMENTS,
         contexts=contexts,
-        title=options.title or ("Which reply is better?" if pairwise else "How good is this reply?"),
+        title=options.title or TITLES[options.kind],
         judges_per_item=options.judges_per_item,
         seed=options.seed,
         identical=options.identical,
@@ -236,14 +269,17 @@ def _gold_items(design: Design, examples: Sequence[_Example], used: int) -> Iter
 
 def surfaces(study: Study) -> dict[str, Surface]:
     """Describe the surface of each system's replies in a study, as the page shows them."""
-    from dialoeval.judging.texts import shown
+    return {name: surface(list(texts.values())) for name, texts in _replies(study).items() if texts}
 
+
+def _replies(study: Study) -> dict[str, dict[str, str]]:
+    """Return {system: {context: its reply as the page shows it}}."""
     replies: dict[str, dict[str, str]] = {name: {} for name in study.design.systems}
     for item in study.items:
         if item.kind == ItemKind.real:
             for name, text in item.replies.items():
                 replies[name][item.example_id] = shown(text, study.design.display)
-    return {name: surface(list(texts.values())) for name, texts in replies.items() if texts}
+    return replies
 
 
 def describe(study: Study) -> list[str]:
@@ -273,6 +309,10 @@ def describe(study: Study) -> list[str]:
         lines.append(f"note: with {k} judges an item, a majority may not exist")
     if design.gold.rule == GoldRule.exclude:
         lines.append(f"judges who get less than {design.gold.passing:.0%} of the gold items right are left out")
+    for name, replies in _replies(study).items():
+        told = [word for text in replies.values() if (word := named_in(text, design.systems)) is not None]
+        if told:
+            lines.append(f"warning: {len(told)} replies of {name} have a system's name in them ({told[0]!r})")
     empty = {name: s.empty for name, s in found.items() if s.empty}
     lines += [f"note: {n} replies of {name} are empty; judges read (no reply)" for name, n in empty.items()]
     return lines

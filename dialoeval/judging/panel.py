@@ -21,12 +21,12 @@ class Panel:
         kind: pairs or ratings.
         units: what was judged, in the order of tables: systems, or pairs of systems.
         questions: names.
-        judge_names: in the order of their codes.
+        judge_names: in the order of their codes, which is that of the names: no figure depends on the order of rows.
         points: of ratings, from the lowest; (-1, 0, 1) of pairs.
         unit: (N,) position among the units.
         question: (N,) position among the questions.
-        judge: (N,) code.
-        context: (N,) code.
+        judge: (N,) code; a negative one is nobody, each its own: of a tie that no judge saw.
+        context: (N,) code, in the order of the ids.
         visit: (N,) code of the visit of a judge to an item, which answers several questions.
         value: (N,) points of a rating, or 1, 0, -1.
         first_left: (N,) 1 if the first system of a pair was shown as reply A, 0 if as reply B, -1 if that is not known.
@@ -55,6 +55,11 @@ class Panel:
         """(N,) code of the context and the unit: what one judge sees at a time."""
         return np.asarray(self.context * max(1, len(self.units)) + self.unit)
 
+    @property
+    def judges(self) -> int:
+        """How many judges gave the judgments."""
+        return number_of_judges(self.judge)
+
     def names(self) -> list[str]:
         """Return how tables call the units."""
         return [" vs ".join(unit) for unit in self.units]
@@ -63,6 +68,11 @@ class Panel:
         """Return the rows of a mask (N,)."""
         arrays = ("unit", "question", "judge", "context", "visit", "value", "first_left", "seconds")
         return replace(self, **{name: getattr(self, name)[mask] for name in arrays})
+
+
+def number_of_judges(codes: np.ndarray) -> int:
+    """Return how many judges the codes of a panel (N,) stand for."""
+    return len(np.unique(codes[codes >= 0]))
 
 
 def answers(judgments: Judgments) -> list[Judgment]:
@@ -86,7 +96,8 @@ def panel(judgments: Judgments, rows: Iterable[Judgment], judges: Collection[str
     pairwise = judgments.kind == StudyKind.pairwise
     units: Sequence[tuple[str, ...]] = judgments.pairs if pairwise else [(system,) for system in judgments.systems]
     unit, question = _places(units), _places([question.name for question in judgments.questions])
-    judge, context = _codes(row.judge for row in chosen), _codes(row.context for row in chosen)
+    judge = _codes(row.judge for row in chosen if row.standing != Standing.automatic)
+    context = _codes(row.context for row in chosen)
     visits: dict[tuple[str, str, int], int] = {}
     times: dict[tuple[str, str, str], int] = {}
     visit = []
@@ -103,7 +114,9 @@ def panel(judgments: Judgments, rows: Iterable[Judgment], judges: Collection[str
         points=(-1, 0, 1) if pairwise else tuple(point for point, _ in points),
         unit=_array([unit[row.systems] for row in chosen]),
         question=_array([question[row.question] for row in chosen]),
-        judge=_array([judge[row.judge] for row in chosen]),
+        judge=_array(
+            [-1 - i if row.standing == Standing.automatic else judge[row.judge] for i, row in enumerate(chosen)]
+        ),
         context=_array([context[row.context] for row in chosen]),
         visit=_array(visit),
         value=_array([row.value for row in chosen]),
@@ -117,7 +130,7 @@ def _places(values: Iterable[T]) -> dict[T, int]:
 
 
 def _codes(values: Iterable[str]) -> dict[str, int]:
-    return _places(dict.fromkeys(values))
+    return _places(sorted(set(values)))
 
 
 def _array(values: Sequence[int]) -> np.ndarray:

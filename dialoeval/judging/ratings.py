@@ -66,7 +66,8 @@ class Difference:
 def context_means(panel: Panel) -> dict[str, np.ndarray]:
     """Return {question or ``overall``: (contexts, systems) means of the judgments}, NaN where there are none.
 
-    ``overall`` is the mean of the questions' means; it is left out if there is one question.
+    ``overall`` is the mean of the questions' means; it is left out if there is one question, or a question of
+    that name.
     """
     n = int(panel.context.max()) + 1 if len(panel) else 0
     means = {}
@@ -77,7 +78,7 @@ def context_means(panel: Panel) -> dict[str, np.ndarray]:
         with np.errstate(invalid="ignore"):
             cell_means = np.bincount(cells, part.value, size) / np.bincount(cells, minlength=size)
         means[question] = cell_means.reshape(n, len(panel.units))
-    if len(means) > 1:
+    if len(means) > 1 and OVERALL not in means:
         means[OVERALL] = np.mean(list(means.values()), axis=0)
     # equal means must be equal, whatever the order in which they were added up
     return {question: np.round(table, _DECIMALS) for question, table in means.items()}
@@ -86,7 +87,7 @@ def context_means(panel: Panel) -> dict[str, np.ndarray]:
 def means(panel: Panel, settings: Settings) -> tuple[Mean, ...]:
     """Return the mean of each system on each question, then overall."""
     statistics = _statistics(panel)
-    found = estimates(statistics, settings)
+    found = estimates(statistics, settings, cross_check=True)
     lines = []
     for (question, unit), statistic in statistics.items():
         points: tuple[int, ...] = ()
@@ -125,15 +126,16 @@ def differences(panel: Panel, settings: Settings) -> tuple[Difference, ...]:
         question, a, b = key
         gaps = apart[key][np.isfinite(apart[key])]
         higher, lower = (int(np.sum(sign * gaps > 1e-9)) for sign in (1, -1))
-        alone = Undefined("needs two contexts or more")
+        why = "needs two contexts or more" if settings.resamples else "no resamples were asked for"
+        tested = len(gaps) > 1 and settings.resamples > 0
         lines.append(
             Difference(
                 question,
                 panel.units[a][0],
                 panel.units[b][0],
                 found[key],
-                float(p_values[key]) if len(gaps) > 1 else alone,
-                adjusted[key] if len(gaps) > 1 else alone,
+                float(p_values[key]) if tested else Undefined(why),
+                adjusted[key] if tested else Undefined(why),
                 Counts(higher, len(gaps) - higher - lower, lower),
             )
         )

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import logging
 import os
 import signal
 import socket
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from dialoeval.errors import UserError
+from dialoeval.errors import UserError, nearest
 from dialoeval.files import write_json
 from dialoeval.judging.items import Study
-from dialoeval.judging.store import Store
+from dialoeval.judging.store import Store, check_name, failure
 
+_LOG = logging.getLogger(__name__)
 DEFAULT_PORT = 8765
 _PORTS = 50  # tried, from the one asked for
 
@@ -42,12 +46,18 @@ class Serving:
 
 @dataclass(frozen=True)
 class Links:
-    """What the organiser is shown once: the links of new judges and of the organiser's page."""
+    """What the organiser is shown once: the links of new judges and of the organiser's page.
+
+    Attributes:
+        known: how many judges there are.
+        wanted: how many an item asks for.
+    """
 
     url: str
     judges: dict[str, str]
     organiser: str
     known: int
+    wanted: int
 
 
 def serve(study: Study, serving: Serving, announce: Callable[[Links], None]) -> None:
@@ -69,38 +79,50 @@ def serve(study: Study, serving: Serving, announce: Callable[[Links], None]) -> 
         raise UserError(
             f"the page for judges needs starlette and uvicorn ({error}): pip install 'dialoeval[judge]'"
         ) from error
-    study.check_sources()
-    with _only_one(study) as note, contextlib.closing(Store(study)) as store:
-        store.open_study()
-        listening = _bind(serving.host, serving.port)
-        with contextlib.closing(listening):
-            url = serving.public_url or _url(serving.host, listening.getsockname()[1])
-            note(url)
-            announce(_links(store, serving, url))
-            hosts = [*serving.hosts, serving.host, *([_host_of(serving.public_url)] if serving.public_url else [])]
-            app = application(store, url, hosts)
-            config = uvicorn.Config(
-                app, log_level="warning", access_log=False, server_header=False, lifespan="off", http="h11", ws="none",
-                proxy_headers=False, timeout_graceful_shutdown=10,
-            )  # fmt: skip
+    public_host = [] if serving.public_url is None else [_host_of(serving.public_url)]
+    for remark in study.check_sources():
+        _LOG.warning("%s", remark)
+    with _only_one(study) as note, contextlib.closing(Store(study)) as store, _bind(serving) as listening:
+        url = serving.public_url or _url(serving.host, listening.getsockname()[1])
+        try:
+            store.open_study()
+            links = _links(store, serving, url)
             store.event(None, "start", url)
-            with _quiet_signals():
-                uvicorn.Server(config).run(sockets=[listening])
+        except sqlite3.Error as error:
+            raise failure(store.file, error) from error
+        note(url)
+        announce(links)
+        config = uvicorn.Config(
+            application(store, url, [*serving.hosts, serving.host, *public_host]),
+            log_level="warning", access_log=False, server_header=False, lifespan="off", http="h11", ws="none",
+            proxy_headers=False, timeout_graceful_shutdown=10,
+        )  # fmt: skip
+        with _quiet_signals():
+            uvicorn.Server(config).run(sockets=[listening])
+        with contextlib.suppress(sqlite3.Error):  # every answer is saved already
             store.event(None, "stop")
 
 
 def _links(store: Store, serving: Serving, url: str) -> Links:
-    """Add the judges asked for; at the first start, as many as judge an item."""
-    links = {name: f"{url}/?t={store.new_link(name)}" for name in serving.new_links}
+    """Add the judges asked for; at the first start, as many as judge an item.
+
+    All names are checked first: a link is shown once, so that none may be made in a command that then fails.
+    """
     known = {progress.judge for progress in store.progress()}
-    wanted = list(serving.judges)
+    for name in serving.new_links:
+        if name not in known:
+            raise UserError(f"there is no judge {name!r}{nearest(name, known)}")
+    wanted = list(dict.fromkeys(serving.judges))
     if not wanted and not known:
         wanted = [f"judge{i + 1}" for i in range(store.study.design.judges_per_item)]
+    for name in wanted:
+        check_name(name)
+    links = {name: f"{url}/?t={store.new_link(name)}" for name in dict.fromkeys(serving.new_links)}
     for name in wanted:
         if name not in known:  # the same command again, after a crash, is no mistake
             links[name] = f"{url}/?t={store.add_judge(name)}"
     organiser = f"{url}/organiser?t={store.new_organiser()}"
-    return Links(url, links, organiser, len(known | links.keys()))
+    return Links(url, links, organiser, len(known | links.keys()), store.study.design.judges_per_item)
 
 
 @contextlib.contextmanager
@@ -127,22 +149,27 @@ def _only_one(study: Study) -> Iterator[Callable[[str], None]]:
         lock.release()
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def _bind(serving: Serving) -> socket.socket:
     """Listen on the port, or the next free one."""
+    host, port = serving.host, serving.port
+    if not host.strip():
+        raise UserError("--host must not be empty: 127.0.0.1 is this machine, 0.0.0.0 all its addresses")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    reason: OSError | None = None
+    reason = "no free port"
     for candidate in range(port, min(port + _PORTS, 65536)) if port else [0]:
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, candidate))
             listening.listen(128)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # of a name that is no host name
             listening.close()
-            reason = error
+            reason = getattr(error, "strerror", None) or str(error)
+            if getattr(error, "errno", None) != errno.EADDRINUSE:
+                break
             continue
         return listening
-    raise UserError(f"cannot listen on {host} port {port}: {reason.strerror if reason else 'no free port'}")
+    raise UserError(f"cannot listen on {host} port {port}: {reason}")
 
 
 def _url(host: str, port: int) -> str:
@@ -152,9 +179,21 @@ def _url(host: str, port: int) -> str:
 
 
 def _host_of(url: str) -> str:
+    """Return the host name of the address that judges use.
+
+    Raises:
+        UserError: it is no address of a whole site.
+    """
     from urllib.parse import urlsplit
 
-    return urlsplit(url).hostname or ""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https") or url != f"{parts.scheme}://{parts.netloc}":
+        raise UserError(f"--public-url must be like https://judge.example, without a path, not {url!r}")
+    return host
 
 
 @contextlib.contextmanager

@@ -27,12 +27,12 @@ def read_source(name: str, settings: ImportSettings | None = None) -> Judgments:
     return read_judgments_file(name, settings)
 
 
-def reply_lengths(name: str) -> dict[tuple[str, str], float]:
-    """Return {(system, context): words of the reply} of a study folder, the human reply's too."""
+def judged_replies(name: str) -> dict[tuple[str, str], str]:
+    """Return {(system, context): reply} of a study folder, the human reply's too."""
     from dialoeval.judging.items import load_study
 
     return {
-        (system, item.example_id): float(len(text.split()))
+        (system, item.example_id): text
         for item in load_study(name).items
         if item.kind == ItemKind.real
         for system, text in item.replies.items()
@@ -44,6 +44,7 @@ def run_folders(name: str) -> dict[str, str]:
     if not Path(name).is_dir():
         return {}
     from dialoeval.judging.design import read_design
+    from dialoeval.judging.items import run_folder
 
     systems = read_design(Path(name) / "study.yaml").systems
-    return {key: system.run for key, system in systems.items() if system.index is None}
+    return {key: str(run_folder(Path(name), s.run)) for key, s in systems.items() if s.index is None}

@@ -23,6 +23,7 @@ from dialoeval.judging.model_judge import read_models
 
 _LOG = logging.getLogger(__name__)
 VERSION = 1
+_PATIENCE = 20  # seconds that a thread waits for its turn to write
 AUTOMATIC = "automatic"  # the judge of ties that nobody saw
 
 _SCHEMA = """
@@ -85,33 +86,55 @@ class Progress:
     last: float | None
 
 
+def check_name(judge: str) -> None:
+    """Refuse what is no name for a person who judges.
+
+    Raises:
+        UserError: it is empty, too long, has characters that cannot be seen, or is kept for ties or for models.
+    """
+    kept = judge == AUTOMATIC or judge.startswith("model:")
+    if not judge.strip() or judge != judge.strip() or not judge.isprintable() or len(judge) > 100 or kept:
+        raise UserError(f"{judge!r} is not a name for a judge")
+
+
 def token_hash(token: str) -> str:
     """Return what is stored of a token."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def failure(file: Path, error: sqlite3.Error) -> UserError:
+    """Return what to do about an error of the database."""
+    text, remedy = str(error), "restore a copy, or move the file away to start afresh"
+    if any(part in text for part in ("readonly", "unable to open", "full")):
+        remedy = "make the folder writable and the file in it, with free space on the disk"
+    elif "locked" in text:
+        remedy = "another program holds it; try again when that has ended"
+    return UserError(f"cannot use {file}: {text}; {remedy}")
 
 
 class Store:
     """The database of a study; one connection a thread.
 
     Raises:
-        UserError: it is of a newer version, damaged, or cannot be written.
+        UserError: it is of a newer version, damaged, of other files than these, or cannot be written.
     """
 
     def __init__(self, study: Study, read_only: bool = False) -> None:
         self.study, self.read_only = study, read_only
         self.file = study.database
         self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: dict[threading.Thread, sqlite3.Connection] = {}
+        self._lock, self._turn = threading.Lock(), threading.Lock()
         if read_only and not self.file.is_file():
-            raise UserError(f"{study.path} has no judgments yet: `dialoeval judge serve {study.path}` collects them")
+            raise UserError(_no_judgments(study))
         try:
             self._prepare()
         except sqlite3.Error as error:
             self.close()
-            remedy = "restore a copy, or move the file away to start afresh"
-            if "readonly" in str(error) or "unable to open" in str(error) or "full" in str(error):
-                remedy = "make the folder writable, with free space on its disk"
-            raise UserError(f"cannot use {self.file}: {error}; {remedy}") from error
+            raise failure(self.file, error) from error
+        except UserError:
+            self.close()
+            raise
 
     def _prepare(self) -> None:
         db = self.connection()
@@ -122,28 +145,71 @@ class Store:
             raise UserError(
                 f"{self.file} is damaged ({verdict}): restore a copy, or move the file away to start afresh"
             )
-        if version == VERSION:
+        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if version != VERSION and not tables:  # new, or killed before its first commit
+            if self.read_only:
+                raise UserError(_no_judgments(self.study))
+            with self.writing() as db:
+                if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'answers'").fetchone():
+                    for statement in _statements(_SCHEMA):
+                        db.execute(statement)
+                    db.execute(f"PRAGMA user_version = {VERSION}")
             return
-        with self.writing() as db:
-            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'answers'").fetchone():
-                for statement in _statements(_SCHEMA):
-                    db.execute(statement)
+        if version != VERSION or not tables >= {"study", "judges", "assignments", "answers", "comments", "events"}:
+            raise UserError(f"{self.file} holds no judgments of a study: move it away")
+        if not self.read_only:
+            with self.writing() as db:  # a file that is write-protected opens without complaint
                 db.execute(f"PRAGMA user_version = {VERSION}")
+        self.check_files()
+
+    def check_files(self) -> None:
+        """Refuse a study.yaml or items.jsonl other than the ones that the judges' answers belong to.
+
+        Raises:
+            UserError: a file has changed since the first judge.
+        """
+        known = {name: self.get(f"{name} sha256") for name in ("study.yaml", "items.jsonl")}
+        if None in known.values():
+            return
+        for name, sha256 in self.study.hashes().items():
+            if known[name] != sha256:
+                raise UserError(
+                    f"{self.study.path / name} has changed since the first judge: put the old file back, or copy the "
+                    "folder without judgments.sqlite* to start another study"
+                )
 
     def connection(self) -> sqlite3.Connection:
         """Return this thread's connection."""
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
         if db is None:
-            mode = "ro" if self.read_only else "rwc"
-            uri = f"{self.file.absolute().as_uri()}?mode={mode}"
-            db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5, check_same_thread=False)
-            self._connections.append(db)
+            with self._lock:
+                for thread in [thread for thread in self._connections if not thread.is_alive()]:
+                    self._connections.pop(thread).close()  # a server's threads come and go
+                db = self._connections[threading.current_thread()] = self._connect()
             db.execute("PRAGMA busy_timeout = 5000")
             db.execute("PRAGMA foreign_keys = ON")
             if not self.read_only:
                 self._journal(db)
             self._local.db = db
         return db
+
+    def _connect(self) -> sqlite3.Connection:
+        if not self.read_only:
+            return self._open("mode=rwc")
+        db = self._open("mode=ro")
+        try:
+            db.execute("PRAGMA user_version")
+        except sqlite3.OperationalError:
+            # Where the folder cannot be written, a reader has no place for its files; without a log it needs none.
+            db.close()
+            if self.file.with_name(self.file.name + "-wal").exists():
+                raise
+            db = self._open("mode=ro&immutable=1")
+        return db
+
+    def _open(self, mode: str) -> sqlite3.Connection:
+        uri = f"{self.file.absolute().as_uri()}?{mode}"
+        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5, check_same_thread=False)
 
     def _journal(self, db: sqlite3.Connection) -> None:
         """Commit to the disk itself: the default of the write-ahead log loses the last commits at a power cut."""
@@ -156,22 +222,31 @@ class Store:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Hold the one write transaction; commit at the end, or roll back."""
+        """Hold the one write transaction; commit at the end, or roll back.
+
+        Threads take turns here: SQLite lets the waiting ones try again at random, so that under load one may starve.
+        """
         db = self.connection()
-        db.execute("BEGIN IMMEDIATE")  # a transaction that reads first cannot wait for its turn to write
+        if not self._turn.acquire(timeout=_PATIENCE):
+            raise sqlite3.OperationalError("database is locked")
         try:
-            yield db
-            db.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                db.execute("ROLLBACK")
-            raise
+            db.execute("BEGIN IMMEDIATE")  # a transaction that reads first cannot wait for its turn to write
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
+                raise
+        finally:
+            self._turn.release()
 
     def close(self) -> None:
         """Close every connection."""
-        for db in self._connections:
-            db.close()
-        self._connections.clear()
+        with self._lock:
+            for db in self._connections.values():
+                db.close()
+            self._connections.clear()
         self._local = threading.local()
 
     def get(self, key: str) -> str | None:
@@ -191,12 +266,7 @@ class Store:
                 db.execute("INSERT OR IGNORE INTO study VALUES(?, ?)", (f"{name} sha256", sha256))
             db.execute("INSERT OR IGNORE INTO study VALUES('opened_at', ?)", (str(time.time()),))
             db.execute("INSERT OR IGNORE INTO study VALUES('secret', ?)", (secrets.token_hex(16),))
-        for name, sha256 in hashes.items():
-            if self.get(f"{name} sha256") != sha256:
-                raise UserError(
-                    f"{self.study.path / name} has changed since the first judge: put the old file back, or copy the "
-                    "folder without judgments.sqlite* to start another study"
-                )
+        self.check_files()
 
     def add_judge(self, name: str) -> str:
         """Add a judge and return the token of the link; only its hash is kept.
@@ -205,8 +275,7 @@ class Store:
             UserError: the name is taken or empty.
         """
         token, now = secrets.token_urlsafe(16), time.time()
-        if not name.strip() or not name.isprintable() or len(name) > 100 or name == AUTOMATIC:
-            raise UserError(f"{name!r} is not a name for a judge")
+        check_name(name)
         with self.writing() as db:
             if db.execute("SELECT 1 FROM judges WHERE judge = ?", (name,)).fetchone():
                 raise UserError(f"there is a judge {name!r} already (--new-link {name} makes another link)")
@@ -279,9 +348,7 @@ class Store:
                     db.execute(sql, (token, question, value, seconds, now))
             if row[1] is None:
                 db.execute("UPDATE assignments SET done_at = ? WHERE token = ?", (now, token))
-            sql = "SELECT text FROM comments WHERE token = ? ORDER BY rowid DESC LIMIT 1"
-            before = db.execute(sql, (token,)).fetchone()
-            if comment and (before is None or before[0] != comment):
+            if comment and comment != _last_comment(db, token):
                 db.execute("INSERT INTO comments VALUES(?, ?, ?)", (token, comment, now))
         return True
 
@@ -293,6 +360,10 @@ class Store:
         if row is None:
             return None
         return Assignment(token, self.study.by_id[row[0]], judge, row[1], latest_answers(db, token))
+
+    def comment(self, token: str) -> str:
+        """Return the last comment on an assignment, or nothing."""
+        return _last_comment(self.connection(), token)
 
     def last_done(self, judge: str) -> str | None:
         """Return the token of the judge's last finished assignment."""
@@ -347,6 +418,16 @@ def latest_answers(db: sqlite3.Connection, token: str) -> dict[str, str]:
     """Return {question: last value} of an assignment."""
     rows = db.execute("SELECT question, value FROM answers WHERE token = ? ORDER BY seq", (token,))
     return dict(rows.fetchall())
+
+
+def _last_comment(db: sqlite3.Connection, token: str) -> str:
+    sql = "SELECT text FROM comments WHERE token = ? ORDER BY rowid DESC LIMIT 1"
+    row = db.execute(sql, (token,)).fetchone()
+    return "" if row is None else str(row[0])
+
+
+def _no_judgments(study: Study) -> str:
+    return f"{study.path} has no judgments yet: `dialoeval judge serve {study.path}` collects them"
 
 
 def _statements(script: str) -> Iterator[str]:
@@ -411,6 +492,7 @@ def judgments(study: Study | str | Path) -> Judgments:
         models=frozenset(model.judge for model in models),
         words=_words(study.items),
         min_seconds=design.min_seconds,
+        gold_pass=design.gold.passing,
         notes=tuple(notes),
     )
 

@@ -6,6 +6,7 @@ A page holds texts, positions and an opaque token. Who said what stays in the da
 from __future__ import annotations
 
 import ipaddress
+import logging
 import sqlite3
 import threading
 import time
@@ -20,7 +21,7 @@ import jinja2
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
@@ -30,6 +31,7 @@ from dialoeval.judging.items import order_key
 from dialoeval.judging.store import Assignment, Store, token_hash
 from dialoeval.judging.texts import shown
 
+_LOG = logging.getLogger(__name__)
 MOST_BYTES = 64 * 1024  # of a request's body
 WRONG_TOKENS = 10  # a minute and address
 _PAGES = Path(__file__).with_name("pages")
@@ -58,6 +60,7 @@ _NOT_SAVED = (
     "Could not be saved",
     "Your answers could not be saved, and nothing was lost: tell the organiser, and send them again.",
 )
+_NOT_SHOWN = ("This page cannot be shown now", "What you saved is safe: tell the organiser, and try again later.")
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ class Pages:
         if (edited := request.query_params.get("edit")) is not None:
             if edited != self.store.last_done(judge) or (again := self.store.assignment(edited, judge)) is None:
                 return RedirectResponse("/", 303)
-            return self._form(again, again.answers, editing=True)
+            return self._form(again, again.answers, editing=True, comment=self.store.comment(edited))
         found = next_item(self.store, judge)
         if isinstance(found, Nothing):
             return self._thanks(judge, found.minutes)
@@ -223,7 +226,6 @@ class Pages:
             token=assignment.token,
             editing=editing,
             done=done,
-            goal=design.max_per_judge,
             with_comment=design.comment,
             comment=comment,
         )
@@ -239,9 +241,10 @@ class Pages:
         Raises:
             _Fail: there is no such judge, the organiser stopped them, or too many wrong tokens came from the address.
         """
-        token = request.cookies.get(self.cookie) if token is None else token
+        opened, token = token is not None, request.cookies.get(self.cookie) if token is None else token
         found = self.store.judge_of(token) if token else None
-        self._limit(request, wrong=bool(token) and found is None)
+        if found is None or opened:  # behind a tunnel all judges have one address: a cookie that is right goes on
+            self._limit(request, wrong=bool(token) and found is None)
         if found is None or found[1] == "stopped":
             raise _Fail(*_NO_ENTRY, retry=None if token else _retry(request))
         return found
@@ -288,9 +291,10 @@ class Pages:
         return self._overview((judge, f"{self.url}/?t={token}"))
 
     def _check_organiser(self, request: Request, token: str | None) -> None:
-        token = request.cookies.get(self.organiser_cookie) if token is None else token
+        opened, token = token is not None, request.cookies.get(self.organiser_cookie) if token is None else token
         right = bool(token) and token_hash(token or "") == self.store.get("organiser")
-        self._limit(request, wrong=bool(token) and not right)
+        if opened or not right:
+            self._limit(request, wrong=bool(token) and not right)
         if not right:
             raise _Fail(*_NO_ENTRY, retry=None if token else _retry(request))
 
@@ -385,8 +389,9 @@ def application(store: Store, public_url: str, hosts: Iterable[str] = ()) -> Cal
             return await run_in_threadpool(work, *arguments)
         except _Fail as fail:
             return pages.failure(fail)
-        except sqlite3.Error:
-            return pages.message(503, *_NOT_SAVED, again=sent)
+        except sqlite3.Error as error:
+            _LOG.warning("a request got no answer: %s: %s", store.file, error)
+            return pages.message(503, *(_NOT_SHOWN if sent is None else _NOT_SAVED), again=sent)
 
     def get(work: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
@@ -397,11 +402,14 @@ def application(store: Store, public_url: str, hosts: Iterable[str] = ()) -> Cal
     def post(work: Callable[[Request, list[tuple[str, str]]], Response]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
-                if request.headers.get("sec-fetch-site") == "cross-site":
+                # Another port of this host is the same site to a browser, and gets the cookie sent.
+                if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
                     raise _Fail(*_NO_ENTRY)
                 sent = await _body(request)
             except _Fail as fail:
                 return pages.failure(fail)
+            except ClientDisconnect:
+                return Response(status_code=400)  # nobody reads it
             return await run(work, request, sent)
 
         return endpoint

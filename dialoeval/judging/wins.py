@@ -88,7 +88,7 @@ def wins(panel: Panel, settings: Settings) -> tuple[Win, ...]:
         ids = part.context, part.judge
         statistics[(*key, "preferred")] = ratio(*ids, (part.value == 1).astype(float), (part.value != 0).astype(float))
         statistics[(*key, "net")] = mean(*ids, part.value.astype(float))
-    found = estimates(statistics, settings)
+    found = estimates(statistics, settings, cross_check=True)
     tests = {key: sign_flip_test(part.context, part.value).p_value for key, part in parts.items()}
     adjusted = adjust(tests)
     lines = []
@@ -102,7 +102,7 @@ def wins(panel: Panel, settings: Settings) -> tuple[Win, ...]:
                 judgments=counts,
                 items=majority(part.context, part.value),
                 contexts=len(np.unique(part.context)),
-                judges=len(np.unique(part.judge)),
+                judges=part.judges,
                 p_independent=sign_test(counts.wins, counts.losses),
                 p_value=tests[key],
                 p_adjusted=adjusted[key],

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dialoeval.judging.correlate import GROUPINGS, Correlations, MetricTest
+from dialoeval.judging.correlate import GROUPINGS, Correlations
+from dialoeval.judging.metric_tests import MetricTest
 from dialoeval.reports.judgments_tables import p_text
 from dialoeval.stats import Interval, PairwiseAccuracy, SegmentCorrelation, SystemCorrelation, Undefined, Williams
 from dialoeval.tables import MISSING, Cell, Table
 
+_LEVELS = {"system": "systems", "none": "segments pooled", "item": "segments by item"}
 _GROUP_NAMES = {"none": "pooled", "item": "by item", "sys": "by system"}
 
 
@@ -54,6 +56,7 @@ def segment_table(found: Correlations) -> Table:
     rows: list[tuple[str | Cell, ...]] = []
     for one in found.segments:
         cells = [_segment(one.pearson[grouping]) for grouping in GROUPINGS]
+        cells += [_segment(one.spearman[grouping]) for grouping in GROUPINGS]
         cells += [_segment(one.kendall[grouping]) for grouping in GROUPINGS]
         by_item = one.pearson["item"]
         groups = MISSING
@@ -61,7 +64,7 @@ def segment_table(found: Correlations) -> Table:
             groups = f"{by_item.groups:,} of {by_item.groups + by_item.left_out:,}"
         rows.append((f"{one.question}: {one.metric}", *cells, groups, *_accuracy(one.accuracy)))
     headings = ["Question and metric", *(f"r, {_GROUP_NAMES[g]}" for g in GROUPINGS)]
-    headings += [f"tau-b, {_GROUP_NAMES[g]}" for g in GROUPINGS]
+    headings += [f"{kind}, {_GROUP_NAMES[g]}" for kind in ("rho", "tau-b") for g in GROUPINGS]
     headings += ["Items with r", "Accuracy", "epsilon", "Accuracy of a constant"]
     return Table(tuple(headings), tuple(rows))
 
@@ -75,9 +78,10 @@ def metric_test_table(tests: Sequence[MetricTest]) -> Table:
         elif isinstance(one.test, Williams):
             what, p = f"Williams t {one.test.t:.3f}", p_text(one.test.p_value)
         else:
-            what, p = f"PERM-BOTH by item, difference {one.test.delta:.3f}", p_text(one.test.p_value)
+            what, p = f"PERM-BOTH, difference {one.test.delta:.3f}", p_text(one.test.p_value)
         adjusted = MISSING if one.p_adjusted is None else p_text(one.p_adjusted)
-        rows.append((f"{one.question}, {one.level}s: {one.first} > {one.second}", what, p, adjusted))
+        over = _LEVELS[one.grouping]
+        rows.append((f"{one.question}, {over}: {one.first} > {one.second}", what, p, adjusted))
     return Table(("Question, level and metrics", "Test", "p", "p corrected"), tuple(rows))
 
 
@@ -119,6 +123,8 @@ _SEGMENTS = (
     "contexts."
 )
 _TESTS = (
-    "One-sided, the metric with the larger correlation first: Williams' test over systems; PERM-BOTH (1,000 "
-    "permutations of both metrics' scores) over replies, by item. Corrected: Holm, over the tests of a level."
+    "The metric with the larger correlation comes first. p is one-sided; corrected: two-sided (twice p, since the data "
+    "say which comes first) and Holm, over the tests of a kind. Williams' test takes systems, or replies pooled, as a "
+    "sample: the replies of one context and system are not independent, so that of replies is too small. PERM-BOTH "
+    "exchanges both metrics' scores of replies (1,000 permutations)."
 )

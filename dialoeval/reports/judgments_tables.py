@@ -15,6 +15,8 @@ from dialoeval.tables import MISSING, Cell, Strong, Table
 
 CONTEXTS, BOTH = "other contexts", "other contexts and judges"
 _LEAST = 1e-300  # p-values below it are printed as such
+_MOST_COLUMNS = 11  # of points of a scale
+_WIDTHS = (1, 2, 5, 10, 20, 50, 100)  # of the ranges that a longer scale is printed in
 
 
 def p_text(p: float | Undefined) -> str:
@@ -152,12 +154,17 @@ def mean_table(means: Sequence[Mean]) -> Table:
 
 
 def point_table(means: Sequence[Mean], points: Sequence[int]) -> Table:
-    """Return the share of each point of the scale, the number of ratings, and the range without one judge."""
+    """Return the share of each point, the number of ratings, and the range without one judge.
+
+    A scale of more points than the table has room for is printed in ranges of points.
+    """
+    width = next(width for width in _WIDTHS if len(points) <= _MOST_COLUMNS * width)
+    starts = range(0, len(points), width)
     rows: list[tuple[str | Cell, ...]] = []
     for mean in means:
-        shares = [Cell(100 * count / mean.judgments, 0, "%") for count in mean.points]
-        if not shares:
-            shares = [Cell(None, 0, why="a mean of questions is no point of the scale")] * len(points)
+        shares = [Cell(100 * sum(mean.points[at : at + width]) / mean.judgments, 0, "%") for at in starts]
+        if not mean.points:
+            shares = [Cell(None, 0, why="a mean of questions is no point of the scale")] * len(starts)
         rows.append(
             (
                 f"{mean.question}: {mean.system}",
@@ -167,7 +174,9 @@ def point_table(means: Sequence[Mean], points: Sequence[int]) -> Table:
                 _range(mean.estimate, 3),
             )
         )
-    headings = ("Question and system", *map(str, points), "Ratings", "Contexts", "Mean without one judge")
+    ranges = [points[at : at + width] for at in starts]
+    names = [str(part[0]) if len(part) == 1 else f"{part[0]} to {part[-1]}" for part in ranges]
+    headings = ("Question and system", *names, "Ratings", "Contexts", "Mean without one judge")
     return Table(headings, tuple(rows))
 
 

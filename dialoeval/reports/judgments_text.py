@@ -9,7 +9,7 @@ from dialoeval.judging.analysis import Analysis, ModelJudge, Tables
 from dialoeval.judging.judgments import StudyKind
 from dialoeval.judging.model_trust import Trust
 from dialoeval.reports import judgments_tables as draw
-from dialoeval.stats import Agreement, TwoWay, Undefined
+from dialoeval.stats import Agreement, Interval, TwoWay, Undefined
 from dialoeval.tables import Table
 
 _JUDGES_SHOWN = 50
@@ -42,8 +42,13 @@ def title(analysis: Analysis) -> str:
 def meta(analysis: Analysis) -> str:
     """Return one line about the judgments."""
     people = analysis.people
+    whose = f"{people.answers:,} answers of {people.judges:,} judges on {people.contexts:,} contexts"
+    if analysis.models and not people.answers:
+        whose = "no answers of people"
+    for model in analysis.models:
+        whose += f"; {model.tables.answers:,} of a model, {model.judge}"
     return (
-        f"{people.answers:,} answers of {people.judges:,} judges on {people.contexts:,} contexts, from "
+        f"{whose}, from "
         f"{analysis.judgments.source} (sha256 {analysis.judgments.sha256[:12]}); {analysis.settings.resamples:,} "
         f"resamples, seed {analysis.settings.seed}"
     )
@@ -78,14 +83,18 @@ def to_markdown(analysis: Analysis) -> str:
     return "\n".join(parts)
 
 
-def headline(analysis: Analysis) -> Table:
-    """Return the table that the command prints: of people, or of the first model if no person judged."""
-    tables = analysis.people
-    if not tables.answers and analysis.models:
-        tables = analysis.models[0].tables
-    if analysis.judgments.kind == StudyKind.pairwise:
-        return draw.win_table(tables.wins)
-    return draw.mean_table(tables.means)
+def headlines(analysis: Analysis) -> Iterator[Section]:
+    """Yield what the command prints: the table of people, then that of each model with how far to believe it."""
+    pairwise = analysis.judgments.kind == StudyKind.pairwise
+    if analysis.people.answers or not analysis.models:
+        yield Section("People", tables=(_main_table(analysis.people, pairwise),))
+    for model in analysis.models:
+        shown = (_main_table(model.tables, pairwise),) if model.tables.answers else ()
+        yield Section(f"Model as judge: {model.judge}", "", shown, tuple(_belief(line) for line in model.trust))
+
+
+def _main_table(tables: Tables, pairwise: bool) -> Table:
+    return draw.win_table(tables.wins) if pairwise else draw.mean_table(tables.means)
 
 
 def _results(tables: Tables, pairwise: bool, analysis: Analysis) -> Iterator[Section]:
@@ -115,6 +124,11 @@ def _again(tables: Tables, heading: str, pairwise: bool) -> list[Section]:
 def _intervals_notes(tables: Tables) -> tuple[str, ...]:
     """Return what the intervals rest on."""
     estimates = [win.preferred for win in tables.wins] + [mean.estimate for mean in tables.means]
+    ratios = [
+        (e.pigeonhole.high - e.pigeonhole.low) / (2 * e.both.half_width)
+        for e in estimates
+        if isinstance(e.both, TwoWay) and isinstance(e.pigeonhole, Interval)
+    ]
     few = {e.both.judges for e in estimates if isinstance(e.both, TwoWay) and e.both.df is not None}
     reasons = {e.contexts.reason for e in estimates if isinstance(e.contexts, Undefined)}
     lines = [f"No interval over other contexts: {reason}." for reason in sorted(reasons)]
@@ -123,6 +137,11 @@ def _intervals_notes(tables: Tables) -> tuple[str, ...]:
         lines.append(
             f"With {count} judges{'' if len(few) == 1 else ' or more'} (fewer than ten) the interval over judges uses "
             "Student's t; it rests on few judges."
+        )
+    if ratios:
+        lines.append(
+            "Cross-check by drawing contexts and judges anew (pigeonhole bootstrap, which errs on the wide side): "
+            f"{min(ratios):.2f} to {max(ratios):.2f} times as wide as the interval over contexts and judges."
         )
     return tuple(lines)
 
@@ -186,7 +205,7 @@ def _model(model: ModelJudge, pairwise: bool) -> list[Section]:
     lines += [_belief(line) for line in model.trust]
     shown = []
     if tables.answers:
-        shown.append(draw.win_table(tables.wins) if pairwise else draw.mean_table(tables.means))
+        shown.append(_main_table(tables, pairwise))
     else:
         lines.append("Its tables: not computed: needs answers.")
     if model.agreement:

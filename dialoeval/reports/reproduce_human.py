@@ -11,8 +11,9 @@ import numpy as np
 
 from dialoeval.errors import UserError
 from dialoeval.judging.estimates import Estimate, Settings, plain
-from dialoeval.judging.imported import parse_pools, pooled, read_judgments_file
+from dialoeval.judging.imported import read_judgments_file
 from dialoeval.judging.panel import answers, panel
+from dialoeval.judging.pools import parse_pools, pooled
 from dialoeval.judging.ratings import means
 from dialoeval.reports.judgments_tables import p_text
 from dialoeval.reports.paper import Judgments, PublishedRating, published

@@ -104,6 +104,7 @@ def run(config: RunConfig, draw: Draw = lambda run: {}) -> RunResult:
         identity = run_identity(config, dataset, generator)
         folder = RunFolder(Path(config.reports_dir) / folder_name(config, identity))
         current = Run(config, dataset, generator, folder, identity)
+        _check_refusals(current)
         scores, generated = _finished(current), 0
         if scores is None:
             if problem is not None:
@@ -207,12 +208,12 @@ def _explained(error: BaseException) -> BaseException:
 def _generate(run: Run) -> int:
     """Write the replies that are missing; return how many these were."""
     config, generator, folder, examples = run.config, run.generator, run.folder, run.dataset.examples
-    rows = folder.finished({example.id for example in examples})
+    rows = _earlier(run, {example.id for example in examples})
     folder.write_manifest(run.manifest(Status.running))
     folder.write_references(examples)
     write_jsonl(folder.prompts_file, _prompts(run))
     reused = _reused(run, rows)
-    rows |= folder.finished(reused.ids)
+    rows |= _earlier(run, reused.ids)
     own = [example for example in examples if example.id not in reused.ids or example.id not in rows]
     # a chunk is finished whole or not at all: its replies depend on nothing outside it. A server's answers cost more
     # than a chunk: each is kept when it comes
@@ -244,6 +245,30 @@ def _generate(run: Run) -> int:
     if generated:
         _LOG.info("%s", summary(record))
     return generated
+
+
+def _check_refusals(run: Run) -> None:
+    """Refuse a complete run that holds recorded refusals if this call is to stop at the first.
+
+    Raises:
+        UserError: it does.
+    """
+    folder = run.folder
+    if run.config.engine.on_refusal != OnRefusal.stop or not folder.is_complete():
+        return
+    if refused := [row for row in folder.replies() if row.refusal is not None]:
+        raise UserError(
+            f"{folder.path} is complete, with {len(refused)} recorded refusals (the first is example {refused[0].id}): "
+            "engine.on_refusal=record takes it; to ask again, delete the folder"
+        )
+
+
+def _earlier(run: Run, ids: set[str]) -> dict[str, ReplyRow]:
+    """Return the replies of an interrupted attempt; without its refusals if this one stops at a refusal."""
+    rows = run.folder.finished(ids)
+    if run.config.engine.on_refusal == OnRefusal.stop:
+        rows = {name: row for name, row in rows.items() if row.refusal is None}
+    return rows
 
 
 def _reused(run: Run, rows: Mapping[str, ReplyRow]) -> Reused:

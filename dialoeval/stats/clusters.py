@@ -157,11 +157,16 @@ class TwoWay:
     df: int | None
 
 
-def two_way_interval(statistic: Statistic, confidence: float = 0.95) -> TwoWay | Undefined:
+def two_way_interval(statistic: Statistic, confidence: float = 0.95, judges: int | None = None) -> TwoWay | Undefined:
     """Return the interval of a figure that clusters by item and by judge.
 
     The variance is V_item + V_judge - V_item,judge of the linearised statistic (Cameron, Gelbach and Miller 2011), each
     the sum of squares of the cluster totals of its influences; if that is not positive, the larger of the first two.
+
+    Args:
+        statistic: the figure.
+        confidence: of the interval.
+        judges: how many there are, if some labels stand for nobody (such as a tie by rule); None: one a label.
     """
     from scipy.special import ndtri, stdtrit
 
@@ -169,16 +174,17 @@ def two_way_interval(statistic: Statistic, confidence: float = 0.95) -> TwoWay |
     if isinstance(value, Undefined):
         return value
     items, n_items = codes(statistic.items)
-    judges, n_judges = codes(statistic.judges)
+    numbers, labels = codes(statistic.judges)
+    n_judges = labels if judges is None else judges
     if n_judges < 2:
         return Undefined("one judge says nothing about other judges")
     if n_items < 2:
         return Undefined("one item says nothing about other items")
     influences = _influences(statistic)
-    cells, n_cells = codes(items * n_judges + judges)
+    cells, n_cells = codes(items * labels + numbers)
     by_item, by_judge, by_cell = (
-        float(np.sum(np.bincount(numbers, influences, minlength=n) ** 2))
-        for numbers, n in ((items, n_items), (judges, n_judges), (cells, n_cells))
+        float(np.sum(np.bincount(clusters, influences, minlength=n) ** 2))
+        for clusters, n in ((items, n_items), (numbers, labels), (cells, n_cells))
     )
     variance = by_item + by_judge - by_cell
     if variance <= 0:

@@ -18,6 +18,7 @@ from dialoeval.stats.draws import (
     percentile_interval,
     rows_at_a_time,
 )
+from dialoeval.stats.ranks import rank_interval
 
 KINDS = ("pearson", "spearman", "kendall")
 GROUPINGS = ("none", "item", "sys")
@@ -166,8 +167,8 @@ def segment_correlation(
         human: (n, S) mean ratings.
         grouping: "none" pools all segments, "item" averages over items the correlation across systems, "sys" averages
             over systems that across items.
-        kind: "pearson", "spearman" or "kendall" (tau-b). Spearman and Kendall have an interval by "item" only.
-        resamples: how often the items are drawn.
+        kind: "pearson", "spearman" or "kendall" (tau-b).
+        resamples: how often the items are drawn; for Spearman and Kendall, not by item, 1,000 times at most.
         seed: of the draws.
     """
     _known(kind, KINDS, "correlation")
@@ -183,7 +184,7 @@ def segment_correlation(
     elif kind == "pearson":
         interval = _pearson_interval(metric, human, grouping, resamples, seed)
     else:
-        interval = Undefined(f"{kind} with grouping {grouping} has no interval")
+        interval = rank_interval(metric, human, kind, grouping == "sys", resamples, seed)
     return SegmentCorrelation(float(values[given].mean()), int(given.sum()), int(np.sum(~given)), interval)
 
 

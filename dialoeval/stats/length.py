@@ -10,6 +10,8 @@ import numpy as np
 from dialoeval.errors import UserError
 from dialoeval.stats.draws import Undefined, codes, group_sums
 
+_NOTHING = 1e-12  # variance, in parts of that of independent judgments, that is rounding
+
 
 @dataclass(frozen=True)
 class EqualLength:
@@ -61,8 +63,9 @@ def equal_length_preference(
     if n < 2:
         return Undefined("two items or more are needed")
     wanted = (outcomes + 1) / 2
-    if wanted.min() == wanted.max() and wanted[0] != 0.5:
-        return Undefined("every judgment preferred the same side")
+    if wanted.min() == wanted.max():
+        tie = wanted[0] == 0.5
+        return Undefined("every judgment is a tie" if tie else "every judgment preferred the same side")
     spread = float(d.std())
     if spread == 0 and d[0] != 0:
         return Undefined("every pair differs in length by the same amount")
@@ -73,7 +76,10 @@ def equal_length_preference(
     p = 1 / (1 + np.exp(-design @ b))
     bread = np.linalg.inv((design * (p * (1 - p))[:, None]).T @ design)
     scores = group_sums(numbers, n, design * (wanted - p)[:, None])
-    errors = np.sqrt(np.diag(bread @ (scores.T @ scores) @ bread))
+    variances = np.diag(bread @ (scores.T @ scores) @ bread)
+    if not variances[0] > _NOTHING * bread[0, 0]:
+        return Undefined("the items do not differ, so that nothing is known of others")
+    errors = np.sqrt(np.maximum(variances, 0.0))
     half = float(ndtri((1 + confidence) / 2)) * errors[0]
     share, low, high = (1 / (1 + math.exp(-x)) for x in (b[0], b[0] - half, b[0] + half))
     sloped = spread > 0

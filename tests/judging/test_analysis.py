@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.judgment_rows import coin_flips, preferences, ratings, study
+from support.judgment_rows import PAIR, coin_flips, preferences, ratings, study
 
 from dialoeval.errors import UserError
 from dialoeval.judging.analysis import analyse
 from dialoeval.judging.estimates import Settings
-from dialoeval.judging.imported import parse_pools, pooled, read_judgments_file
+from dialoeval.judging.imported import read_judgments_file
 from dialoeval.judging.judgments import ItemKind, Judgment, Standing
 from dialoeval.judging.panel import answers, panel
+from dialoeval.judging.pools import parse_pools, pooled
 from dialoeval.judging.ratings import context_means, differences, means
 from dialoeval.reports.judgments_text import to_markdown
 from dialoeval.stats import Agreement, Davidson, TwoWay, Undefined, sign_test
@@ -284,3 +285,99 @@ def test_the_order_of_rows_does_not_matter(rng):
     alphas = [[line.alpha["nominal"] for line in one.reliability] for one in (a, b)]
     for left, right in zip(*alphas, strict=True):
         assert isinstance(left, Agreement) and left.value == pytest.approx(right.value)
+
+
+def differing(a, b, path=""):
+    """Paths at which two JSON values differ by more than rounding."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return [p for key in a.keys() | b.keys() for p in differing(a.get(key), b.get(key), f"{path}.{key}")]
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        return [p for i, (x, y) in enumerate(zip(a, b, strict=True)) for p in differing(x, y, f"{path}[{i}]")]
+    same = a == b or (isinstance(a, float) and isinstance(b, float) and a == pytest.approx(b, rel=1e-9, abs=1e-9))
+    return [] if same else [path]
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.randoms(use_true_random=False), st.booleans())
+def test_no_figure_depends_on_the_order_of_rows(rng, likert):
+    given_points = {s: [[rng.randint(1, 5) for _ in range(3)] for _ in range(12)] for s in ("a", "b", "human")}
+    judgments = ratings(given_points) if likert else coin_flips(12, seed=rng.randint(0, 99))
+    rows = list(judgments.rows)
+    rng.shuffle(rows)
+    a, b = (analyse(replace(judgments, rows=part), Settings(50)).to_json() for part in (judgments.rows, rows))
+    # equal answers in a row are of an order by nature
+    assert [path for path in differing(a, b) if not path.endswith((".longest_run", ".flags"))] == []
+
+
+def test_automatic_ties_are_nobodys():
+    people = preferences([[1, 1, -1], [1, 0, 1], [-1, 1, 1], [1, -1, 0]])
+    automatic = [
+        Judgment(f"e{i}", f"e{i}", PAIR, "nobody", "relevance", 0, standing=Standing.automatic)
+        for i in range(30)
+        for _ in range(3)
+    ]
+    found = analyse(replace(people, rows=[*people.rows, *automatic]), FEW)
+    both = found.with_automatic.wins[0].net.both
+    assert found.with_automatic.judges == found.with_automatic.wins[0].judges == both.judges == 3 and both.df == 2
+    # the variance is that of the pairwise products of judgments that share a context or a judge
+    values = np.array([row.value for row in people.rows] + [0] * 90) - found.with_automatic.wins[0].net.value
+    contexts = [row.context for row in [*people.rows, *automatic]]
+    judges = [row.judge for row in people.rows] + list(range(90))
+    variance = sum(
+        values[i] * values[j]
+        for i in range(len(values))
+        for j in range(len(values))
+        if contexts[i] == contexts[j] or judges[i] == judges[j]
+    )
+    assert both.half_width == pytest.approx(4.302653 * np.sqrt(variance) / len(values), rel=1e-6)
+
+
+def test_a_question_called_overall_is_itself():
+    given_points = {"a": [[5], [4], [5], [4]], "b": [[1], [2], [1], [1]]}
+    judgments = ratings(given_points)
+    names = {"informativeness": "overall"}
+    rows = [
+        replace(
+            row, question=names.get(row.question, row.question), value=3 if row.question == "relevance" else row.value
+        )
+        for row in judgments.rows
+        for value in [row.value]
+    ]
+    questions = tuple(replace(q, name=names.get(q.name, q.name)) for q in judgments.questions)
+    found = analyse(replace(judgments, rows=rows, questions=questions), FEW)
+    overall = next(line for line in found.people.differences if line.question == "overall")
+    assert overall.estimate.value == pytest.approx(3.25) and (overall.items.wins, overall.items.total) == (4, 4)
+    assert [line.question for line in found.reliability] == ["relevance", "overall"]
+    assert context_means(panel(found.judgments, found.judgments.rows))["overall"].tolist() == [
+        [5, 1],
+        [4, 2],
+        [5, 1],
+        [4, 1],
+    ]
+
+
+def test_without_resamples_no_p_of_random_flips():
+    judgments = ratings({"a": [[5], [4], [5]] * 5, "b": [[1], [2], [1]] * 5})
+    line = analyse(judgments, Settings(0)).people.differences[0]
+    assert isinstance(line.p_value, Undefined) and "no resamples" in line.p_value.reason
+
+
+def test_the_interval_over_judges_is_checked_by_drawing_contexts_and_judges():
+    found = analyse(coin_flips(60, pool=30), Settings(400))
+    line = found.people.wins[0].net
+    # Owen's pigeonhole bootstrap by its definition: every context and every judge drawn on its own
+    rows = [row for row in found.judgments.rows if (row.question, row.systems) == ("relevance", ("a", "b"))]
+    rng, drawn = np.random.default_rng(7), []
+    contexts, judges = (sorted({getattr(row, name) for row in rows}) for name in ("context", "judge"))
+    for _ in range(2000):
+        of_contexts = dict(
+            zip(contexts, rng.multinomial(len(contexts), np.full(len(contexts), 1 / len(contexts))), strict=True)
+        )
+        of_judges = dict(zip(judges, rng.multinomial(len(judges), np.full(len(judges), 1 / len(judges))), strict=True))
+        weights = np.array([of_contexts[row.context] * of_judges[row.judge] for row in rows])
+        drawn.append(weights @ [row.value for row in rows] / weights.sum() if weights.sum() else np.nan)
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    assert (line.pigeonhole.low, line.pigeonhole.high) == pytest.approx((low, high), abs=0.12)
+    assert line.pigeonhole.high - line.pigeonhole.low > 2 * line.both.half_width * 0.9
+    assert "pigeonhole bootstrap" in to_markdown(found)
+    assert analyse(preferences([[1], [0], [1]]), FEW).people.wins[0].net.pigeonhole is None

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import pearsonr
+from scipy.stats import t as student_t
 from support.judgment_rows import coin_flips, preferences, ratings
 from support.report_runs import examples, replies, write_run
 
@@ -13,8 +16,9 @@ from dialoeval.cli import judge_correlate
 from dialoeval.errors import UserError
 from dialoeval.judging.correlate import correlations
 from dialoeval.judging.estimates import Settings
-from dialoeval.judging.imported import parse_pools, pooled, read_judgments_file
-from dialoeval.judging.metric_scores import MetricScores, add_file, add_run, parse_names
+from dialoeval.judging.imported import read_judgments_file
+from dialoeval.judging.metric_scores import Judged, MetricScores, add_file, add_run, parse_names
+from dialoeval.judging.pools import parse_pools, pooled
 from dialoeval.reports.correlations_text import to_markdown
 from dialoeval.stats import Undefined, Williams
 
@@ -142,6 +146,10 @@ def test_preferences_become_net_wins(tmp_path):
         ([{"id": "c0", "metric": 1}], 'line 1: field "system" is missing: the study has 3 systems'),
         ([{"system": "other", "id": "c0", "m": 1}], r"none of its systems \(other\) is one of the study \(x, y, z\)"),
         ([{"system": "x", "id": "c0", "m": "inf"}], 'line 1: field "m" is .inf., not a finite number'),
+        (
+            [{"system": "x", "id": "c0", "m": 1}, {"system": "x", "id": "c0", "m": 2}],
+            "line 2: m of x for c0 is 2, and an earlier row says 1",
+        ),
     ],
 )
 def test_scores_that_cannot_be_used(tmp_path, rows, said):
@@ -185,6 +193,121 @@ def test_runs_are_metrics_of_their_systems(tmp_path, capsys):
     values = json.loads((tmp_path / "out" / "correlations.json").read_text())
     assert values["judgments_sha256"] and (tmp_path / "out" / "correlations.md").read_text() in out
     with pytest.raises(UserError, match="give SYSTEM=RUN"):
-        add_run(MetricScores(), runs[0], ("x", "y"), {})
+        add_run(MetricScores(), runs[0], Judged(("x", "y"), ()))
     with pytest.raises(UserError, match="give the metrics"):
         judge_correlate.main(["--from", str(file)])
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"x": 3}, '"systems", x: expected an object of figures, not 3'),
+        ({"x": {"m": float("nan")}}, '"systems", x: m is nan, not a finite number'),
+        ({"other": {"m": 1}}, r"none of its systems \(other\) is one of the study"),
+    ],
+)
+def test_figures_of_systems_that_cannot_be_used(tmp_path, value, said):
+    (tmp_path / "systems.json").write_text(json.dumps({"systems": value}))
+    with pytest.raises(UserError, match=said):
+        add_file(MetricScores(), str(tmp_path / "systems.json"), ("x", "y"), {})
+
+
+def four_systems(seed=5, contexts=15):
+    rng = np.random.default_rng(seed)
+    points = {s: rng.integers(1, 6, size=(contexts, 3)).tolist() for s in ("w", "x", "y", "human")}
+    judgments = ratings(points)
+    scores = MetricScores()
+    for metric in ("m1", "m2", "length"):
+        scores.segments[metric] = {(s, f"c{c}"): float(rng.normal()) for s in points for c in range(contexts)}
+    return judgments, scores
+
+
+def test_a_metric_of_other_contexts_is_refused_though_another_fits():
+    judgments, scores = four_systems()
+    scores.segments["stray"] = {("w", "elsewhere"): 1.0}
+    with pytest.raises(UserError, match="scores of stray have none of the 15 contexts"):
+        correlations(judgments, scores, FEW)
+
+
+def test_missing_scores_are_counted():
+    judgments, scores = four_systems()
+    for c in range(4):
+        del scores.segments["m1"]["x", f"c{c}"]
+    assert "m1: 4 of 60 judged replies have no score and are left out" in correlations(judgments, scores, FEW).notes
+
+
+def test_no_correlation_depends_on_the_order_of_rows():
+    judgments, scores = four_systems()
+    rows = list(judgments.rows)
+    np.random.default_rng(1).shuffle(rows)
+    there, back = (
+        correlations(replace(judgments, rows=part), scores, FEW).to_json() for part in (judgments.rows, rows)
+    )
+    assert there == back
+
+
+def test_tests_between_metrics_at_both_levels_are_scipys():
+    judgments, scores = four_systems()
+    found = correlations(judgments, scores, FEW)
+    kinds = {(one.level, one.grouping, type(one.test).__name__) for one in found.tests}
+    assert kinds == {
+        ("system", "system", "Williams"),
+        ("system", "system", "Permutation"),
+        ("segment", "item", "Permutation"),
+        ("segment", "none", "Williams"),
+    }
+    people = {}
+    for row in judgments.rows:
+        people.setdefault((row.systems[0], row.context), []).append(row.value)
+    keys = sorted(people)
+    human = np.array([np.mean(people[key]) for key in keys])
+    for one in found.tests:
+        if one.grouping == "none":
+            x, y = (np.array([scores.segments[name][key] for key in keys]) for name in (one.first, one.second))
+            r12, r13, r23 = (pearsonr(a, b).statistic for a, b in ((human, x), (human, y), (x, y)))
+            n, det = len(keys), np.linalg.det(np.corrcoef([human, x, y]))
+            below = 2 * det * (n - 1) / (n - 3) + ((r12 + r13) / 2) ** 2 * (1 - r23) ** 3
+            t = (r12 - r13) * np.sqrt((n - 1) * (1 + r23) / below)
+            assert one.test.t == pytest.approx(t) and one.test.p_value == pytest.approx(student_t.sf(t, n - 3))
+    # the data say which metric comes first: what is corrected is twice the one-sided p
+    williams = sorted(one.test.p_value for one in found.tests if one.grouping == "none")
+    assert min(one.p_adjusted for one in found.tests if one.grouping == "none") == pytest.approx(
+        min(1.0, 3 * 2 * williams[0])
+    )
+
+
+def test_pairs_have_a_ceiling_of_what_metrics_are_held_against():
+    rng = np.random.default_rng(3)
+    lean = rng.normal(size=60)
+    values = [np.sign(lean[c] + rng.normal(size=3)).astype(int).tolist() for c in range(60)]
+    judgments = preferences(values)
+    scores = MetricScores()
+    scores.segments["length"] = {(s, f"c{c}"): float(c % 7) for s in "ab" for c in range(60)}
+    found = correlations(judgments, scores, FEW)
+    # Shrout and Fleiss by hand, each judgment for one reply and against the other
+    table = np.concatenate([np.array(values), -np.array(values)])
+    n, k = table.shape
+    between = k * np.sum((table.mean(axis=1) - table.mean()) ** 2) / (n - 1)
+    within = np.sum((table - table.mean(axis=1, keepdims=True)) ** 2) / (n * (k - 1))
+    assert found.ceilings["relevance"] == pytest.approx(np.sqrt((between - within) / between))
+
+
+def test_a_run_of_other_replies_or_examples_is_refused(tmp_path):
+    given = examples(6)
+    write_run(tmp_path, given, replies(given, 1), name="first")
+    said = dict(zip([e.id for e in given], replies(given, 1), strict=True))
+    texts = {("x", key): text for key, text in said.items()}
+    path = f"x={tmp_path / 'first'}"
+    add_run(MetricScores(), path, Judged(("x", "y"), set(said), {}, texts))
+    other = {**texts, ("x", given[2].id): "something else"}
+    with pytest.raises(UserError, match=f"its reply to {given[2].id} is not the one of x that was judged"):
+        add_run(MetricScores(), path, Judged(("x", "y"), set(said), {}, other))
+    with pytest.raises(UserError, match="none of its 6 examples is one of the 1 judged contexts"):
+        add_run(MetricScores(), path, Judged(("x", "y"), {"elsewhere"}))
+
+
+def test_negative_resamples_are_refused(tmp_path):
+    file = tmp_path / "ratings.csv"
+    file.write_text("judge,context,system,relevance\nj,c,s,1\n")
+    with pytest.raises(UserError, match="--resamples -1: must not be negative"):
+        judge_correlate.main(["--from", str(file), "--scores", "x", "--resamples", "-1"])

@@ -11,8 +11,9 @@ from support.judgment_rows import preferences
 
 from dialoeval.errors import UserError
 from dialoeval.judging.column_map import ColumnMap
-from dialoeval.judging.imported import parse_pools, pooled, read_judgments_file, settings_of
+from dialoeval.judging.imported import read_judgments_file, settings_of
 from dialoeval.judging.judgments import StudyKind
+from dialoeval.judging.pools import parse_pools, pooled
 
 DSTC7 = "\ufeffJudgeID\tInstanceID\tSystemID\tRelevance\tInformativeness\n"
 
@@ -45,7 +46,12 @@ def test_a_byte_order_mark_and_repeats_are_accepted(tmp_path):
         ("relevance", 2),
         ("informativeness", 5),
     ]
-    assert judgments.notes == ("1 item was judged more than once by the same judge; all these judgments are counted",)
+    assert judgments.notes == (
+        "1 item was judged more than once by the same judge; all these judgments are counted",
+        "ratings lie on a scale from 1 to 5 (--points names another)",
+        "columns read: JudgeID as judge, InstanceID as context, SystemID as system, Relevance, Informativeness; "
+        "no other columns",
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,7 +104,11 @@ def test_long_pairs_of_any_wording_are_mapped_to_the_order_of_the_systems(tmp_pa
     ]
     rows[0]["winner"] = "X"
     file = written(tmp_path, "".join(json.dumps(row) + "\n" for row in rows), "pairs.jsonl")
-    judgments = read_judgments_file(file)
+    with pytest.raises(
+        UserError, match=r'line 5: field "winner" is .1., and the numbers of this question .1. do not say'
+    ):
+        read_judgments_file(file)
+    judgments = read_judgments_file(file, settings_of(None, None, None, "1=first"))
     assert judgments.pairs == (("X", "Y"),) and judgments.kind == StudyKind.pairwise
     assert [row.value for row in judgments.rows] == [1, -1, 0, -1, -1]
     bad = written(tmp_path, json.dumps(rows[0] | {"winner": "Z"}) + "\n", "bad.jsonl")
@@ -161,6 +171,7 @@ def test_swapping_the_sides_of_a_row_changes_nothing(tmp_path_factory, given_row
             )  # row 0 decides the order of the systems
         file = folder / f"{swap}.csv"
         file.write_text("\n".join(lines) + "\n")
-        return [row.value for row in read_judgments_file(str(file)).rows]
+        coding = settings_of(None, None, None, "1=first,0=same,-1=second")
+        return [row.value for row in read_judgments_file(str(file), coding).rows]
 
     assert values(True) == values(False)

@@ -9,21 +9,25 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from support.judgment_rows import study as study_of
 
 from dialoeval.cli.main import main
 from dialoeval.config import EngineConfig, ModelConfig
 from dialoeval.errors import UserError
+from dialoeval.generation.types import Candidate
 from dialoeval.judging.analysis import analyse
 from dialoeval.judging.estimates import Settings
 from dialoeval.judging.items import Item, load_study
 from dialoeval.judging.judgments import DSTC7_STATEMENTS, PAPER_QUESTIONS
-from dialoeval.judging.model_judge import Answer, judge_study, read_answers
+from dialoeval.judging.model_judge import Answer, judge_study, read_answers, read_models
 from dialoeval.judging.model_local import LocalJudge
 from dialoeval.judging.model_prompts import asks
 from dialoeval.judging.model_server import ServerJudge
+from dialoeval.judging.model_server import _answer as server_answer
 from dialoeval.judging.model_trust import trust
 from dialoeval.judging.store import judgments
 from dialoeval.reports.judgments_text import to_markdown
+from dialoeval.stats import Undefined
 
 
 class Scripted:
@@ -94,7 +98,7 @@ def test_a_judge_of_positions_ties_everything_and_is_not_to_be_believed(tmp_path
     assert {row.margin for row in rows} == {0}
     (line,) = trust(rows, words)
     assert (line.turned, line.always_first, line.averaged) == (30, 30, 0.5) and line.position_p < 1e-8
-    assert (line.equal_length.share, line.averaged_p) == (pytest.approx(0.5), 1)
+    assert (line.equal_length, line.averaged_p) == (Undefined("every judgment is a tie"), 1)  # not 50.0 ±0.0
 
 
 def test_answers_survive_an_interruption_and_are_not_asked_again(tmp_path):
@@ -146,6 +150,10 @@ def test_a_local_model_judges_a_study_and_the_report_says_how_far_to_believe_it(
     assert "Model as judge: model:tiny" in text and "the verdict turned with the order on" in text
     assert main(["judge", "report", str(study), "--resamples", "100", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["models"][0]["trust"]
+    assert main(["judge", "report", str(study), "--resamples", "100"]) == 0
+    printed = capsys.readouterr().out
+    assert "no answers of people; " in printed and "of a model, model:tiny" in printed
+    assert "Model as judge: model:tiny" in printed and "the verdict turned with the order on" in printed
 
 
 def test_a_local_model_gives_probabilities_that_do_not_depend_on_the_batch(study):
@@ -231,3 +239,68 @@ def test_a_server_judges_by_log_probabilities_or_one_word(manners, probabilities
     for answer in answers:
         assert answer.refusal == refusal
         assert answer.probabilities == (probabilities and pytest.approx(probabilities))
+
+
+def test_a_kill_in_the_middle_of_the_first_line_loses_nothing(tmp_path):
+    own = list(items(4))
+    judge_study(tmp_path, own, PAPER_QUESTIONS[:1], Scripted(longer_wins), lambda: None)
+    (file,) = (tmp_path / "models").glob("*.jsonl")
+    whole = file.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    for cut in (0, 1, len(lines[0]) - 1, len(lines[0]), len(lines[0]) + 5, len(whole) - 1, len(whole)):
+        file.write_bytes(whole[:cut])
+        read = read_models(tmp_path)
+        assert [model.judge for model in read] == (["model:scripted"] if cut >= len(lines[0]) else [])
+        again = Scripted(longer_wins)
+        judge_study(tmp_path, own, PAPER_QUESTIONS[:1], again, lambda: None)
+        assert len(again.asked) == 8 - max(0, whole[:cut].count(b"\n") - 1)
+        assert sorted(file.read_bytes().splitlines()[1:]) == sorted(whole.splitlines()[1:])
+
+
+def test_two_models_of_one_name_are_two_judges(tmp_path):
+    own = list(items(4))
+    for size in (1, 2):
+        answerer = Scripted(longer_wins)
+        answerer.identity = lambda size=size: {"model": "scripted", "size": size}
+        judge_study(tmp_path, own, PAPER_QUESTIONS[:1], answerer, lambda: None)
+        assert len(answerer.asked) == 8  # another identity answers for itself
+    names = [model.judge for model in read_models(tmp_path)]
+    assert len(set(names)) == 2 and all(name.startswith("model:scripted ") for name in names)
+    rows = [row for model in read_models(tmp_path) for row in model.judgments(own, PAPER_QUESTIONS[:1])]
+    found = analyse(study_of(rows, models=frozenset(names)), Settings(20))
+    assert [model.tables.answers for model in found.models] == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("text", "first_token", "refusal"),
+    [
+        ("I'm sorry, I cannot", {"I": math.log(0.99), "A": math.log(0.001)}, 'answered "I\'m sorry, I cannot", which'),
+        ("The first: A", {"The": math.log(0.6), "A": math.log(0.3)}, None),  # near enough to answering with a letter
+        ("B, I think", {}, None),
+    ],
+)
+def test_an_answer_that_is_no_option_is_a_refusal_whatever_its_unlikely_beginnings(text, first_token, refusal):
+    item = next(items())
+    ask = asks(item.item, item.context, item.replies, PAPER_QUESTIONS[:1])[0]
+    answer = server_answer(ask, Candidate(text, 8, None, "stop", first_token=first_token))
+    assert (answer.refusal or "").startswith(refusal or "") and (answer.refusal is None) == (refusal is None)
+    if refusal is None:
+        assert sum(answer.probabilities) == pytest.approx(1)
+
+
+def test_two_processes_at_once_ask_everything_once(tmp_path):
+    own, together = list(items(6)), threading.Barrier(2)
+    judges = [Scripted(longer_wins), Scripted(longer_wins)]
+
+    def judge(answerer):
+        together.wait()
+        judge_study(tmp_path, own, PAPER_QUESTIONS[:1], answerer, lambda: None)
+
+    threads = [threading.Thread(target=judge, args=(answerer,)) for answerer in judges]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(len(answerer.asked) for answerer in judges) == [0, 12]
+    (file,) = (tmp_path / "models").glob("*.jsonl")
+    assert len(file.read_text().splitlines()) == 13

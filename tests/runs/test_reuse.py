@@ -138,3 +138,32 @@ def test_a_run_that_stops_at_a_refusal_takes_none_from_another(opened, config, m
     assert runner.run(limited(config, 6, engine=stops)).reused == 3
     assert "d2" in opened[-1].asked
     assert runner.run(limited(config, 7)).reused == 6, "a recorded refusal is an answer otherwise"
+
+
+def test_recorded_refusals_do_not_pass_for_answers_where_a_refusal_stops(opened, config, tmp_path, monkeypatch):
+    plain, opener = FakeGenerator.reply, runner.open_generator
+
+    def refusing(self, examples, *rest):
+        for reply in plain(self, examples, *rest):
+            yield dataclasses.replace(reply, text="", tokens=0, refusal="filter") if reply.id == "d3" else reply
+
+    def stopped(*arguments):
+        generator = opener(*arguments)
+        generator.stop_at = 5
+        return generator
+
+    monkeypatch.setattr(FakeGenerator, "reply", refusing)
+    stops = dataclasses.replace(config.engine, on_refusal="stop")
+    runner.run(limited(config, 4))
+    with pytest.raises(UserError, match=r"complete, with 1 recorded refusals \(the first is example d3\)"):
+        runner.run(limited(config, 4, engine=stops))
+    monkeypatch.setattr(runner, "may_reuse", lambda *arguments: False)
+    monkeypatch.setattr(runner, "open_generator", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(limited(config, 10))
+    (file,) = (tmp_path / "reports").glob("*/replies.partial.jsonl")
+    assert '"refusal":"filter"' in file.read_text().replace(": ", ":")
+    monkeypatch.setattr(runner, "open_generator", opener)
+    monkeypatch.setattr(FakeGenerator, "reply", plain)
+    result = runner.run(limited(config, 10, engine=stops))
+    assert "d3" in opened[-1].asked and all(row.refusal is None for row in result.folder.replies())

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import kendalltau, spearmanr
 from support.judgments import dstc7
 
 from dialoeval import stats
 from dialoeval.errors import UserError
+from dialoeval.stats.draws import item_weights, percentile_interval
 
 KINDS = ("pearson", "spearman", "kendall")
 PRIMARY = {
@@ -240,3 +242,37 @@ def test_what_cannot_be_correlated_says_why():
         stats.segment_correlation(np.eye(3), np.eye(3), "items")
     with pytest.raises(UserError, match="one size"):
         stats.segment_correlation(np.eye(3), np.eye(4), "item")
+
+
+@pytest.mark.parametrize("kind", ["spearman", "kendall"])
+@pytest.mark.parametrize("grouping", ["none", "sys"])
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6))
+def test_intervals_of_ranks_are_scipys_of_every_resample(kind, grouping, seed):
+    rng = np.random.default_rng(seed)
+    n, s = int(rng.integers(6, 12)), int(rng.integers(1, 4))
+    x, y = rng.integers(0, 5, size=(2, n, s)).astype(float)
+    y = y + x
+    x[rng.random(x.shape) < 0.1] = np.nan
+    y[rng.random(y.shape) < 0.1] = np.nan
+    function = {"spearman": spearmanr, "kendall": kendalltau}[kind]
+    drawn = []
+    for weights in np.concatenate(list(item_weights(n, 60, 3))).astype(int):
+        a, b = np.repeat(x, weights, axis=0), np.repeat(y, weights, axis=0)
+        values = []
+        for u, v in [(a.ravel(), b.ravel())] if grouping == "none" else zip(a.T, b.T, strict=True):
+            both = np.isfinite(u) & np.isfinite(v)
+            if both.any() and np.ptp(u[both]) > 0 and np.ptp(v[both]) > 0:
+                values.append(function(u[both], v[both])[0])
+        drawn.append(np.mean(values) if values else np.nan)
+    wanted = percentile_interval(np.array(drawn))
+    found = stats.segment_correlation(x, y, grouping, kind, 60, 3)
+    interval = found if isinstance(found, stats.Undefined) else found.interval
+    if isinstance(wanted, stats.Undefined):
+        assert isinstance(interval, stats.Undefined)
+    else:
+        assert (interval.low, interval.high, interval.degenerate) == (
+            pytest.approx(wanted.low),
+            pytest.approx(wanted.high),
+            wanted.degenerate,
+        )

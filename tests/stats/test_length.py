@@ -6,9 +6,12 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dialoeval import stats
 from dialoeval.errors import UserError
+from dialoeval.stats import Undefined, equal_length_preference
 
 
 def simulated(rng, strength, slope, shift, n=1500):
@@ -67,3 +70,28 @@ def test_what_has_no_finite_answer_says_why():
     assert isinstance(stats.equal_length_preference([1, 2], [math.nan, 1], [2, 3]), undefined)
     with pytest.raises(UserError, match="an outcome"):
         stats.equal_length_preference([1, 2], [2, 1], [2, 3])
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.sampled_from([1.0, 0.0, -1.0]), st.sampled_from([-50, -1, 0, 1, 2, 1000])),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_few_judgments_give_a_finite_figure_with_an_interval_or_a_reason(rows):
+    items, outcomes, lengths = (np.array(column) for column in zip(*rows, strict=True))
+    with np.errstate(invalid="raise"):
+        found = equal_length_preference(items, outcomes, lengths.astype(float))
+    if isinstance(found, Undefined):
+        assert found.reason
+    else:
+        assert 0 <= found.low < found.high <= 1 and found.low <= found.share <= found.high
+
+
+def test_two_items_that_follow_the_model_have_no_interval():
+    # as many items as parameters: the fit leaves nothing over from which other items could be judged
+    found = equal_length_preference(np.array([2, 3, 2, 2]), np.array([1.0, 1, 0, 0]), np.array([0.0, 1, 0, 1]))
+    assert isinstance(found, Undefined)
+    assert isinstance(equal_length_preference(np.arange(9), np.zeros(9), np.arange(9.0)), Undefined)

@@ -59,7 +59,7 @@ form.addEventListener("submit", async event => {
   try {
     const answer = await fetch("/answer", { method: "POST", body: new URLSearchParams(new FormData(form)), redirect: "manual" });
     if (answer.type === "opaqueredirect") { remember("saved"); location.replace("/"); }
-    else if (answer.status === 503) failed("Not saved yet, and nothing is lost: tell the organiser, and press Send again.");
+    else if (answer.status >= 500 || answer.status === 429) failed("Not saved yet, and nothing is lost: tell the organiser, and press Send again.");
     else { send.disabled = false; form.submit(); } // the page that comes says what is wrong
   } catch { failed("Not saved yet: there is no connection. Press Send again."); }
 });

@@ -1,0 +1,180 @@
+"""What a chat's commands do: the session, its models and their settings, and the file that it is saved in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dialoeval.chat.saved import load, save
+from dialoeval.chat.session import ASSISTANT, USER, Made, Session, Speaker
+from dialoeval.config import RunConfig
+from dialoeval.config.compose import compose
+from dialoeval.errors import UserError
+from dialoeval.generation import open_generator
+from dialoeval.generation.types import Reply
+
+# Settings of a run that a chat has no use for.
+_UNUSED = ("dataset", "protocol", "scoring", "tracker", "reports_dir", "experiment", "hydra")
+
+
+@dataclass(frozen=True)
+class Why:
+    """What made the last reply, and its prompt as the model read it."""
+
+    made: Made
+    prompt: str
+
+
+class Talk:
+    """A chat with a model, or of two models with each other.
+
+    Args:
+        overrides: settings as of `dialoeval run`: model, decoding, engine, seed.
+        session: the conversation so far.
+        file: where it is saved after every reply; None: nowhere.
+    """
+
+    def __init__(self, overrides: Sequence[str], session: Session, file: Path | None = None) -> None:
+        self.session, self.file = session, file
+        self._overrides = list(overrides)
+        self._config = _composed(self._overrides)
+        self._pool = ThreadPoolExecutor(1)  # a model loads while the user types
+        self._speaker = self._opening(self._overrides)
+
+    @property
+    def config(self) -> RunConfig:
+        """The settings in use."""
+        return self._config
+
+    @property
+    def speaker(self) -> Speaker:
+        """The model that replies, as soon as it is loaded.
+
+        Raises:
+            UserError: it cannot be loaded.
+        """
+        return self._speaker.result()
+
+    def say(self, text: str) -> Reply:
+        """Say something; return the reply to it."""
+        reply = self.session.say(text, self.speaker)
+        self._save()
+        return reply
+
+    def retry(self) -> Reply:
+        """Draw the last reply anew."""
+        reply = self.session.retry(self.speaker)
+        self._save()
+        return reply
+
+    def undo(self) -> None:
+        """Take back the last reply and what the user said before it."""
+        self.session.undo()
+        self._save()
+
+    def reset(self) -> None:
+        """Begin a new conversation; the one so far stays in its file."""
+        base, _, number = self.session.name.rpartition(".")
+        following = f"{base}.{int(number) + 1}" if base and number.isdigit() else f"{self.session.name}.2"
+        self.session = Session(following, self.session.window)
+
+    def change(self, override: str) -> None:
+        """Change a setting from the next reply on; if it is refused, nothing changes.
+
+        Raises:
+            UserError: it is unknown or has a wrong value, or the model does not load.
+        """
+        key = override.partition("=")[0]
+        if "=" not in override:
+            raise UserError(f"{override!r} is not KEY=VALUE, such as decoding.top_k=5")
+        if key == "turns":
+            self.session.window = _window(override.partition("=")[2])
+            return
+        kept = self._overrides
+        if key in ("model", "decoding", "engine"):  # another option: the settings of the former one go
+            kept = [one for one in kept if not one.startswith(f"{key}.") and one.partition("=")[0] != key]
+        else:
+            kept = [one for one in kept if one.partition("=")[0] != key]
+        overrides = [*kept, override]
+        config = _composed(overrides)
+        speaker = self._opening(overrides)
+        speaker.result()
+        self._overrides, self._config, self._speaker = overrides, config, speaker
+
+    def why(self) -> Why:
+        """Return what made the last reply.
+
+        Raises:
+            UserError: there is none.
+        """
+        last = self.session.turns[-1] if self.session.turns else None
+        if last is None or last.made is None:
+            raise UserError("there is no reply yet")
+        earlier = replace(self.session, turns=self.session.turns[:-1], window=last.made.turns_seen)
+        speaker = self.speaker
+        return Why(last.made, speaker.generator.prompt_text(earlier.example(last.role), speaker.decoding))
+
+    def save(self, path: Path) -> None:
+        """Write the conversation to a file of chats."""
+        save(path, self.session)
+
+    def load(self, path: Path) -> list[str]:
+        """Go on with the last conversation of a file; return the settings it was held with where they are others."""
+        session = load(path)
+        session.window = self.session.window
+        self.session = session
+        held = [turn.made.settings for turn in session.turns if turn.made is not None]
+        return [one for one in held[-1] if one not in self._overrides] if held else []
+
+    def among_themselves(self, other: Sequence[str], opening: str, turns: int) -> Iterator[tuple[str, Reply]]:
+        """Let a second model speak for the user after an opening line; yield (role, reply) of `turns` turns."""
+        second = self._opening(other)
+        if not opening.split():
+            raise UserError("give the first line of the conversation")
+        yield ASSISTANT, self.say(opening)
+        for i in range(1, turns):
+            role = USER if i % 2 else ASSISTANT
+            yield role, self.session.answer(second.result() if role == USER else self.speaker, role)
+            self._save()
+
+    def close(self) -> None:
+        """Free the models."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._speaker.done() and not self._speaker.cancelled() and self._speaker.exception() is None:
+            self._speaker.result().generator.close()
+
+    def _save(self) -> None:
+        if self.file is not None:
+            self.save(self.file)
+
+    def _opening(self, overrides: Sequence[str]) -> Future[Speaker]:
+        """Begin to load the model of some settings, which are checked first."""
+        config, settings = _composed(overrides), tuple(overrides)
+
+        def opened() -> Speaker:
+            generator = open_generator(config.model, config.engine, config.decoding)
+            return Speaker(generator, config.decoding, config.seed, settings)
+
+        return self._pool.submit(opened)
+
+
+def _composed(overrides: Sequence[str]) -> RunConfig:
+    """Return the settings, with the decoding that suits talking where none is chosen.
+
+    Raises:
+        UserError: one is unknown, has a wrong value, or has no use in a chat.
+    """
+    for override in overrides:
+        key = override.lstrip("+").partition("=")[0]
+        if key.split(".")[0] in _UNUSED:
+            raise UserError(f"{override} has no effect on a chat: it takes model, decoding, engine and seed")
+    chosen = any(override.startswith("decoding=") for override in overrides)
+    return compose("config", [*([] if chosen else ["decoding=topk"]), *overrides])
+
+
+def _window(value: str) -> int:
+    if not value.isdigit():
+        raise UserError(f"turns={value}: give a whole number, 0 for all turns")
+    return int(value)

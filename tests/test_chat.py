@@ -1,0 +1,216 @@
+"""Talking to a model: the replies of a chat are a run's, and nothing said is lost."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from dialoeval.chat.session import Session
+from dialoeval.chat.talk import Talk
+from dialoeval.cli.main import main
+from dialoeval.config.compose import compose
+from dialoeval.data import load as load_dataset
+from dialoeval.errors import UserError
+from dialoeval.files import read_jsonl
+from dialoeval.runs.runner import run
+
+
+@pytest.fixture
+def opened():
+    talks = []
+
+    def make(*overrides, **session):
+        talks.append(Talk(overrides, Session(session.pop("name", "s"), **session), session.get("file")))
+        return talks[-1]
+
+    yield make
+    for talk in talks:
+        talk.close()
+
+
+def rerun(file, tmp_path, *overrides):
+    config = compose(
+        "config",
+        [
+            "dataset=conversations",
+            f"dataset.path={file}",
+            f"reports_dir={tmp_path}",
+            "scoring.meteor=false",
+            "scoring.resamples=0",
+            *overrides,
+        ],
+    )
+    return {row.id: row.reply for row in run(config).folder.replies()}
+
+
+@pytest.mark.parametrize("settings", [["decoding=greedy"], ["decoding=topk", "seed=3"], ["decoding=mmi"]])
+@pytest.mark.parametrize("window", [0, 2])
+def test_the_replies_are_those_of_a_run(opened, tmp_path, settings, window):
+    talk = opened(*settings, name="talk", window=window)
+    for text in ("hello there", "how  are you?", "what do you like?"):
+        talk.say(text)
+    talk.save(tmp_path / "chats.jsonl")
+    replies = rerun(tmp_path / "chats.jsonl", tmp_path, *settings, f"dataset.context_turns={window}")
+    assert replies == {f"talk:{i}": talk.session.turns[i].text for i in (1, 3, 5)}
+    if window:
+        assert talk.session.example("user").context == tuple(turn.text for turn in talk.session.turns[-2:])
+
+
+def test_a_retry_is_the_reply_under_the_next_seed(opened, tmp_path):
+    talk = opened("seed=7", name="talk")
+    talk.say("hello")
+    drawn = [talk.retry().text for _ in range(3)]
+    assert len(set(drawn)) > 1
+    made = talk.session.turns[1].made
+    assert (made.seed, made.settings) == (10, ("seed=7",))
+    talk.save(tmp_path / "chats.jsonl")
+    assert rerun(tmp_path / "chats.jsonl", tmp_path, "decoding=topk", "seed=10") == {"talk:1": drawn[-1]}
+    talk.change("decoding=greedy")
+    with pytest.raises(UserError, match="greedy draws nothing"):
+        talk.retry()
+
+
+def test_an_empty_reply_leaves_the_history_as_in_the_saved_file(opened, tmp_path, monkeypatch):
+    talk = opened("decoding=greedy", name="talk")
+    speaker = talk.speaker
+    reply = type(speaker).reply
+    talk.say("hello")
+
+    def silent(self, *arguments):
+        said, made = reply(self, *arguments)
+        return type(said)("x", "", 0, -1.0, "stop"), made
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(speaker), "reply", silent)
+        talk.say("say nothing")
+    talk.say("and now?")
+    talk.save(tmp_path / "chats.jsonl")
+    replies = rerun(tmp_path / "chats.jsonl", tmp_path, "decoding=greedy", "dataset.context_turns=5")
+    assert replies["talk:5"] == talk.session.turns[5].text
+    assert len(replies) == 2, "the empty reply is none"
+
+
+def test_undo_reset_set_and_why(opened):
+    talk = opened("decoding=mmi", "decoding.num_candidates=4", name="talk")
+    with pytest.raises(UserError, match="no reply yet"):
+        talk.why()
+    with pytest.raises(UserError, match="nothing has been said"):
+        talk.undo()
+    first = talk.say("hello").text
+    talk.say("well")
+    talk.undo()
+    assert [turn.text for turn in talk.session.turns] == ["hello", first]
+    why = talk.why()
+    assert why.prompt == "hello<|endoftext|>" and len(why.made.candidates) == 4
+    assert max(why.made.candidates, key=lambda one: one.score).text == first
+    for wrong in ("decoding.topk=3", "decoding=grredy", "turns=x", "model", "dataset=chitchat", "decoding.num_beams=0"):
+        with pytest.raises(UserError):
+            talk.change(wrong)
+    assert talk.config.decoding.name == "mmi"
+    talk.change("turns=1")
+    assert talk.session.window == 1
+    talk.reset()
+    talk.reset()
+    assert talk.session.name == "talk.3" and talk.session.turns == [] and talk.session.window == 1
+
+
+def test_a_chat_is_saved_loaded_and_goes_on(opened, tmp_path):
+    file = tmp_path / "chats.jsonl"
+    talk = opened("decoding=greedy", name="a")
+    talk.file = file
+    talk.say("hello")
+    before = read_rows(file)
+    assert before[0]["replies"][0]["settings"] == ["decoding=greedy"] and before[0]["replies"][0]["turn"] == 1
+    talk.reset()
+    talk.say("hi")
+    again = opened("decoding=topk")
+    assert again.load(file) == ["decoding=greedy"]
+    again.file = file
+    assert again.session.name == "a.2"
+    again.say("and then?")
+    rows = read_rows(file)
+    assert [row["id"] for row in rows] == ["a", "a.2"] and rows[0] == before[0]
+    assert [reply["settings"] for reply in rows[1]["replies"]] == [["decoding=greedy"], ["decoding=topk"]]
+    examples = load_dataset(compose("config", ["dataset=conversations", f"dataset.path={file}"]).dataset).examples
+    assert [example.id for example in examples] == ["a:1", "a.2:1", "a.2:3"]
+
+
+def read_rows(file):
+    return [row for _, row in read_jsonl(file)]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "holds no chat"),
+        ('{"id": "a", "turns": "hi"}\n', "no list of turns"),
+        ('{"id": "a", "turns": [{"role": "assistant", "text": "hi"}]}\n', "turn 1 .* role user"),
+        ('{"id": "a", "turns": [], "replies": [{"turn": 1}]}\n', "replies are damaged"),
+        ("nothing\n", "line 1"),
+    ],
+)
+def test_a_file_that_is_no_chat(opened, tmp_path, content, message):
+    file = tmp_path / "chats.jsonl"
+    file.write_text(content)
+    talk = opened("decoding=greedy")
+    with pytest.raises(UserError, match=message):
+        talk.load(file)
+    assert talk.session.name == "s"
+
+
+def test_an_interrupted_reply_adds_nothing(opened, monkeypatch):
+    talk = opened("decoding=greedy")
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    talk.say("hello")
+    monkeypatch.setattr(type(talk.speaker), "reply", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        talk.say("go on")
+    assert len(talk.session.turns) == 2
+
+
+def test_the_command_reads_a_pipe(tmp_path, capsys, monkeypatch):
+    file = tmp_path / "chats.jsonl"
+    lines = ["hello", "/foo", "", "/undo now", "/set", "/why", f"/save {tmp_path}/copy.jsonl", "/quit", "not read"]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines) + "\n"))
+    assert main(["chat", "decoding=greedy", "--name", "p", "--save", str(file)]) == 2, "three lines were refused"
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0] == json.loads(file.read_text())["turns"][1]["text"]
+    assert "prompt: hello<|endoftext|>" in out and err.count("dialoeval: ") == 3
+    assert (tmp_path / "copy.jsonl").read_bytes() == file.read_bytes()
+
+
+def test_two_models_talk(tmp_path, capsys):
+    file = tmp_path / "chats.jsonl"
+    arguments = ["chat", "decoding=greedy", "--self", "--opening", "hi", "--turns-of", "3", "--save", str(file)]
+    assert main([*arguments, "--name", "two", "--", "decoding=topk", "seed=5"]) == 0
+    (row,) = read_rows(file)
+    assert [turn["role"] for turn in row["turns"]] == ["user", "assistant", "user", "assistant"]
+    assert [reply["settings"][0] for reply in row["replies"]] == ["decoding=greedy", "decoding=topk", "decoding=greedy"]
+    assert capsys.readouterr().out.splitlines() == [f"{turn['role']}: {turn['text']}" for turn in row["turns"]]
+    replies = rerun(file, tmp_path, "decoding=topk", "seed=5", "dataset.columns.replies_by=user")
+    assert replies == {"two:2": row["turns"][2]["text"]}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["model"],
+        ["dataset=chitchat"],
+        ["--turns", "-1"],
+        ["--self"],
+        ["--opening", "hi"],
+        ["--", "model=tiny"],
+        ["--load", "nothing.jsonl", "--no-save"],
+        ["decoding=beem", "--no-save"],
+        ["model=custom", "model.path=/nowhere", "--no-save"],
+    ],
+)
+def test_what_is_refused_is_one_line(arguments, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("hello\n"))
+    assert main(["chat", *arguments]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
