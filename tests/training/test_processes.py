@@ -82,7 +82,7 @@ def assert_close(folder, other, atol):
     "more",
     [
         ["training.micro_batch_tokens=100", "training.dropout=0.2", "training.objective=responses"],
-        ["training.micro_batch_tokens=8192"],  # one process has one micro-batch a step, two have one each
+        ["training.micro_batch_tokens=8192", "device=auto"],  # two processes have smaller micro-batches
     ],
 )
 def test_two_processes_take_the_steps_of_one(settings, settings_words, tmp_path, launch, some_talks, more):
