@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from typing import Any
 
 from dialoeval import data
@@ -63,7 +64,11 @@ def _tokenizer(config: TrainConfig) -> Any:
         from dialoeval.models.loading import load_tokenizer
 
         return load_tokenizer(shape.tokenizer)
-    turns = itertools.chain.from_iterable(data.dialogues(config.dataset))
+    if config.training.objective == Objective.responses:  # of rows with weights, the turns that are learned from
+        dialogues = [dialogue.turns for dialogue in data.weighted_dialogues(config.dataset, Counter())]
+    else:
+        dialogues = data.dialogues(config.dataset)
+    turns = itertools.chain.from_iterable(dialogues)
     return train_tokenizer(turns, shape.vocabulary, shape.window)
 
 

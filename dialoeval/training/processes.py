@@ -62,7 +62,7 @@ class Processes:
         return items[self.number :: self.count]
 
     def limit(self, micro_batch_tokens: int, batch_tokens: int) -> int:
-        """Return the tokens of a micro-batch: so few that every process has one in a step."""
+        """Return the greatest tokens of a micro-batch: few enough that every process has one in most steps."""
         return micro_batch_tokens if self.count == 1 else min(micro_batch_tokens, -(-batch_tokens // self.count))
 
     def sum_numbers(self, numbers: Sequence[float]) -> list[float]:
@@ -190,12 +190,19 @@ ALONE = Processes(0, 1, None)
 def open_processes(cpu: bool, mixed_precision: str) -> Processes:
     """Return the processes that the launcher started; one without a launcher.
 
+    Args:
+        cpu: compute on the CPU, even if there is a GPU.
+        mixed_precision: "no" or "bf16".
+
     Raises:
         UserError: the launcher was configured for a way of sharing that is not supported.
     """
+    import torch
     from accelerate import Accelerator, DistributedType
 
-    accelerator = Accelerator(cpu=cpu, mixed_precision=mixed_precision)
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    # without a GPU, accelerate would take each of several processes for one alone
+    accelerator = Accelerator(cpu=cpu or (several and not torch.cuda.is_available()), mixed_precision=mixed_precision)
     plain = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
     if accelerator.distributed_type not in plain:
         raise UserError(

@@ -53,7 +53,9 @@ def train(config: TrainConfig, command: str | None = None) -> TrainingRecord:
         raise UserError("device=cuda, but PyTorch finds no GPU")
     processes = open_processes(config.device == "cpu", mixed_precision)
     try:
-        return _train_in(processes, config, command)
+        record = _train_in(processes, config, command)
+        processes.end()
+        return record
     except LostProcess as error:
         if not processes.first:
             raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -17,9 +16,7 @@ from dialoeval.data.example import WeightedDialogue
 from dialoeval.errors import UserError
 from dialoeval.training.features import encode_responses, published_features
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "reddit_extract"
 EOS = "<|endoftext|>"
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"the published features are not there: {SHARED}")
 
 
 def words(turns):
@@ -45,16 +42,17 @@ def features(dialogue, max_length, *, reverse=False):
     return [as_published(*feature) for feature in found]
 
 
-@needs_shared
 @pytest.mark.parametrize(("max_length", "reverse"), [(128, False), (24, False), (24, True)])
 @pytest.mark.parametrize("keys", [True, False])
-def test_the_features_are_the_published_ones(tmp_path, max_length, reverse, keys):
-    rows = gzip.decompress((SHARED / "train.tsv.gz").read_bytes()).decode()
+def test_the_features_are_the_published_ones(shared, tmp_path, max_length, reverse, keys):
+    rows = gzip.decompress((shared / "reddit_extract" / "train.tsv.gz").read_bytes()).decode()
     if not keys:
         rows = "".join(row.partition("\t")[2] for row in rows.splitlines(keepends=True))
     (tmp_path / "rows.tsv").write_text(rows)
     name = f"train.features_{max_length}{'_reverse' if reverse else ''}.jsonl.gz"
-    published = [json.loads(line) for line in gzip.decompress((SHARED / name).read_bytes()).splitlines()]
+    published = [
+        json.loads(line) for line in gzip.decompress((shared / "reddit_extract" / name).read_bytes()).splitlines()
+    ]
     dialogues, counts = read(tmp_path / "rows.tsv")
     ours = [
         {"line": number, "features": features(dialogue, max_length, reverse=reverse)}
@@ -170,3 +168,19 @@ def test_the_recipe_leaves_out_what_the_published_loader_does(dialogues, block, 
     padded = [feature for feature in whole if -(-len(feature["input"]) // 8) * 8 <= block]
     assert [as_published(*feature) for feature in found] == padded
     assert sum(counts.values()) == len(whole) - len(padded)
+
+
+def test_runs_read_the_same_rows_with_keys_and_without_weights(tmp_path):
+    def examples(text):
+        (tmp_path / "rows.tsv").write_text(text)
+        config = DatasetConfig(name="rows", kind="dialogpt_tsv", path=str(tmp_path / "rows.tsv"))
+        return [(example.context, example.references) for example in data.load(config).examples]
+
+    expected = [(("hi there", "what ?"), ("no 5",))]
+    assert examples("t3_a,t1_b,t1_c\t1.0 hi there EOS 0.0 what ?\t1.0 no 5\n") == expected
+    assert examples("hi there EOS what ?\tno 5\n") == expected
+    assert examples("t3_a,t1_b,t1_c\thi there EOS what ?\tno 5\n") == expected
+    with pytest.raises(UserError, match=r"it looks like dataset=dialogpt_tsv"):
+        data.load(DatasetConfig(name="talks", kind="file", path=str(tmp_path / "rows.tsv")))
+    with pytest.raises(UserError, match=r"the turn 'what \?' begins with no weight"):
+        examples("1.0 hi there EOS what ?\t1.0 no 5\n")

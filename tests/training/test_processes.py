@@ -45,7 +45,7 @@ def launch(start):
 
 
 def finish(process):
-    out, errors = process.communicate(timeout=180)
+    out, errors = process.communicate(timeout=280)
     return process.returncode, out, errors
 
 
@@ -63,7 +63,7 @@ def workers(process):
     return [int(line) for line in listed.stdout.split()]
 
 
-def wait_for(file, process, seconds=180):
+def wait_for(file, process, seconds=280):
     until = time.monotonic() + seconds
     while not file.exists():
         assert process.poll() is None and time.monotonic() < until
@@ -78,11 +78,12 @@ def assert_close(folder, other, atol):
         torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=atol)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more",
     [
         ["training.micro_batch_tokens=100", "training.dropout=0.2", "training.objective=responses"],
-        ["training.micro_batch_tokens=8192"],  # one process has one micro-batch a step, two have one each
+        ["training.micro_batch_tokens=8192", "device=auto"],  # two processes have smaller micro-batches
     ],
 )
 def test_two_processes_take_the_steps_of_one(settings, settings_words, tmp_path, launch, some_talks, more):
@@ -106,6 +107,7 @@ def test_two_processes_take_the_steps_of_one(settings, settings_words, tmp_path,
     assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_a_mistake_is_told_once_and_ends_all_processes(settings_words, tmp_path, launch):
     for more, message in (("dataset.path=/none.jsonl", "dialoeval: there is no file /none.jsonl"),
                           ("training.learning_rate=1e30", "the loss is not finite at step")):  # fmt: skip
@@ -113,6 +115,7 @@ def test_a_mistake_is_told_once_and_ends_all_processes(settings_words, tmp_path,
         assert code != 0 and out == "" and errors.count(message) == 1
 
 
+@pytest.mark.slow
 def test_a_damaged_state_and_other_settings_are_told_once(settings, settings_words, tmp_path, launch):
     training.train(settings(tmp_path / "out", "training.keep_state=true"))
     words = settings_words(tmp_path / "out", "training.keep_state=true")
@@ -131,10 +134,11 @@ def whole(settings_words, environment, tmp_path_factory):
     """Return the folder of a training of two processes that nobody ended."""
     folder = tmp_path_factory.mktemp("two") / "whole"
     command = [sys.executable, *LAUNCHER, "-m", "dialoeval", "train", *settings_words(folder, *LONG)]
-    subprocess.run(command, check=True, env=environment, capture_output=True, timeout=180)
+    subprocess.run(command, check=True, env=environment, capture_output=True, timeout=280)
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["interrupt", "kill the first", "kill the second", "kill all"])
 def test_a_training_that_was_ended_goes_on_to_the_same_weights(settings_words, tmp_path, launch, whole, how):
     process = launch(*settings_words(tmp_path / "out", *LONG))
@@ -158,6 +162,7 @@ def test_a_training_that_was_ended_goes_on_to_the_same_weights(settings_words, t
     assert not [file.name for file in (tmp_path / "out").iterdir() if file.name.startswith((".model-", ".state-"))]
 
 
+@pytest.mark.slow
 def test_what_one_process_began_two_can_end_and_the_reverse(settings, settings_words, tmp_path, launch):
     first, further = ["training.keep_state=true"], ["training.keep_state=true", "training.max_steps=20"]
     training.train(settings(tmp_path / "a", *first))

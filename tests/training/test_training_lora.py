@@ -50,6 +50,7 @@ def replies(path, engine="hf"):
         return {reply.id: reply.text for reply in generator.reply(EXAMPLES, decoding, 0)}
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of transformers, for names that peft uses
 @pytest.mark.parametrize("engine", ["hf", "fast"])
 def test_the_adapters_replies_are_those_of_the_model_that_peft_merges(adapter, base, tmp_path, engine):
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -105,12 +106,16 @@ def test_a_killed_training_of_an_adapter_ends_with_the_same_weights(adapter, con
         (["training.lora.rank=0"], r"training.lora.alpha=8 has no effect with training.lora.rank=0"),
         (["training.lora.targets=[no_such]"], r"training.lora.targets does not fit .*base: .*no_such"),
         (["model.weights=w.bin"], r"needs a base model that an adapter can name, but model.weights=w.bin"),
-        (["training.from_scratch=true"], r"training.lora.rank=4 has no effect with training.from_scratch=true"),
     ],
 )
 def test_mistakes_are_named(config, tmp_path, more, message):
     with pytest.raises(UserError, match=message):
         training.train(config(tmp_path / "o", *more))
+
+
+def test_a_new_model_has_no_adapter(settings, tmp_path):
+    with pytest.raises(UserError, match=r"training.lora.rank=4 has no effect with training.from_scratch=true"):
+        settings(tmp_path / "o", *LORA)
 
 
 def test_an_adapter_is_no_base(adapter, settings, tmp_path):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import math
-from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 from hypothesis import given
@@ -21,8 +21,6 @@ from dialoeval.training.corpus import Corpus, load_corpus
 from dialoeval.training.loss import evaluate
 from dialoeval.training.model import make_model
 from dialoeval.training.optimise import learning_rate
-
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "reddit_extract"
 
 
 def test_the_recipe_holds_the_published_settings():
@@ -82,9 +80,13 @@ def test_the_older_objective_does_not_go_on_as_the_new_one(overrides, tmp_path):
 def test_a_state_of_an_earlier_version_goes_on_as_it_was(overrides, tmp_path, monkeypatch):
     whole = training.train(compose("train", [*overrides, f"training.output_dir={tmp_path}/whole"]))
     real = training._step
-    monkeypatch.setattr(
-        training, "_step", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt) if a[-1] == 7 else real(*a)
-    )
+
+    def killed(*arguments):
+        if arguments[-1] == 7:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(training, "_step", killed)
     with pytest.raises(KeyboardInterrupt):
         training.train(compose("train", overrides))
     monkeypatch.undo()
@@ -99,6 +101,7 @@ def test_a_state_of_an_earlier_version_goes_on_as_it_was(overrides, tmp_path, mo
     assert training.train(compose("train", overrides)).weights == whole.weights
 
 
+@hypothesis.settings(deadline=None)
 @given(st.lists(st.lists(st.integers(1, 300), min_size=2, max_size=9), min_size=1, max_size=6), st.integers(1, 40))
 def test_the_released_perplexity_counts_sequences(model, sequences, budget):
     corpus = Corpus(sequences, [[(1, 2)] if len(s) == 2 else [(1, 2), (len(s) - 1, len(s))] for s in sequences])
@@ -124,10 +127,9 @@ def model(tmp_path_factory):
     return AutoModelForCausalLM.from_pretrained(random_gpt2(tmp_path_factory.mktemp("model"))).eval()
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason=f"the published rows are not there: {SHARED}")
-def test_the_command_trains_on_the_published_rows(tmp_path, capsys):
+def test_the_command_trains_on_the_published_rows(shared, tmp_path, capsys):
     rows = tmp_path / "rows.tsv"
-    rows.write_bytes(gzip.decompress((SHARED / "train.tsv.gz").read_bytes()))
+    rows.write_bytes(gzip.decompress((shared / "reddit_extract" / "train.tsv.gz").read_bytes()))
     words = ["dataset=dialogpt_tsv", f"dataset.path={rows}", f"training.validation_path={rows}", "model=tiny"]
     more = ["training.max_steps=2", f"training.output_dir={tmp_path}/m", "device=cpu"]
     assert main(["train", "recipe=dialogpt", *words, *more]) == 0

@@ -21,7 +21,8 @@ def load(config: DatasetConfig) -> Dataset:
     """Read an example a line, with the line number as id. A reply of weight 0, which training leaves out, is kept.
 
     Raises:
-        UserError: a line has not two columns (three with keys), or a turn no weight; the message names file and line.
+        UserError: a line has not two columns (three with keys), or some turns a weight and others none; the message
+            names file and line.
     """
     return gather_counted(config, "DialoGPT's training file", _examples)
 
@@ -112,9 +113,10 @@ def _without_keys(line: str) -> str:
 
 
 def _example(name: str, line: str, counts: Counter[str]) -> Example:
-    first, _, last = _without_keys(line).partition("\t")
-    turns = [weighted(turn) for turn in first.split(TURN_END)]
-    weight, reply = weighted(last)
+    context_text, _, reply_text = _without_keys(line).partition("\t")
+    texts = [*context_text.split(TURN_END), reply_text]
+    plain = not any(_WEIGHT.match(text.strip() + " ") for text in texts)  # a file without weights
+    *turns, (weight, reply) = [("1.0", text.strip()) if plain else weighted(text) for text in texts]
     if float(weight) == 0:
         counts["replies of weight 0"] += 1
     context = tuple(text for i, (_, text) in enumerate(turns) if text and not (i == 0 and text == START))
