@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Protocol, runtime_checkable
 
 from dialoeval.config import DatasetConfig
-from dialoeval.data.example import Dataset
+from dialoeval.data.example import Dataset, Example
 
 
 class DatasetKind(Protocol):
@@ -27,5 +28,13 @@ class DatasetKind(Protocol):
 class ConversationKind(DatasetKind, Protocol):
     """A dataset kind with whole conversations."""
 
-    def dialogues(self, config: DatasetConfig) -> list[tuple[str, ...]]:
+    def dialogues(self, config: DatasetConfig) -> Iterable[tuple[str, ...]]:
         """Read the dialogues to train on, each a tuple of turns, oldest first."""
+
+
+@runtime_checkable
+class StreamedKind(DatasetKind, Protocol):
+    """A dataset kind whose examples can be read one after the other, for files that do not fit into memory."""
+
+    def stream(self, config: DatasetConfig) -> Iterator[Example]:
+        """Yield the first ``config.limit`` examples, whose contexts may be empty."""
