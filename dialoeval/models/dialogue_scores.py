@@ -1,4 +1,4 @@
-"""Scores of a reply in its context: by a sequence classifier, or by the context's probability under a backward model."""
+"""Scores of a reply in its context: of a sequence classifier, or the context's probability under a backward model."""
 
 from __future__ import annotations
 
@@ -7,6 +7,28 @@ from collections.abc import Sequence
 from dialoeval.errors import UserError
 from dialoeval.models.loading import LoadedModel
 from dialoeval.models.plain_text import PlainText
+
+
+def label_index(model: str, labels: Sequence[str], label: str | None) -> int | None:
+    """Return the index of the label that a user chose by name or number; None for the only one.
+
+    Raises:
+        UserError: there are several labels and none is chosen, or there is no such label.
+    """
+    if label is None and len(labels) == 1:
+        return None
+    listed = ", ".join(f"{i} {name}" for i, name in enumerate(labels[:12]))
+    if label is None:
+        raise UserError(
+            f"{model} has {len(labels)} labels ({listed}): choose the one whose probability is the score, such as "
+            f"{model}@{labels[-1]}"
+        )
+    lower = [name.lower() for name in labels]
+    if label.lower() in lower:
+        return lower.index(label.lower())
+    if label.isdigit() and int(label) < len(labels):
+        return int(label)
+    raise UserError(f"{model} has no label {label!r} (it has: {listed})")
 
 
 class ResponseClassifier:
@@ -24,8 +46,8 @@ class ResponseClassifier:
         self.labels = int(loaded.model.config.num_labels)
         if not hasattr(loaded.model, "score") or (self.labels != 1 and label is None):
             raise UserError(
-                f"{loaded.name} is not a reranker: use a GPT-2 sequence classifier with one label, such as "
-                f"microsoft/DialogRPT-updown (this model has {self.labels} labels)"
+                f"{loaded.name} cannot score a reply in its context: use a GPT-2 sequence classifier with one label, "
+                f"such as microsoft/DialogRPT-updown (this model has {self.labels} labels)"
             )
         self.label = label or 0
 
