@@ -22,6 +22,7 @@ VERBS = {
     "compare": ("compare", "compare runs: paired tests on every metric, and why they differ"),
     "reproduce": ("reproduce", "print the paper's tables beside what was measured here"),
     "report": ("report", "write one self-contained HTML file of runs"),
+    "check": ("check", "check test data: its own leaks, and what of it stands in training data"),
     "judge": ("judge", "human evaluation: make blind studies of runs, serve them to judges, analyse judgments"),
     "list": ("list", "list models, decodings, datasets, metrics, runs"),
     "show": ("show", "show one run"),

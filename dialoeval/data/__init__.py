@@ -11,11 +11,21 @@ from dialoeval import plugins
 from dialoeval.config import DatasetConfig
 from dialoeval.data import sources
 from dialoeval.data.example import Dataset, Example
-from dialoeval.data.kind import ConversationKind, DatasetKind, StreamedKind
+from dialoeval.data.kind import ConversationKind, DatasetKind, HumanKind, StreamedKind
 from dialoeval.errors import UserError, nearest
 from dialoeval.plugins import Plugin
 
-__all__ = ["ConversationKind", "Dataset", "DatasetKind", "Example", "dialogues", "has_splits", "iter_dialogues", "load"]
+__all__ = [
+    "ConversationKind",
+    "Dataset",
+    "DatasetKind",
+    "Example",
+    "dialogues",
+    "has_splits",
+    "human_replies",
+    "iter_dialogues",
+    "load",
+]
 
 
 def kinds() -> list[str]:
@@ -87,6 +97,16 @@ def iter_dialogues(config: DatasetConfig) -> Iterator[tuple[str, ...]]:
 def has_splits(config: DatasetConfig) -> bool:
     """Return whether the dataset has several splits, of which ``config.split`` chooses one."""
     return bool(getattr(_module(config), "HAS_SPLITS", False))
+
+
+def human_replies(config: DatasetConfig) -> dict[str, str] | None:
+    """Return {id: human reply} of a dataset that keeps one apart, to be compared with the systems; else None.
+
+    Raises:
+        UserError: as `load`.
+    """
+    module = _module(config)
+    return module.human_replies(config) if isinstance(module, HumanKind) else None
 
 
 def plugin(kind: str) -> Plugin | None:

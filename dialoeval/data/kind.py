@@ -38,3 +38,11 @@ class StreamedKind(DatasetKind, Protocol):
 
     def stream(self, config: DatasetConfig) -> Iterator[Example]:
         """Yield the first ``config.limit`` examples, whose contexts may be empty."""
+
+
+@runtime_checkable
+class HumanKind(DatasetKind, Protocol):
+    """A dataset kind that keeps a human reply apart from the references, to be compared with the systems."""
+
+    def human_replies(self, config: DatasetConfig) -> dict[str, str]:
+        """Return {id: human reply}."""

@@ -51,40 +51,42 @@ class TrainingText:
         self.sha256 = digest.hexdigest()
 
 
-def dataset_config(name: str, overrides: Sequence[str] = ()) -> DatasetConfig:
-    """Return the settings of a dataset: an option of conf/dataset/, a file, or ``OPTION:PATH``.
+def dataset_overrides(name: str) -> list[str]:
+    """Return the settings that choose a dataset: an option of conf/dataset/, a file, or ``OPTION:PATH``.
 
     Args:
         name: what the user wrote; a file whose name is an option's is written with its folder.
-        overrides: further settings, such as ``dataset.split=train``.
 
     Raises:
-        UserError: there is no such option and no such file, or a setting is wrong.
+        UserError: there is no such option and no such file.
     """
     options = group_options("dataset")
     first, colon, path = name.partition(":")
     if name in options:
-        chosen = [f"dataset={name}"]
-    elif Path(name).expanduser().exists():
-        chosen = ["dataset=file", _path(name)]
-    elif colon and find_option("dataset", first) is not None:
-        chosen = [f"dataset={first}", _path(path)]
-    else:
-        raise UserError(
-            f"{name!r} is neither a dataset{nearest(name, options)} nor a file (a file that needs a preset is written "
-            "PRESET:FILE, such as dialogpt_tsv:train.tsv; `dialoeval list datasets` lists the presets)"
-        )
-    return compose("config", [*chosen, *overrides]).dataset
+        return [f"dataset={name}"]
+    if Path(name).expanduser().exists():
+        return ["dataset=file", _path(name)]
+    if colon and find_option("dataset", first) is not None:
+        return [f"dataset={first}", _path(path)]
+    raise UserError(
+        f"{name!r} is neither a dataset{nearest(name, options)} nor a file (a file that needs a preset is written "
+        "PRESET:FILE, such as dialogpt_tsv:train.tsv; `dialoeval list datasets` lists the presets)"
+    )
 
 
 def training_text(name: str, overrides: Sequence[str] = ()) -> TrainingText:
-    """Return the training text that a name stands for: see `dataset_config`. All of it is read, unless limited.
+    """Return the training text that a name stands for. All of it is read, unless limited.
+
+    Args:
+        name: see `dataset_overrides`.
+        overrides: further settings, such as ``dataset.split=train``.
 
     Raises:
-        UserError: as `dataset_config`.
+        UserError: as `dataset_overrides`, or a setting is wrong.
     """
     unlimited = [] if any(text.startswith("dataset.limit=") for text in overrides) else ["dataset.limit=null"]
-    return TrainingText(name, dataset_config(name, [*overrides, *unlimited]))
+    config = compose("config", [*dataset_overrides(name), *overrides, *unlimited])
+    return TrainingText(name, config.dataset)
 
 
 def _path(path: str) -> str:

@@ -44,3 +44,15 @@ def load(config: DatasetConfig) -> Dataset:
             skipped.append((where, problem))
 
     return gather(config, examples(), skipped)
+
+
+def human_replies(config: DatasetConfig) -> dict[str, str]:
+    """Return {id: last column}, the human reply of the paper's table, of lines with references.
+
+    Raises:
+        UserError: the file does not exist.
+    """
+    if not config.path:
+        raise UserError("dataset.path must be set: add dataset.path=FILE (test.refs.txt)")
+    lines = ((str(number), line.split("\t")) for number, line in content(config.path).text_lines())
+    return {number: reference_text(cells[-1]) for number, cells in lines if len(cells) > 2}
