@@ -21,7 +21,7 @@ EXAMPLES = [
     {"id": "b", "context": ["hi", "How are you?"], "references": ["..."]},
     {"id": "c", "context": ["what is it"], "references": [LONG, "a bird"]},
     {"id": "d", "context": ["what is it"], "references": ["a bird", LONG.upper()]},
-    {"id": "e", "context": ["nothing like this"], "references": []},
+    {"id": "e", "context": ["nothing like this"], "references": ["what ever"]},
 ]
 REPLIES = ["fine", "good", LONG, "a bird it is", "well"]
 
@@ -43,8 +43,8 @@ def check(capsys, *arguments):
 def test_the_leaks_of_a_test_set(files, capsys):
     found = check(capsys, "--data", "test.jsonl")
     assert {leak["name"]: leak["ids"] for leak in found["leaks"]} == {
-        "no_references": ["e"],
-        "one_reference": ["b"],
+        "no_references": [],
+        "one_reference": ["b", "e"],
         "empty_references": ["b"],
         "duplicate_references": ["a"],
         "reference_in_context": ["a"],
@@ -61,6 +61,8 @@ def test_the_leaks_of_a_test_set(files, capsys):
 
 def test_order_does_not_change_the_counts():
     examples = [Example(e["id"], tuple(e["context"]), tuple(e["references"])) for e in EXAMPLES]
+    examples.append(Example("f", ("what is it",)))
+    assert leaks(examples)[0].ids == ("f",)
     counts = [[(leak.name, len(leak.ids), leak.looked_up) for leak in leaks(order)]
               for order in (examples, examples[::-1])]  # fmt: skip
     assert counts[0] == counts[1]
@@ -81,7 +83,7 @@ def test_contamination_and_the_figures_on_clean_examples(files, capsys):
     run = de.import_replies("replies.jsonl", "test.jsonl", "test.jsonl", meteor=False)
     found = check(capsys, "--train", "train.jsonl", "--data", "test.jsonl", "--run", run.name)
     kinds = {kind["kind"]: (kind["looked_up"], kind["seen"], kind["rare"]) for kind in found["overlap"]}
-    assert kinds["pair"] == (3, 1, 0)  # "how are you", "fine" occurs 11 times
+    assert kinds["pair"] == (4, 1, 0)  # "how are you", "fine" occurs 11 times
     assert kinds["context"] == (5, 2, 0) and kinds["ngram8.reference"] == (2, 2, 2)
     assert found["clean"] == {"examples": 3, "not_clean_ids": ["c", "d"]}
     assert found["training"]["dialogues"] == 12 and found["run"]["name"] == run.name
