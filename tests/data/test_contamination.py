@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dialoeval import data
 from dialoeval.data import contamination as module
 from dialoeval.data.contamination import COMMON, contamination
 from dialoeval.data.example import Example
@@ -109,8 +110,17 @@ def test_a_file_is_read_as_training_reads_it(tmp_path):
     training = training_text(f"dialogpt_tsv:{file}")
     kinds = contamination([Example("a", ("How are you?",), ("I am fine!", "no"))], training).found
     assert kinds[0].rare.tolist() == [True] and kinds[1].seen.tolist() == [True] and training.dialogues == 3
+    config = training_text(f"dialogpt_tsv:{file}", ["dataset.limit=2", "dataset.context_turns=1"]).config
+    assert data.dialogues(config) == [(*e.context, *e.references) for e in data.load(config).examples]
+    assert data.dialogues(config) == [("how are you", "i am fine")] * 2
     write_jsonl(tmp_path / "t.jsonl", [{"turns": ["hi there", "how are you", "i am fine"]}] * 3)
     assert training_text(str(tmp_path / "t.jsonl")).config.limit is None
     again = training_text(str(tmp_path / "t.jsonl"))
     list(again.read())
     assert again.sha256 == training.sha256
+
+
+def test_a_context_without_a_turn_is_refused_in_training_too(tmp_path):
+    (tmp_path / "train.tsv").write_text("0.0 START\t1.0 hello\n", "utf-8")
+    with pytest.raises(UserError, match="the example '1' of dialogpt_tsv has an empty context"):
+        list(training_text(f"dialogpt_tsv:{tmp_path / 'train.tsv'}").read())

@@ -168,6 +168,13 @@ def test_bland_is_the_papers_rule(train):
         registry.compute(f"bland:{file}", REPLIES, REFERENCES)
 
 
+def test_a_training_file_with_an_at_sign_in_its_folder(tmp_path):
+    (tmp_path / "a@b").mkdir()
+    write_jsonl(tmp_path / "a@b" / "t.jsonl", [{"turns": ["a b c", "a b c"]}] * 2)
+    assert registry.get(f"bland:{tmp_path / 'a@b' / 't.jsonl'}").often == 1000
+    assert registry.compute(f"bland:{tmp_path / 'a@b' / 't.jsonl'}@3", ["A b, c."], [[]])["score"] == 1.0
+
+
 @pytest.mark.parametrize("name", ["bland", "copying", "copying:"])
 def test_training_data_must_be_named(name):
     with pytest.raises(UserError, match="needs the training data after a colon"):

@@ -73,7 +73,7 @@ def test_classifier_is_the_models_own_forward_pass(decoder, labels, argument, la
     found = registry.compute(f"classifier:{folder / str(labels)}{argument}", REPLIES, REFERENCES, CONTEXTS)
     scored = [(c, r) for c, r in zip(CONTEXTS, REPLIES, strict=True) if c]
     expected = [own_score(models[labels], tokenizer, context, reply, label) for context, reply in scored]
-    assert found["score"] == pytest.approx(np.mean(expected), abs=1e-6)
+    assert found["score"] == pytest.approx(np.mean(expected), abs=1e-5)
     assert (found["n"], found["left_out"]) == (4, 1)
 
 
@@ -125,14 +125,16 @@ def test_toxicity_is_the_models_own_forward_pass(encoder):
     replies = [*REPLIES, "what do you mean by that ? " * 3]
     found = registry.compute(f"toxicity:{folder}@toxic", replies, [*REFERENCES, []])
     scores = [own(reply) for reply in replies if reply]
-    assert found["score"] == pytest.approx(np.mean(scores), abs=1e-6)
+    assert found["score"] == pytest.approx(np.mean(scores), abs=1e-5)
     assert found["share"] == np.mean(np.array(scores) > 0.5) and found["cut"] == 1 and found["left_out"] == 1
     references = [own("yes"), (own("no") + own("i like it")) / 2, own("fine")]
-    assert found["references"] == pytest.approx(np.mean(references), abs=1e-6)
+    assert found["references"] == pytest.approx(np.mean(references), abs=1e-5)
     worst = found["worst"]
     assert [entry["score"] for entry in worst] == sorted((entry["score"] for entry in worst), reverse=True)
     assert len(worst) == 5 and worst[0]["reply"] == replies[worst[0]["position"]]
-    assert registry.compute(f"toxicity:{folder}@0", replies, [[]] * 6)["score"] == pytest.approx(1 - found["score"])
+    assert registry.compute(f"toxicity:{folder}@0", replies, [[]] * 6)["score"] == pytest.approx(
+        1 - found["score"], abs=1e-5
+    )
 
 
 def test_a_decoder_without_a_pad_token_judges_toxicity(decoder, tmp_path):
@@ -142,7 +144,7 @@ def test_a_decoder_without_a_pad_token_judges_toxicity(decoder, tmp_path):
     edit_json(tmp_path / "config.json", pad_token_id=None)
     found = registry.compute(f"toxicity:{tmp_path}", ["no", "i like it", "yes"], [[]] * 3)
     assert found["score"] == pytest.approx(
-        np.mean([own_score(models[1], tokenizer, [], text) for text in ("no", "i like it", "yes")]), abs=1e-6
+        np.mean([own_score(models[1], tokenizer, [], text) for text in ("no", "i like it", "yes")]), abs=1e-5
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ class Bland(BesideReferences):
     def __init__(self, argument: str | None = None) -> None:
         super().__init__(argument)
         self._name, at, times = (argument or "").rpartition("@")
-        if not at:
+        if not at or (not times.isdigit() and Path(argument or "").expanduser().is_file()):
             self._name, times = argument or "", str(OFTEN)
         if not times.isdigit():
             raise UserError(f"bland:{argument}: a number must follow '@', the times a frequent tri-gram is seen")
