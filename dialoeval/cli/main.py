@@ -25,6 +25,7 @@ VERBS = {
     "reproduce": ("reproduce", "print the paper's tables beside what was measured here"),
     "report": ("report", "write one self-contained HTML file of runs"),
     "export": ("export", "write a run's figures as a model card or an evaluation result of the Hub, or as a citation"),
+    "check": ("check", "check test data: its own leaks, and what of it stands in training data"),
     "judge": ("judge", "human evaluation: make blind studies of runs, serve them to judges, analyse judgments"),
     "list": ("list", "list models, decodings, datasets, metrics, runs"),
     "show": ("show", "show one run"),

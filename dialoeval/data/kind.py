@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Protocol, runtime_checkable
 
 from dialoeval.config import DatasetConfig
-from dialoeval.data.example import Dataset, WeightedDialogue
+from dialoeval.data.example import Dataset, Example, WeightedDialogue
 
 
 class DatasetKind(Protocol):
@@ -29,7 +30,7 @@ class DatasetKind(Protocol):
 class ConversationKind(DatasetKind, Protocol):
     """A dataset kind with whole conversations."""
 
-    def dialogues(self, config: DatasetConfig) -> list[tuple[str, ...]]:
+    def dialogues(self, config: DatasetConfig) -> Iterable[tuple[str, ...]]:
         """Read the dialogues to train on, each a tuple of turns, oldest first."""
 
 
@@ -39,3 +40,11 @@ class WeightedKind(DatasetKind, Protocol):
 
     def weighted_dialogues(self, config: DatasetConfig, counts: Counter[str]) -> list[WeightedDialogue]:
         """Read the dialogues to train on; add what is left out, and why, to the counts."""
+
+
+@runtime_checkable
+class StreamedKind(DatasetKind, Protocol):
+    """A dataset kind whose examples can be read one after the other, for files that do not fit into memory."""
+
+    def stream(self, config: DatasetConfig) -> Iterator[Example]:
+        """Yield the first ``config.limit`` examples, whose contexts may be empty."""

@@ -137,6 +137,29 @@ def packaged_encoder(package: str = ENCODER_PACKAGE) -> str | None:
         return None
 
 
+def classifier_labels(path: str) -> list[str]:
+    """Return the names of a sequence classifier's labels, by its configuration.
+
+    Raises:
+        UserError: as `load_model`.
+    """
+    location = resolve(path)
+    with explained(path, location):
+        config = read_config(location, None)
+    return [str(name) for _, name in sorted(config.id2label.items())]
+
+
+def load_text_classifier(path: str) -> tuple[Any, Any]:
+    """Load (sequence classifier, tokenizer) in float32 and evaluation mode, on the GPU if there is one.
+
+    Unlike those of `load_classifier`, its tokenizer needs no end-of-text token.
+
+    Raises:
+        UserError: as `load_model`.
+    """
+    return _load_for_inference(path, Head.classifier)
+
+
 def load_encoder(path: str) -> tuple[Any, Any]:
     """Load (encoder without its head, tokenizer) in float32 and evaluation mode, on the GPU if there is one.
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 
 from dialoeval.config import DatasetConfig
-from dialoeval.data.columns import ADVICE, gather_counted
+from dialoeval.data.columns import ADVICE, gather_counted, last_turns
 from dialoeval.data.content import content
 from dialoeval.data.example import Dataset, Example, WeightedDialogue
 from dialoeval.data.sources.dstc7 import START, TURN_END
@@ -86,6 +87,12 @@ def _lines(config: DatasetConfig) -> Iterator[tuple[int, str, str]]:
             total += 1
             if line.strip():
                 yield total, f"{path}, line {number}", line
+
+
+def stream(config: DatasetConfig) -> Iterator[Example]:
+    """Yield the examples of the lines without keeping them; with `skip_bad`, bad lines are left out."""
+    for _, example in islice(_examples(config, Counter(), []), config.limit):
+        yield last_turns(example, config.context_turns)
 
 
 def _examples(

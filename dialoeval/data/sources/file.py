@@ -41,8 +41,8 @@ def load(config: DatasetConfig) -> Dataset:
     return columns.dataset(config, table, form)
 
 
-def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
-    """Read the dialogues of the files: see `columns.dialogues`."""
+def dialogues(config: DatasetConfig) -> Iterator[tuple[str, ...]]:
+    """Yield the dialogues of the files: see `columns.dialogues`."""
     config, table, _ = _open(config)
     return columns.dialogues(config, table)
 
