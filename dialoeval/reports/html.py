@@ -23,7 +23,9 @@ from dialoeval.reports import compare_text as text
 from dialoeval.reports.analysis import Extreme
 from dialoeval.reports.compare import Comparison, ComparisonSettings
 from dialoeval.reports.paper import PAPER, published, table_of
-from dialoeval.reports.plots import colour, diversity_scatter, interval_strips, length_plot, setting_plots
+from dialoeval.reports.plots import diversity_scatter, interval_strips, length_plot
+from dialoeval.reports.svg import colour
+from dialoeval.reports.sweep_plots import setting_plots
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.reader import LoadedRun, load_run, reply_scores, short_names
 from dialoeval.runs.records import RunSettings, flat
