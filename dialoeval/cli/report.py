@@ -17,6 +17,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("runs", nargs="+", metavar="RUN|SWEEP", help="folders, or names in the reports folder")
     parser.add_argument("--out", default="report.html", metavar="FILE.html")
     parser.add_argument("--title", metavar="TEXT")
+    parser.add_argument(
+        "--baseline",
+        metavar="RUN",
+        help="the run that the others are tested against, by a part of its name; none: no tests [the first]",
+    )
     parser.add_argument("--reports-dir", default="reports", metavar="DIR")
     options = parser.parse_args(arguments)
     from dialoeval.errors import UserError
@@ -31,6 +36,6 @@ def main(arguments: Sequence[str]) -> int:
         named = (Path(name), Path(options.reports_dir) / "sweeps" / name)
         sweep = next((runs for folder in named if (runs := read_sweep(folder)) is not None), None)
         folders += sweep if sweep is not None else [find(name, options.reports_dir).path]
-    write_html(list(dict.fromkeys(folders)), options.out, options.title)
+    write_html(list(dict.fromkeys(folders)), options.out, options.title, baseline=options.baseline)
     print(f"report: {options.out}")
     return 0

@@ -110,18 +110,20 @@ def diversity_scatter(names: Sequence[str], runs: Sequence[LoadedRun]) -> Plot |
     width, height = 460, 300
     to_y, grid = vertical(extent([y for _, _, y in points]), up, width, height)
     to_x, scale = horizontal(extent([x for _, x, _ in points]), across, width, height)
-    marks, labels = [grid, scale], []
+    marks, labels, avoided = [grid, scale], [], []
     for i, x, y in points:
         px, py, key = to_x(x.value or 0.0), to_y(y.value or 0.0), colour(i)
         if x.low is not None and x.high is not None:
             marks.append(line(to_x(x.low), py, to_x(x.high), py, f"whisker thin {key}"))
+            avoided.append(Box(to_x(x.low), py - 1, to_x(x.high), py + 1))
         if y.low is not None and y.high is not None:
             marks.append(line(px, to_y(y.low), px, to_y(y.high), f"whisker thin {key}"))
+            avoided.append(Box(px - 1, to_y(y.high), px + 1, to_y(y.low)))
         marks.append(dot(px, py, key, f"{names[i]}: NIST-4 {x}, Dist-2 {y}"))
         labels.append((px, py, shortened(names[i], 28)))
     if len(points) <= MOST_LABELS:
         room = Box(LEFT, 0, width, height - BOTTOM)
-        for place, (_, _, label) in zip(placed(labels, room), labels, strict=True):
+        for place, (_, _, label) in zip(placed(labels, room, avoided), labels, strict=True):
             if place is not None:
                 marks.append(svg_text(*place, label, "start"))
     marks.append(svg_text((LEFT + width - RIGHT) / 2, height - 4, "NIST-4", "middle", "axis"))

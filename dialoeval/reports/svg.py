@@ -102,6 +102,11 @@ class Box:
     right: float
     bottom: float
 
+    def holds(self, other: Box) -> bool:
+        """Return whether the other lies inside."""
+        across = self.left <= other.left and other.right <= self.right
+        return across and self.top <= other.top and other.bottom <= self.bottom
+
     def meets(self, other: Box) -> bool:
         """Return whether the two have a point in common."""
         return (
@@ -109,23 +114,28 @@ class Box:
         )
 
 
-def placed(points: Sequence[tuple[float, float, str]], within: Box) -> list[tuple[float, float] | None]:
+def placed(
+    points: Sequence[tuple[float, float, str]], within: Box, avoided: Sequence[Box] = ()
+) -> list[tuple[float, float] | None]:
     """Return for each (x, y, text) where its label starts (left, baseline), so that no label meets another or a point.
 
-    A label stands beside its point, or further up or down. None: there is no room, and a key must name the point.
+    A label stands beside its point, or further up or down, where it meets nothing `avoided` if there is such a place.
+    None: there is no room, and a key must name the point.
     """
     taken = [Box(x - 5, y - 5, x + 5, y + 5) for x, y, _ in points]
     found: list[tuple[float, float] | None] = [None] * len(points)
     for i in sorted(range(len(points)), key=lambda i: points[i][1]):
         x, y, text = points[i]
         wide = text_width(text)
-        for shift in sorted(range(-4, 5), key=abs):
-            for left in (x + 8, x - 8 - wide, x - wide / 2):
-                base = y + 4 + shift * TEXT_HEIGHT
-                box = Box(left, base - 11, left + wide, base + 3)
-                inside = within.left <= box.left and box.right <= within.right
-                inside = inside and within.top <= box.top and box.bottom <= within.bottom
-                if found[i] is None and inside and not any(box.meets(other) for other in taken):
-                    found[i] = (left, base)
-                    taken.append(box)
+        places = [
+            (left, y + 4 + shift * TEXT_HEIGHT / 2)
+            for shift in sorted(range(-8, 9), key=abs)
+            for left in (x + 8, x - 8 - wide, x - wide / 2)
+        ]
+        boxes = {place: Box(place[0], place[1] - 11, place[0] + wide, place[1] + 3) for place in places}
+        free = [p for p in places if within.holds(boxes[p]) and not any(boxes[p].meets(other) for other in taken)]
+        clear = [p for p in free if not any(boxes[p].meets(other) for other in avoided)]
+        if free:
+            found[i] = (clear or free)[0]
+            taken.append(boxes[(clear or free)[0]])
     return found

@@ -97,7 +97,9 @@ def setting_plots(names: Sequence[str], runs: Sequence[LoadedRun]) -> list[Plot]
             drawn = [points for group in series.lines if (points := _points(group, series.values, runs, figure))]
             if drawn:
                 seeds = any(len(point.cells) > 1 for points in drawn for point in points)
-                note = "Mean over seeds, from the lowest to the highest." if seeds else ""
+                note = (
+                    "Mean over seeds, from the lowest to the highest; of one seed, its 95% interval." if seeds else ""
+                )
                 title = f"{figure.heading} by {series.setting.replace('_', ' ')}"
                 plots.append(Plot(title, note, _panel(drawn, series, figure, names)))
     return plots
