@@ -72,8 +72,13 @@
     sign.addEventListener("click", event => {
       event.preventDefault();
       clearTimeout(waiting);
-      if (kept === sign && about.matches(":popover-open")) about.hidePopover(); else explain(sign, true);
+      if (kept === sign) { kept = null; about.hidePopover(); } else explain(sign, true);
     });
   }
-  if (about) about.addEventListener("toggle", event => { if (event.newState === "closed") kept = null; });
+  if (about && about.showPopover) {
+    const close = () => { kept = null; if (about.matches(":popover-open")) about.hidePopover(); };
+    document.addEventListener("pointerdown", event => { if (!about.contains(event.target) && !event.target.closest("a.about")) close(); });
+    document.addEventListener("keydown", event => { if (event.key === "Escape") close(); });
+    for (const box of document.querySelectorAll(".scroll")) box.addEventListener("scroll", close, { passive: true });
+  }
 })();
