@@ -7,11 +7,15 @@ import itertools
 import pytest
 from support.report_runs import examples, replies, write_run
 
+from dialoeval.metrics.figures import PAPER_TABLE
 from dialoeval.reports import write_html
 from dialoeval.reports.compare import ComparisonSettings, compare
 from dialoeval.reports.html import write_comparison
+from dialoeval.reports.reproduce import Line, Row
+from dialoeval.reports.reproduce_page import write_reproduction
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.reader import load_run
+from dialoeval.tables import Cell
 
 pytestmark = pytest.mark.browser
 KINDS = {"one": 1, "three": 3, "thirteen": 13}
@@ -24,7 +28,7 @@ OVERLAPS = """() => {
   for (const svg of document.querySelectorAll("svg")) {
     const frame = svg.getBoundingClientRect();
     const texts = [...svg.querySelectorAll("text")].map(node => [node.textContent, node.getBoundingClientRect()]);
-    const bars = [...svg.querySelectorAll("rect.bar, rect.human")].map(node => node.getBoundingClientRect());
+    const bars = [...svg.querySelectorAll("rect")].map(node => node.getBoundingClientRect());
     texts.forEach(([text, box], i) => {
       for (const [other, theirs] of texts.slice(i + 1)) if (meets(box, theirs)) found.push([text, other]);
       if (bars.some(bar => meets(bar, box))) found.push([text, "a bar"]);
@@ -82,7 +86,26 @@ def folder(tmp_path_factory):
     loaded = [load_run(RunFolder(paths[i])) for i in (0, 1, 9)]
     settings = ComparisonSettings(resamples=50, trials=1000)
     write_comparison(compare(loaded, settings), settings, path / "comparison.html")
+    write_reproduction(path / "reproduce.html", "reddit6k", reproduced(), "a note")
     return path
+
+
+def reproduced() -> list[Row]:
+    """Return three systems: one as published, one with other figures, one that was not measured."""
+
+    def line(label: str, *values: float | None) -> Line:
+        return Line(
+            label, tuple(Cell(v, f.decimals, f.unit_suffix) for v, f in zip(values, PAPER_TABLE, strict=True)), ""
+        )
+
+    paper = line("the paper", 2.5, 2.6, 12.0, 3.1, 8.1, 10.2, 9.0, 40.0, 11.0)
+    other = line("measured here", 2.5, 2.7, 13.0, 3.1, None, 10.2, 9.001, 40.0, 300.0)
+    missing = line("the paper", 1.0, None, 2.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0)
+    return [
+        Row("DialoGPT 345M with a name that is far too long for a picture", (paper,), (paper, other)),
+        Row("Human", (missing,), (), "its replies are not public"),
+        Row("another", (), (other,)),
+    ]
 
 
 @pytest.fixture
@@ -94,7 +117,7 @@ def page(browser, folder):
     context.close()
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "comparison"])
+@pytest.mark.parametrize("kind", [*KINDS, "comparison", "reproduce"])
 def test_no_label_meets_another_or_a_bar(page, folder, kind):
     page.goto((folder / f"{kind}.html").as_uri())
     assert page.locator("svg text").count() > 10
@@ -105,7 +128,7 @@ def test_no_label_meets_another_or_a_bar(page, folder, kind):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("kind", ["three", "comparison"])
+@pytest.mark.parametrize("kind", ["three", "comparison", "reproduce"])
 def test_texts_stand_out(page, folder, kind, theme):
     page.emulate_media(color_scheme=theme)
     page.goto((folder / f"{kind}.html").as_uri())
@@ -179,6 +202,23 @@ def test_swept_values_stand_in_order_with_off_last(page, folder):
     boxes = [(node.bounding_box()["x"], node.text_content()) for node in panel.locator("svg text").all()]
     shown = [text for _, text in sorted(boxes) if text in ("5", "10", "20", "40", "80", "1000", "off")]
     assert shown[-1] == "off" and shown[:-1] == sorted(shown[:-1], key=int) and len(shown) >= 4
+
+
+def test_reproduction_sets_ours_beside_the_papers_and_colours_differences(page, folder):
+    page.goto((folder / "reproduce.html").as_uri())
+    figure = page.locator("figure", has_text="BLEU-2")
+    wide = [node.bounding_box()["width"] for node in figure.locator("rect").all()]
+    assert wide[0] == pytest.approx(wide[1], abs=1) and wide[2] / wide[0] == pytest.approx(13 / 12, rel=0.01)
+    assert page.locator("figure", has_text="METEOR").locator("rect").count() == 2  # what we lack has no bar
+    rows = page.locator("tr.difference")
+    kinds = [[cell.get_attribute("class") for cell in rows.nth(i).locator("td").all()] for i in (0, 1)]
+    assert all("same" in kind for kind in kinds[0])
+    found = ["other" in kind for kind in kinds[1]]
+    assert found == [False, True, True, False, False, False, False, False, True]
+    small, large = (
+        page.locator(f"tr.{kind} td").first.bounding_box()["height"] for kind in ("difference", "published")
+    )
+    assert small < large
 
 
 def test_paper_of_other_data_is_folded(page):
