@@ -18,6 +18,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("runs", nargs="+", metavar="RUN|SWEEP", help="folders, or names in the reports folder")
     parser.add_argument("--out", default="report.html", metavar="FILE.html")
     parser.add_argument("--title", metavar="TEXT")
+    parser.add_argument(
+        "--baseline",
+        metavar="RUN",
+        help="the run that the others are tested against, by a part of its name; none: no tests [the first]",
+    )
     parser.add_argument("--reports-dir", default="reports", metavar="DIR")
     parser.add_argument(
         "--floor",
@@ -47,6 +52,6 @@ def main(arguments: Sequence[str]) -> int:
         folders += rows.runs
         for remark in rows.remarks:
             print(f"note: {remark}", file=sys.stderr)
-    write_html(list(dict.fromkeys(folders)), options.out, options.title)
+    write_html(list(dict.fromkeys(folders)), options.out, options.title, baseline=options.baseline)
     print(f"report: {options.out}")
     return 0

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     text = _text(options.table, table, lines)
     print(text, end="")
     if options.out:
-        _write(Path(options.out), options.table, rows, table, lines, text)
+        _write(Path(options.out), options.table, rows, table, text)
         print(f"\nwritten: {options.out}")
     return 0
 
@@ -133,19 +133,14 @@ HUMAN_NOTE = (
 )
 
 
-def _write(out: Path, name: str, rows: list[Row], table: Table, lines: list[str], text: str) -> None:
+def _write(out: Path, name: str, rows: list[Row], table: Table, text: str) -> None:
     from dialoeval.files import write_json, write_text
-    from dialoeval.reports.html import write_plain
-    from dialoeval.reports.paper import human_evaluation, published
     from dialoeval.reports.reproduce import to_json
+    from dialoeval.reports.reproduce_page import write_reproduction
 
     if out.suffix == ".json":
         write_json(out, to_json(name, rows))
     elif out.suffix == ".html":
-        title = published().tables[name].title
-        sections = [("The paper's rows and our results", "BLEU, METEOR and distinct in percent.", table, lines)]
-        if name == "reddit6k":
-            sections.append(("Human evaluation", HUMAN_NOTE, human_evaluation(), []))
-        write_plain(out, title, f"{published().paper}; {published().source}", sections)
+        write_reproduction(out, name, rows, HUMAN_NOTE)
     else:
         write_text(out, {".md": text, ".csv": table.to_csv(), ".tex": table.to_latex()}[out.suffix])

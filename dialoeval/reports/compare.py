@@ -102,15 +102,15 @@ def compare(
     if twice:
         raise UserError(f"{twice[0]} is given twice")
     check_comparable(runs)
-    tested = settings.metrics or (*COMPARED, *_common_extra(runs))
+    tested = settings.metrics or (*COMPARED, *common_extra(runs))
     try:
-        stats = _statistics(runs, tested, progress)
+        stats = run_statistics(runs, tested, progress)
     except UserError as error:
         if settings.metrics or tested == COMPARED:
             raise
         # The runs may have been scored on another machine, with models or plugins that are not here.
         _LOG.warning("compared without %s: %s", ", ".join(tested[len(COMPARED) :]), error)
-        stats = _statistics(runs, COMPARED, progress)
+        stats = run_statistics(runs, COMPARED, progress)
     names = short_names(runs)
     pairs = [(i, j) for i, j in itertools.combinations(range(len(runs)), 2) if settings.all_pairs or i == 0]
     bootstraps = {(i, j): paired_bootstrap(stats[i], stats[j], settings.resamples, settings.seed) for i, j in pairs}
@@ -147,11 +147,12 @@ def compare(
     return comparisons
 
 
-def _common_extra(runs: Sequence[LoadedRun]) -> list[str]:
+def common_extra(runs: Sequence[LoadedRun]) -> list[str]:
+    """Return the names of the extra metrics that all runs were scored with."""
     return [name for name in runs[0].scores.extra if all(name in run.scores.extra for run in runs)]
 
 
-def _statistics(runs: Sequence[LoadedRun], figures: Sequence[str], progress: bool) -> list[Statistics]:
+def run_statistics(runs: Sequence[LoadedRun], figures: Sequence[str], progress: bool) -> list[Statistics]:
     """Return the statistics of each run for the metrics that the figures belong to."""
     meteor = "meteor" in figures and all("meteor" in run.scores.figures for run in runs)
     extra = list(dict.fromkeys(registry.metric_of(name) for name in figures if name not in FIGURES))

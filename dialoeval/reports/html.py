@@ -6,7 +6,6 @@ forbids everything that is not written in it.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,16 +16,21 @@ from markupsafe import Markup
 
 from dialoeval.errors import UserError
 from dialoeval.files import write_text
-from dialoeval.metrics.registry import reply_figure
 from dialoeval.metrics.score_tables import score_table
 from dialoeval.reports import compare_text as text
-from dialoeval.reports.analysis import Extreme
+from dialoeval.reports.baseline import BaselineTests, baseline_tests
 from dialoeval.reports.compare import Comparison, ComparisonSettings
+from dialoeval.reports.comparison_view import comparison_section, exports
 from dialoeval.reports.paper import PAPER, published, table_of
-from dialoeval.reports.plots import colour, diversity_scatter, interval_strips, length_plot, setting_plots
+from dialoeval.reports.plots import diversity_scatter, interval_strips, length_plot
+from dialoeval.reports.replies_data import embedded
+from dialoeval.reports.scores_view import scores_view
+from dialoeval.reports.settings_view import matrix, shown_settings
+from dialoeval.reports.svg import colour
+from dialoeval.reports.sweep_plots import setting_plots
 from dialoeval.runs.folder import RunFolder
-from dialoeval.runs.reader import LoadedRun, load_run, reply_scores, short_names
-from dialoeval.runs.records import RunSettings, flat
+from dialoeval.runs.reader import LoadedRun, load_run, short_names
+from dialoeval.runs.records import flat
 from dialoeval.tables import Table
 from dialoeval.version import __version__
 
@@ -34,18 +38,28 @@ _TEMPLATES = Path(__file__).with_name("templates")
 
 
 def write_html(
-    run_dirs: Sequence[str | os.PathLike[str]], out_path: str | os.PathLike[str], title: str | None = None
+    run_dirs: Sequence[str | os.PathLike[str]],
+    out_path: str | os.PathLike[str],
+    title: str | None = None,
+    *,
+    baseline: str | None = None,
 ) -> None:
     """Write the page of complete runs, and its main table beside it as .md, .csv and .tex.
 
+    Args:
+        run_dirs: folders of the runs.
+        out_path: of the page.
+        title: of the page; None: what the runs are.
+        baseline: the run that the others are tested against, by a part of its name; None: the first; "none": no tests.
+
     Raises:
-        UserError: a folder is not a complete run, or the page cannot be written.
+        UserError: a folder is not a complete run, no run is the baseline, or the page cannot be written.
     """
     if not run_dirs:
         raise UserError("a report needs at least one run")
     runs = [load_run(RunFolder(path)) for path in run_dirs]
     table = _scores_table(runs)
-    write_page(out_path, "report.html", _report(runs, table, title))
+    write_page(out_path, "report.html", _report(runs, table, title, baseline_tests(runs, baseline)))
     write_tables(out_path, table)
 
 
@@ -58,10 +72,12 @@ def write_comparison(
         UserError: the page cannot be written.
     """
     runs = list({run.name: run for c in comparisons for run in (c.a, c.b)}.values())
-    shown = [_comparison_section(c) for c in comparisons]
-    values = _report(runs, _scores_table(runs), f"Comparison of {len(runs)} runs")
     method, warning = text.method(comparisons, settings), text.too_few_trials(comparisons, settings)
-    write_page(out_path, "report.html", values | {"comparisons": shown, "method": method, "warning": warning})
+    adjusted = {c.b.name: c.adjusted for c in comparisons if c.a is runs[0]}
+    tests = BaselineTests(0, [adjusted.get(run.name, {}) for run in runs], "Tests: see the comparison above.")
+    values = _report(runs, _scores_table(runs), f"Comparison of {len(runs)} runs", tests)
+    shown = {"comparisons": list(map(comparison_section, comparisons)), "method": method, "warning": warning}
+    write_page(out_path, "report.html", values | shown)
 
 
 def write_plain(
@@ -111,26 +127,26 @@ def _scores_table(runs: Sequence[LoadedRun]) -> Table:
     return score_table([(name, run.scores) for name, run in zip(names, runs, strict=True)], intervals=True)
 
 
-def _report(runs: list[LoadedRun], table: Table, title: str | None) -> dict[str, Any]:
+def _report(runs: list[LoadedRun], table: Table, title: str | None, tests: BaselineTests) -> dict[str, Any]:
     names = short_names(runs)
-    coloured = [f'class="{colour(i)}"' for i in range(len(runs))]
     plots = [*setting_plots(names, runs), diversity_scatter(names, runs), length_plot(names, runs)]
-    datasets = list(dict.fromkeys(run.dataset for run in runs))
+    several_datasets = len({run.dataset for run in runs}) > 1
+    comparable = not several_datasets and all(run.scores.protocol == runs[0].scores.protocol for run in runs)
     return {
         "title": title or (names[0] if len(names) == 1 else f"{len(names)} runs on {_several(_dataset_names(runs))}"),
         "meta": _meta(runs),
         "names": names,
         "colours": [colour(i) for i in range(len(runs))],
-        "several_datasets": len(datasets) > 1,
-        "table": Markup(table.to_html(css_class="figures sortable", row_attributes=coloured)),
+        "several_datasets": several_datasets,
+        "scores": scores_view(runs, tests, comparable=comparable),
         "notes": table.notes,
-        "exports": _exports(table),
+        "exports": exports(table),
         "extra": _extra(names, runs),
         "paper": _paper(runs),
         "strips": interval_strips(runs),
         "plots": [plot for plot in plots if plot],
-        "settings": _matrix([_shown_settings(run.settings) for run in runs]),
-        "environment": _matrix([flat(run.environment.to_json()) if run.environment else {} for run in runs]),
+        "settings": matrix([shown_settings(run.settings) for run in runs]),
+        "environment": matrix([flat(run.environment.to_json()) if run.environment else {} for run in runs]),
         "signatures": [(name, run.scores.signatures) for name, run in zip(names, runs, strict=True)],
         "folders": [(name, run.name) for name, run in zip(names, runs, strict=True)],
         "counts": _counts(names, runs),
@@ -157,10 +173,6 @@ def _dataset_names(runs: Sequence[LoadedRun]) -> list[str]:
 
 def _several(values: Sequence[Any]) -> str:
     return ", ".join(dict.fromkeys(map(str, values)))
-
-
-def _exports(table: Table) -> dict[str, str]:
-    return {"Markdown": table.to_markdown(), "LaTeX": table.to_latex(), "CSV": table.to_csv()}
 
 
 def _extra(names: Sequence[str], runs: Sequence[LoadedRun]) -> list[tuple[str, str, str, str]]:
@@ -204,99 +216,3 @@ def _paper(runs: Sequence[LoadedRun]) -> PaperSection:
     return PaperSection(
         published().tables[name].title, Markup(table_of(name).to_html()), own is not None and protocols == {name}
     )
-
-
-def _shown_settings(settings: RunSettings) -> dict[str, Any]:
-    return {key: value for key, value in settings.flat().items() if key not in ("reports_dir", "tracker")}
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """(key, the value of each run) of settings that differ between the runs, and of those that all share."""
-
-    differing: list[tuple[str, list[str]]]
-    shared: list[tuple[str, list[str]]]
-
-
-def _matrix(columns: Sequence[dict[str, Any]]) -> Matrix:
-    keys = list(dict.fromkeys(key for values in columns for key in values))
-    rows = [(key, [_shown(values.get(key)) for values in columns]) for key in keys]
-    differing = [row for row in rows if len(set(row[1])) > 1]
-    return Matrix(differing, [row for row in rows if len(set(row[1])) == 1])
-
-
-def _shown(value: Any) -> str:
-    return "–" if value is None or value == [] or value == {} else str(value)
-
-
-@dataclass(frozen=True)
-class ComparisonSection:
-    """What comparison.html shows of two runs: see `Comparison` and `Explanation`."""
-
-    names: tuple[str, str]
-    tests: Markup
-    notes: tuple[str, ...]
-    exports: dict[str, str]
-    verdict: str
-    summary: str
-    most_frequent: Markup | None
-    buckets: list[tuple[str, Markup]]
-    ngrams: list[tuple[str, Markup]]
-    extremes: list[tuple[str, list[Extreme]]]
-
-
-def _comparison_section(c: Comparison) -> ComparisonSection:
-    why = c.explanation
-    tests = text.figures_table(c)
-    return ComparisonSection(
-        names=c.names,
-        tests=Markup(tests.to_html()),
-        notes=tests.notes,
-        exports=_exports(tests),
-        verdict=text.verdict(c),
-        summary=text.summary(c),
-        most_frequent=Markup(text.most_frequent_table(c).to_html()) if any(why.most_frequent) else None,
-        buckets=[
-            (what, Markup(text.buckets_table(what, rows).to_html()))
-            for what, rows in why.buckets.items()
-            if len(rows) > 1
-        ],
-        ngrams=[(what, Markup(text.ngrams_table(c, what).to_html())) for what, rows in why.ngrams.items() if rows],
-        extremes=[(text.segment_heading(name), rows) for name, rows in why.extremes.items() if rows],
-    )
-
-
-def embedded(names: Sequence[str], runs: Sequence[LoadedRun]) -> str:
-    """Return the replies as compact JSON for the page's script, safe inside a script element.
-
-    ``{"runs": names, "datasets": names, "scores": [[heading, decimals], ...], "examples": [[id, context, references,
-    dataset], ...], "replies": [run][i]}`` with null or ``[text, cut, words, score...]`` as a reply. One id on different
-    data is two examples.
-    """
-    positions: dict[tuple[str, str], int] = {}
-    first_run = {run.dataset: i for i, run in reversed(list(enumerate(runs)))}
-    datasets = sorted(first_run, key=first_run.__getitem__)
-    examples: list[list[Any]] = []
-    for run in runs:
-        for i, name in enumerate(run.ids):
-            if (run.dataset, name) not in positions:
-                positions[run.dataset, name] = len(examples)
-                examples.append([name, run.contexts[i], run.references[i], datasets.index(run.dataset)])
-    score_names = reply_scores(runs)
-    columns = []
-    for run in runs:
-        replies: list[Any] = [None] * len(examples)
-        for i, (example_id, reply) in enumerate(zip(run.ids, run.hypotheses, strict=True)):
-            scores = [_rounded(run.segments[name][i]) if name in run.segments else None for name in score_names]
-            cut = int(run.finish[i] == "length")
-            replies[positions[run.dataset, example_id]] = [reply, cut, len(reply.split()), *scores]
-        columns.append(replies)
-    labels = _dataset_names([runs[first_run[key]] for key in datasets])
-    shown = [[figure.heading, 2 if figure.name == "nist" else 3] for figure in map(reply_figure, score_names)]
-    values = {"runs": names, "datasets": labels, "scores": shown, "examples": examples, "replies": columns}
-    compact = json.dumps(values, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return compact.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)

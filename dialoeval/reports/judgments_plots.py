@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from dialoeval.judging.analysis import Tables
 from dialoeval.judging.estimates import Estimate
-from dialoeval.reports.plots import RIGHT, TOP, Plot, colour, dot, frame, shortened, svg_text, ticks
+from dialoeval.reports.svg import RIGHT, TOP, Plot, colour, dot, frame, shortened, svg_text, ticks
 from dialoeval.stats import Interval, TwoWay, Undefined
 
 WIDTH, ROW = 480, 26

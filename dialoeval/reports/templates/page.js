@@ -29,8 +29,9 @@
   for (const head of document.querySelectorAll("table.sortable thead th")) {
     const button = document.createElement("button");
     button.type = "button";
-    button.append(...head.childNodes);
-    head.append(button);
+    const heading = head.querySelector(".heading");
+    button.append(...(heading || head).childNodes);
+    if (heading) heading.replaceWith(button); else head.append(button);
     const value = row => {
       const cell = row.cells[head.cellIndex];
       return head.cellIndex === 0 ? cell.textContent : cell.dataset.value === undefined ? null : Number(cell.dataset.value);
@@ -49,5 +50,35 @@
       head.setAttribute("aria-sort", order);
       body.append(...rows);
     });
+  }
+
+  // What a figure means: shown while the pointer rests on its heading; a tap or Enter on its sign keeps it.
+  const about = document.getElementById("about");
+  let kept = null;
+  function explain(sign, keep) {
+    const entry = document.getElementById(sign.getAttribute("href").slice(1));
+    about.replaceChildren(...[...entry.childNodes].map(node => node.cloneNode(true)));
+    if (!about.matches(":popover-open")) about.showPopover();
+    const box = sign.getBoundingClientRect(), wide = about.offsetWidth, tall = about.offsetHeight;
+    about.style.left = Math.max(8, Math.min(box.left - wide / 2, document.documentElement.clientWidth - wide - 8)) + "px";
+    about.style.top = (box.bottom + 8 + tall > innerHeight ? Math.max(8, box.top - 8 - tall) : box.bottom + 8) + "px";
+    kept = keep ? sign : null;
+  }
+  if (about && about.showPopover) for (const sign of document.querySelectorAll("a.about")) {
+    const head = sign.closest("th");
+    let waiting;
+    head.addEventListener("pointerenter", event => { if (event.pointerType === "mouse" && !kept) waiting = setTimeout(explain, 250, sign, false); });
+    head.addEventListener("pointerleave", () => { clearTimeout(waiting); if (!kept && about.matches(":popover-open")) about.hidePopover(); });
+    sign.addEventListener("click", event => {
+      event.preventDefault();
+      clearTimeout(waiting);
+      if (kept === sign) { kept = null; about.hidePopover(); } else explain(sign, true);
+    });
+  }
+  if (about && about.showPopover) {
+    const close = () => { kept = null; if (about.matches(":popover-open")) about.hidePopover(); };
+    document.addEventListener("pointerdown", event => { if (!about.contains(event.target) && !event.target.closest("a.about")) close(); });
+    document.addEventListener("keydown", event => { if (event.key === "Escape") close(); });
+    for (const box of document.querySelectorAll(".scroll")) box.addEventListener("scroll", close, { passive: true });
   }
 })();

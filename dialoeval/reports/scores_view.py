@@ -1,0 +1,117 @@
+"""The table of scores as the page shows it: arrows, the best of each column, marks of real differences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dialoeval.metrics.figures import Figure
+from dialoeval.metrics.score_tables import columns, score_cell
+from dialoeval.reports.baseline import LEVEL, BaselineTests
+from dialoeval.reports.compare_text import p_text
+from dialoeval.reports.explanations import Explained, explained
+from dialoeval.reports.svg import colour
+from dialoeval.runs.reader import LoadedRun, short_names
+from dialoeval.runs.records import is_mark
+from dialoeval.tables import Cell
+
+_MARKS = {1: ("▲", "better"), -1: ("▼", "worse"), 0: ("◆", "different")}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A cell of the table.
+
+    Attributes:
+        cell: the figure.
+        best: it is the best of its column, or prints the same as the best.
+        mark: ``▲`` better than the baseline, ``▼`` worse, ``◆`` different; empty if not told apart or not tested.
+        css: class of the mark.
+        said: the mark in words, with its p-value.
+        p: the adjusted p-value as printed; empty if it was not tested.
+    """
+
+    cell: Cell
+    best: bool = False
+    mark: str = ""
+    css: str = ""
+    said: str = ""
+    p: str = ""
+
+
+@dataclass(frozen=True)
+class ScoresView:
+    """The table of scores.
+
+    Attributes:
+        columns: what each is about.
+        rows: (name, classes of the row, whether it is the baseline, cells).
+        legend: sentences on marks, tests and best figures.
+        tested: whether any figure was tested.
+    """
+
+    columns: list[Explained]
+    rows: list[tuple[str, str, bool, list[Shown]]]
+    legend: list[str]
+    tested: bool
+
+
+def scores_view(runs: Sequence[LoadedRun], tests: BaselineTests, *, comparable: bool) -> ScoresView:
+    """Return the table of scores of the runs of a page.
+
+    Args:
+        runs: of the page.
+        tests: of the runs against a baseline.
+        comparable: whether the runs are on the same data; else no figure is called the best.
+    """
+    names = short_names(runs)
+    scores = [run.scores for run in runs]
+    figures = columns(scores)
+    cells = {figure.name: [score_cell(one, figure) for one in scores] for figure in figures}
+    ranked = [comparable and not is_mark(run.settings.name) for run in runs]
+    best = {f.name: best_of(cells[f.name], f, ranked) for f in figures}
+    baseline = tests.baseline
+    rows = []
+    for i, name in enumerate(names):
+        shown = [_shown(cells[f.name], i, f, tests, names, i in best[f.name]) for f in figures]
+        rows.append((name, colour(i), i == baseline, shown))
+    legend = []
+    if any(best.values()):
+        legend.append("Bold: the best of its column.")
+    if baseline is not None:
+        legend.append(f"▲ better, ▼ worse, ◆ different: told apart from {names[baseline]}; no mark: not told apart.")
+    legend += [tests.legend] if tests.legend else []
+    return ScoresView([explained(f, names, scores) for f in figures], rows, legend, baseline is not None)
+
+
+def best_of(cells: Sequence[Cell], figure: Figure, ranked: Sequence[bool]) -> set[int]:
+    """Return the positions of the best figure of a column, and of those that print the same.
+
+    None are best if the figure has no better direction, if there are not two, or if all print the same. Rows that are
+    not `ranked`, floors and the human mark among them, are never the best.
+    """
+    present = {i: cell for i, cell in enumerate(cells) if cell.value is not None and ranked[i]}
+    if figure.higher_is_better is None or len({cell.figure for cell in present.values()}) < 2:
+        return set()
+    values = [cell.value or 0.0 for cell in present.values()]
+    best = max(values) if figure.higher_is_better else min(values)
+    printed = next(cell.figure for cell in present.values() if (cell.value or 0.0) == best)
+    return {i for i, cell in present.items() if cell.figure == printed}
+
+
+def _shown(
+    column: Sequence[Cell], run: int, figure: Figure, tests: BaselineTests, names: Sequence[str], best: bool
+) -> Shown:
+    cell = column[run]
+    if tests.baseline is None or figure.name not in tests.p_values[run]:
+        return Shown(cell, best)
+    p = tests.p_values[run][figure.name]
+    if p > LEVEL:
+        return Shown(cell, best, p=p_text(p))
+    higher = (cell.value or 0.0) > (column[tests.baseline].value or 0.0)
+    side = 0 if figure.higher_is_better is None else 1 if higher == figure.higher_is_better else -1
+    mark, word = _MARKS[side]
+    direction = "higher" if higher else "lower"
+    equals = "" if p_text(p).startswith("<") else "= "
+    said = f"{word}, {direction} than {names[tests.baseline]}, p {equals}{p_text(p)}"
+    return Shown(cell, best, mark, word, said, p_text(p))
