@@ -14,6 +14,7 @@ from dialoeval.version import __version__
 
 # verb -> (module in dialoeval.cli with a `main(arguments) -> exit code`, what it does)
 VERBS = {
+    "demo": ("demo", "what the tool is for, in a minute: decodings and baselines in the paper's table, and the page"),
     "inspect": ("inspect", "show how a file or dataset is read: columns, examples, the prompt, warnings"),
     "run": ("run", "generate replies and score them: model, decoding and dataset from conf/ (a Hydra application)"),
     "build": ("build", "build data sets from raw dumps: conversations, the 6K and DSTC7 test sets"),

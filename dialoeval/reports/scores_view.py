@@ -84,13 +84,13 @@ def scores_view(runs: Sequence[LoadedRun], tests: BaselineTests, *, comparable: 
     return ScoresView([explained(f, names, scores) for f in figures], rows, legend, baseline is not None)
 
 
-def best_of(cells: Sequence[Cell], figure: Figure, ranked: Sequence[bool]) -> set[int]:
+def best_of(cells: Sequence[Cell], figure: Figure, ranked: Sequence[bool] | None = None) -> set[int]:
     """Return the positions of the best figure of a column, and of those that print the same.
 
     None are best if the figure has no better direction, if there are not two, or if all print the same. Rows that are
     not `ranked`, floors and the human mark among them, are never the best.
     """
-    present = {i: cell for i, cell in enumerate(cells) if cell.value is not None and ranked[i]}
+    present = {i: cell for i, cell in enumerate(cells) if cell.value is not None and (ranked is None or ranked[i])}
     if figure.higher_is_better is None or len({cell.figure for cell in present.values()}) < 2:
         return set()
     values = [cell.value or 0.0 for cell in present.values()]
