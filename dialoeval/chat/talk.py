@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dialoeval.chat.saved import load, save
+from dialoeval.chat.saved import load, names, save
 from dialoeval.chat.session import ASSISTANT, USER, Made, Session, Speaker
 from dialoeval.config import RunConfig
 from dialoeval.config.compose import compose
 from dialoeval.errors import UserError
 from dialoeval.generation import open_generator
-from dialoeval.generation.types import Reply
+from dialoeval.generation.types import Hear, Reply
 
 # Settings of a run that a chat has no use for.
 _UNUSED = ("dataset", "protocol", "scoring", "tracker", "reports_dir", "experiment", "hydra")
@@ -40,13 +43,18 @@ class Talk:
         self.session, self.file = session, file
         self._overrides = list(overrides)
         self._config = _composed(self._overrides)
-        self._pool = ThreadPoolExecutor(1)  # a model loads while the user types
+        self._loading = threading.Lock()  # one model loads at a time, while the user types
         self._speaker = self._opening(self._overrides)
 
     @property
     def config(self) -> RunConfig:
         """The settings in use."""
         return self._config
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the model is loaded, or has failed to."""
+        return self._speaker.done()
 
     @property
     def speaker(self) -> Speaker:
@@ -57,15 +65,15 @@ class Talk:
         """
         return self._speaker.result()
 
-    def say(self, text: str) -> Reply:
-        """Say something; return the reply to it."""
-        reply = self.session.say(text, self.speaker)
+    def say(self, text: str, hear: Hear | None = None) -> Reply:
+        """Say something; return the reply to it, whose text so far `hear` is told where the engine can."""
+        reply = self.session.say(text, self.speaker, hear)
         self._save()
         return reply
 
-    def retry(self) -> Reply:
+    def retry(self, hear: Hear | None = None) -> Reply:
         """Draw the last reply anew."""
-        reply = self.session.retry(self.speaker)
+        reply = self.session.retry(self.speaker, hear)
         self._save()
         return reply
 
@@ -76,32 +84,41 @@ class Talk:
 
     def reset(self) -> None:
         """Begin a new conversation; the one so far stays in its file."""
-        base, _, number = self.session.name.rpartition(".")
-        following = f"{base}.{int(number) + 1}" if base and number.isdigit() else f"{self.session.name}.2"
-        self.session = Session(following, self.session.window)
+        found = re.fullmatch(r"(.+)\.([0-9]{1,9})", self.session.name, re.DOTALL)
+        base, number = (found[1], int(found[2])) if found else (self.session.name, 1)
+        taken = set() if self.file is None else names(self.file)
+        while f"{base}.{number + 1}" in taken:
+            number += 1
+        self.session = Session(f"{base}.{number + 1}", self.session.window)
 
-    def change(self, override: str) -> None:
-        """Change a setting from the next reply on; if it is refused, nothing changes.
+    def change(self, text: str) -> None:
+        """Change one or more settings from the next reply on; if one is refused, nothing changes.
+
+        Args:
+            text: ``KEY=VALUE``, or several with spaces between them.
 
         Raises:
-            UserError: it is unknown or has a wrong value, or the model does not load.
+            UserError: one is unknown or has a wrong value, or the model does not load.
         """
-        key = override.partition("=")[0]
-        if "=" not in override:
-            raise UserError(f"{override!r} is not KEY=VALUE, such as decoding.top_k=5")
-        if key == "turns":
-            self.session.window = _window(override.partition("=")[2])
-            return
-        kept = self._overrides
-        if key in ("model", "decoding", "engine"):  # another option: the settings of the former one go
-            kept = [one for one in kept if not one.startswith(f"{key}.") and one.partition("=")[0] != key]
-        else:
-            kept = [one for one in kept if one.partition("=")[0] != key]
-        overrides = [*kept, override]
-        config = _composed(overrides)
-        speaker = self._opening(overrides)
-        speaker.result()
-        self._overrides, self._config, self._speaker = overrides, config, speaker
+        changes = re.split(r"\s+(?=[\w.@~+]+=)", text.strip())
+        window, overrides = self.session.window, self._overrides
+        for change in changes:
+            key, equals, value = change.partition("=")
+            if not equals:
+                raise UserError(f"{change!r} is not KEY=VALUE, such as decoding.top_k=5")
+            if key == "turns":
+                window = _window(value)
+                continue
+            if key in ("model", "decoding", "engine"):  # another option: the settings of the former one go
+                overrides = [one for one in overrides if not one.startswith(f"{key}.")]
+            overrides = [*(one for one in overrides if one.partition("=")[0] != key), change]
+        if overrides != self._overrides:
+            config = _composed(overrides)
+            speaker = self._opening(overrides)
+            speaker.result()
+            _free(self._speaker)
+            self._overrides, self._config, self._speaker = overrides, config, speaker
+        self.session.window = window
 
     def why(self) -> Why:
         """Return what made the last reply.
@@ -133,17 +150,19 @@ class Talk:
         second = self._opening(other)
         if not opening.split():
             raise UserError("give the first line of the conversation")
-        yield ASSISTANT, self.say(opening)
-        for i in range(1, turns):
-            role = USER if i % 2 else ASSISTANT
-            yield role, self.session.answer(second.result() if role == USER else self.speaker, role)
-            self._save()
+        try:
+            yield ASSISTANT, self.say(opening)
+            for i in range(1, turns):
+                role = USER if i % 2 else ASSISTANT
+                reply = self.session.answer(second.result() if role == USER else self.speaker, role)
+                self._save()
+                yield role, reply
+        finally:
+            _free(second)
 
     def close(self) -> None:
-        """Free the models."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        if self._speaker.done() and not self._speaker.cancelled() and self._speaker.exception() is None:
-            self._speaker.result().generator.close()
+        """Free the model. One that still loads is not waited for."""
+        _free(self._speaker)
 
     def _save(self) -> None:
         if self.file is not None:
@@ -153,15 +172,29 @@ class Talk:
         """Begin to load the model of some settings, which are checked first."""
         config, settings = _composed(overrides), tuple(overrides)
 
-        def opened() -> Speaker:
-            generator = open_generator(config.model, config.engine, config.decoding)
-            return Speaker(generator, config.decoding, config.seed, settings)
+        found: Future[Speaker] = Future()
 
-        return self._pool.submit(opened)
+        def opened() -> None:
+            try:
+                with self._loading:
+                    generator = open_generator(config.model, config.engine, config.decoding)
+                found.set_result(Speaker(generator, config.decoding, config.seed, settings))
+            except BaseException as error:
+                found.set_exception(error)
+
+        threading.Thread(target=opened, daemon=True).start()  # nobody who leaves has to wait for it
+        return found
+
+
+def _free(speaker: Future[Speaker]) -> None:
+    """Stop the engine of a model that is loaded."""
+    if speaker.done():
+        with contextlib.suppress(Exception):  # it failed to load, and whoever talked was told
+            speaker.result().generator.close()
 
 
 def _composed(overrides: Sequence[str]) -> RunConfig:
-    """Return the settings, with the decoding that suits talking where none is chosen.
+    """Return the settings, with the decoding that suits talking where none is chosen: top-k, or top-p for a server.
 
     Raises:
         UserError: one is unknown, has a wrong value, or has no use in a chat.
@@ -171,10 +204,12 @@ def _composed(overrides: Sequence[str]) -> RunConfig:
         if key.split(".")[0] in _UNUSED:
             raise UserError(f"{override} has no effect on a chat: it takes model, decoding, engine and seed")
     chosen = any(override.startswith("decoding=") for override in overrides)
-    return compose("config", [*([] if chosen else ["decoding=topk"]), *overrides])
+    server = any(override in ("engine=openai", "engine.name=openai") for override in overrides)
+    usual = "decoding=nucleus" if server else "decoding=topk"
+    return compose("config", [*([] if chosen else [usual]), *overrides])
 
 
 def _window(value: str) -> int:
-    if not value.isdigit():
+    if not re.fullmatch("[0-9]{1,9}", value):
         raise UserError(f"turns={value}: give a whole number, 0 for all turns")
     return int(value)
