@@ -24,10 +24,10 @@ _UNUSED = ("dataset", "protocol", "scoring", "tracker", "reports_dir", "experime
 
 @dataclass(frozen=True)
 class Why:
-    """What made the last reply, and its prompt as the model read it."""
+    """What made a reply, and its prompt as the model read it; None if it was another model."""
 
     made: Made
-    prompt: str
+    prompt: str | None
 
 
 class Talk:
@@ -120,18 +120,20 @@ class Talk:
             self._overrides, self._config, self._speaker = overrides, config, speaker
         self.session.window = window
 
-    def why(self) -> Why:
-        """Return what made the last reply.
+    def why(self, turn: int = -1) -> Why:
+        """Return what made a reply, by default the last.
 
         Raises:
-            UserError: there is none.
+            UserError: there is none, or a person said it.
         """
-        last = self.session.turns[-1] if self.session.turns else None
-        if last is None or last.made is None:
+        reply = self.session.turns[turn] if self.session.turns else None
+        if reply is None or reply.made is None:
             raise UserError("there is no reply yet")
-        earlier = replace(self.session, turns=self.session.turns[:-1], window=last.made.turns_seen)
         speaker = self.speaker
-        return Why(last.made, speaker.generator.prompt_text(earlier.example(last.role), speaker.decoding))
+        if _prompting(reply.made.settings) != _prompting(speaker.settings):
+            return Why(reply.made, None)
+        earlier = replace(self.session, turns=self.session.turns[:turn], window=reply.made.turns_seen)
+        return Why(reply.made, speaker.generator.prompt_text(earlier.example(reply.role), speaker.decoding))
 
     def save(self, path: Path) -> None:
         """Write the conversation to a file of chats."""
@@ -184,6 +186,11 @@ class Talk:
 
         threading.Thread(target=opened, daemon=True).start()  # nobody who leaves has to wait for it
         return found
+
+
+def _prompting(settings: Sequence[str]) -> list[str]:
+    """Return the settings that decide a prompt."""
+    return sorted(one for one in settings if one.startswith(("model", "engine", "decoding.max_")))
 
 
 def _free(speaker: Future[Speaker]) -> None:

@@ -18,6 +18,7 @@ EPILOG = """examples:
   dialoeval chat                                     with the embedded model
   dialoeval chat model=custom model.path=DIR decoding=mmi model.backward=DIR2
   dialoeval chat --self model=smollm2 --turns-of 8 --opening "hi, how are you?" -- model=tiny
+  dialoeval chat model=smollm2 --web                 on a page in the browser
   printf 'hello\\nhow are you?\\n' | dialoeval chat --name script --no-save
 
 Each reply is the one that `dialoeval run dataset=conversations dataset.path=SAVED dataset.context_turns=5` gives with
@@ -44,6 +45,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--self", action="store_true", help="let a second model, whose settings follow --, be the user")
     parser.add_argument("--turns-of", type=int, default=10, metavar="N", help="--self: replies in all [10]")
     parser.add_argument("--opening", metavar="TEXT", help="--self: what the user says first")
+    web = parser.add_argument_group("on a page instead of the terminal")
+    web.add_argument("--web", action="store_true", help="serve a page, with a link that opens it, until Ctrl-C")
+    web.add_argument("--host", default="127.0.0.1", help="address to listen on [this machine only]")
+    web.add_argument("--port", type=int, default=8765, help="or the next free one [8765]")
+    web.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="of a tunnel or proxy")
+    web.add_argument("--public-url", metavar="URL", help="how the page is reached, for the link")
     options = parser.parse_intermixed_args(own)
     from dialoeval.chat.session import Session
     from dialoeval.chat.talk import Talk
@@ -62,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
             load(talk, options.load)
         if options.self:
             return _among_themselves(talk, second, options.opening, options.turns_of)
-        return converse(talk)
+        return _serve(talk, options) if options.web else converse(talk)
     finally:
         talk.close()
 
@@ -89,10 +96,32 @@ def _check(options: argparse.Namespace, second: list[str]) -> None:
         raise UserError("--opening belongs to --self")
     if options.self and not options.opening:
         raise UserError('--self needs what is said first: add --opening "TEXT"')
+    if options.web and options.self:
+        raise UserError("--web does not go with --self")
+    if not 0 <= options.port < 65536:
+        raise UserError("--port must be from 0 to 65535")
     if options.load and options.name:
         raise UserError("--name does not go with --load: the conversation has its name")
     if options.save and options.no_save:
         raise UserError("--save does not go with --no-save")
+
+
+def _serve(talk: Talk, options: argparse.Namespace) -> int:
+    from dialoeval.chat.server import Serving, serve
+    from dialoeval.serving.server import LOOPBACK, PLAIN_HTTP
+
+    if options.host not in LOOPBACK:
+        print(f"warning: {PLAIN_HTTP}")
+    public_url = options.public_url and options.public_url.rstrip("/")
+
+    def announce(link: str) -> None:
+        print(f"chat  {link}")
+        print("serving until Ctrl-C", flush=True)
+
+    serve(talk, Serving(options.host, options.port, options.allow_host, public_url), announce)
+    if talk.file is not None and talk.session.turns:
+        print(f"saved: {talk.file}")
+    return 0
 
 
 def _among_themselves(talk: Talk, second: list[str], opening: str, turns: int) -> int:

@@ -154,6 +154,6 @@ def _why(talk: Talk) -> None:
     logprob = "unknown" if made.logprob is None else f"{made.logprob:.4f} nats"
     print(f"log-probability: {logprob}, {made.tokens} tokens, ended by {made.finish}, seed {made.seed}")
     print(f"settings: {' '.join(made.settings) or 'none'}; turns seen: {made.turns_seen or 'all'}")
-    print(f"turns dropped: {made.dropped_turns}\nprompt: {why.prompt}")
+    print(f"turns dropped: {made.dropped_turns}\nprompt: {why.prompt or 'of another model'}")
     for candidate in sorted(made.candidates, key=lambda one: -(one.score or 0)):
         print(f"  {candidate.score or 0:10.4f}  {candidate.text}")
