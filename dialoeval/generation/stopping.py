@@ -50,11 +50,11 @@ def settled(text: str, stop: Sequence[str]) -> str:
 
     That is the text before the first stop text, without an end that may become one or is half a character.
     """
-    if (place := first(text, stop)) >= 0:
-        return text[:place]
     text = text.rstrip("\ufffd")
-    begun = [len(text) - n for entry in stop for n in range(1, len(entry)) if text.endswith(entry[:n])]
-    return text[: min(begun, default=len(text))]
+    ends = [len(text) - n for entry in stop for n in range(1, len(entry)) if text.endswith(entry[:n])]
+    if (place := first(text, stop)) >= 0:
+        ends.append(place)
+    return text[: min(ends, default=len(text))]
 
 
 def ends(tokens: Sequence[int], tokenizer: Any, stop: Sequence[str]) -> bool:

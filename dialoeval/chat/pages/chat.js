@@ -53,6 +53,7 @@ async function send(form, button) {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     over.abort();
     if (!page.querySelector("main.chat")) { document.documentElement.replaceWith(page.documentElement); return; }
+    page.querySelector("[autofocus]")?.removeAttribute("autofocus");
     document.title = page.title;
     document.body.replaceChildren(...page.body.children);
     begin();
@@ -65,7 +66,7 @@ async function send(form, button) {
     over.abort();
     added.forEach(item => item.remove());
     if (byId("last")) byId("last").hidden = false;
-    failed("There is no connection, and nothing was added. Press Send again.");
+    failed("The connection broke. Send again, or reload the page to see what was added.");
   }
 }
 
