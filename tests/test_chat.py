@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -284,7 +285,8 @@ def test_a_terminal_shows_replies_as_they_come(tmp_path):
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(tmp_path)
-        os.execve(sys.executable, command, os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "TERM": "dumb"})
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # tests in the background inherit that it is ignored
+        os.execve(sys.executable, command, os.environ | {"PYTHONPATH": str(ROOT), "TERM": "dumb"})
     shown = b""
     keys = iter([b"\x03", b"hello\n", b"//slash\n", b"/why\n", b"\x04"])
     with contextlib.suppress(OSError):  # the terminal closes
