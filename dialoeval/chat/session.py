@@ -71,6 +71,7 @@ class Made:
             TypeError, KeyError, ValueError, AttributeError: it is not one.
         """
         fields = {key: part for key, part in value.items() if key not in ("turn", "settings", "candidates")}
+        fields.setdefault("logprob", None)  # None is left out in the file
         scored = tuple(_typed(one, _SCORED) for one in value.get("candidates", ()))
         if not isinstance(value["settings"], list):
             raise TypeError("settings is no list")

@@ -158,10 +158,11 @@ class Client:
     def _send(self, data: bytes) -> tuple[Answer, str | None]:
         """Return the response to a request, and its Retry-After header."""
         request = urllib.request.Request(self.url, data, self._headers())
+        hear = self.hear  # of this request: after Ctrl-C its thread may read on while the next one is sent
         try:
             with _OPENER.open(request, timeout=self.engine.timeout) as response:
                 stream = response.headers.get_content_type() == "text/event-stream"
-                text = (self._listen(response) if stream and self.hear else response.read()).decode("utf-8")
+                text = (self._listen(response, hear) if stream and hear else response.read()).decode("utf-8")
                 # an error may repeat the key
                 return Answer(response.status, text if '"choices"' in text else self.without_key(text), stream), None
         except urllib.error.HTTPError as error:
@@ -169,14 +170,14 @@ class Client:
                 "Retry-After"
             )
 
-    def _listen(self, response: http.client.HTTPResponse) -> bytes:
+    def _listen(self, response: http.client.HTTPResponse, hear: Callable[[str], None]) -> bytes:
         """Return the body of a stream, and tell its events as they come."""
         body = b""
         for line in response:
             body += line
-            if line.startswith(b"data:") and self.hear is not None and not self.stopped.is_set():
+            if line.startswith(b"data:") and not self.stopped.is_set():
                 with contextlib.suppress(ValueError, TypeError, AttributeError):  # damage is found at the end
-                    self.hear(body.decode("utf-8"))
+                    hear(body.decode("utf-8"))
         return body
 
     def _doubt(self, key: str, answer: Answer) -> None:
