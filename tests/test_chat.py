@@ -30,6 +30,15 @@ from dialoeval.runs.runner import run
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.fixture(autouse=True)
+def loaded():
+    """Wait for the models that a command has left behind: no other test may load one at the same time."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "loading":
+            thread.join()
+
+
 @pytest.fixture
 def opened():
     talks = []
@@ -314,7 +323,7 @@ def test_a_server_talks(opened, tmp_path):
         talk.change("engine.on_refusal=record")
         assert talk.say("well?").refusal == talk.session.turns[-1].made.refusal == "I must not"
         talk.save(tmp_path / "chats.jsonl")
-        assert Talk((), Session("b")).load(tmp_path / "chats.jsonl")[:1] == ["engine=openai"]
+        assert opened(name="b").load(tmp_path / "chats.jsonl")[:1] == ["engine=openai"]
         server.plan = lambda body, before: chat_server.error(401, "no key")
         with pytest.raises(UserError, match="401"):
             talk.say("again")

@@ -21,6 +21,8 @@ from dialoeval.generation.types import Hear, Reply
 # Settings of a run that a chat has no use for.
 _UNUSED = ("dataset", "protocol", "scoring", "tracker", "reports_dir", "experiment", "hydra")
 
+_LOADING = threading.Lock()  # transformers cannot load two models at once
+
 
 @dataclass(frozen=True)
 class Why:
@@ -43,7 +45,6 @@ class Talk:
         self.session, self.file = session, file
         self._overrides = list(overrides)
         self._config = _composed(self._overrides)
-        self._loading = threading.Lock()  # one model loads at a time, while the user types
         self._speaker = self._opening(self._overrides)
 
     @property
@@ -160,11 +161,13 @@ class Talk:
                 self._save()
                 yield role, reply
         finally:
-            _free(second)
+            if second.done():
+                _free(second)
 
-    def close(self) -> None:
-        """Free the model. One that still loads is not waited for."""
-        _free(self._speaker)
+    def close(self, wait: bool = True) -> None:
+        """Free the model; without `wait`, as where the process ends, one that still loads is left to itself."""
+        if wait or self._speaker.done():
+            _free(self._speaker)
 
     def _save(self) -> None:
         if self.file is not None:
@@ -178,13 +181,14 @@ class Talk:
 
         def opened() -> None:
             try:
-                with self._loading:
+                with _LOADING:
                     generator = open_generator(config.model, config.engine, config.decoding)
                 found.set_result(Speaker(generator, config.decoding, config.seed, settings))
             except BaseException as error:
                 found.set_exception(error)
 
-        threading.Thread(target=opened, daemon=True).start()  # nobody who leaves has to wait for it
+        # a daemon: nobody who leaves has to wait for it
+        threading.Thread(target=opened, name="loading", daemon=True).start()
         return found
 
 
@@ -194,10 +198,9 @@ def _prompting(settings: Sequence[str]) -> list[str]:
 
 
 def _free(speaker: Future[Speaker]) -> None:
-    """Stop the engine of a model that is loaded."""
-    if speaker.done():
-        with contextlib.suppress(Exception):  # it failed to load, and whoever talked was told
-            speaker.result().generator.close()
+    """Stop the engine of a model as soon as it is loaded."""
+    with contextlib.suppress(Exception):  # it failed to load, and whoever talked was told
+        speaker.result().generator.close()
 
 
 def _composed(overrides: Sequence[str]) -> RunConfig:

@@ -71,7 +71,7 @@ def main(arguments: Sequence[str]) -> int:
             return _among_themselves(talk, second, options.opening, options.turns_of)
         return _serve(talk, options) if options.web else converse(talk)
     finally:
-        talk.close()
+        talk.close(wait=False)
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
