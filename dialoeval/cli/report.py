@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", default="report.html", metavar="FILE.html")
     parser.add_argument("--title", metavar="TEXT")
     parser.add_argument("--reports-dir", default="reports", metavar="DIR")
+    parser.add_argument(
+        "--floor",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="add the constant, random and human baselines on the same data (docs/baselines.md); the settings are of "
+        "the random one: model.baseline.dataset=OPTION, model.baseline.settings.path=FILE",
+    )
     options = parser.parse_args(arguments)
     from dialoeval.errors import UserError
     from dialoeval.reports import write_html
@@ -31,6 +39,14 @@ def main(arguments: Sequence[str]) -> int:
         named = (Path(name), Path(options.reports_dir) / "sweeps" / name)
         sweep = next((runs for folder in named if (runs := read_sweep(folder)) is not None), None)
         folders += sweep if sweep is not None else [find(name, options.reports_dir).path]
+    if options.floor is not None:
+        from dialoeval.runs.floor import floor
+        from dialoeval.runs.folder import RunFolder
+
+        rows = floor([RunFolder(folder) for folder in folders], options.floor)
+        folders += rows.runs
+        for remark in rows.remarks:
+            print(f"note: {remark}", file=sys.stderr)
     write_html(list(dict.fromkeys(folders)), options.out, options.title)
     print(f"report: {options.out}")
     return 0

@@ -18,6 +18,7 @@ from dialoeval.metrics.score_tables import score_table
 from dialoeval.metrics.scores import Scores
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.reader import LoadedRun
+from dialoeval.runs.records import is_mark
 from dialoeval.runs.trackers import Draw, Pictures, TrackerError
 from dialoeval.tables import markdown_text
 
@@ -233,13 +234,15 @@ def _record(folder: Path, jobs: Sequence[SweepJob], *, only_new: bool = False) -
 
 
 def _write_leaderboard(folder: Path, jobs: Sequence[SweepJob]) -> list[tuple[str, Scores]]:
-    """Write the scores of the complete jobs as tables, NIST-4 downwards; return them with their labels."""
-    rows = []
+    """Write the scores of the complete jobs as tables, NIST-4 downwards, floors and mark last; return them."""
+    found = []
     for label, job in zip(_labels(jobs), jobs, strict=True):
         scores = RunFolder(folder.parent.parent / job.run).scores() if job.run else None
         if scores is not None:
-            rows.append((label, scores))
-    rows.sort(key=lambda row: row[1].get("nist4") or 0.0, reverse=True)
+            found.append((is_mark(job.name or ""), label, scores))
+    # floors and mark stand below the systems, whatever their scores: they are not ranked
+    found.sort(key=lambda row: (row[0], -(row[2].get("nist4") or 0.0)))
+    rows = [(label, scores) for _, label, scores in found]
     warnings = [f"- {markdown_text(f'{name}: {finding.message}')}\n" for name, s in rows for finding in s.warnings]
     table = score_table(rows, intervals=True).to_markdown()
     write_text(folder / "leaderboard.md", "".join([table, *(["\nWarnings:\n\n", *warnings] if warnings else [])]))
