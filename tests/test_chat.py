@@ -312,6 +312,13 @@ def test_a_terminal_shows_replies_as_they_come(tmp_path):
     assert "(/quit or Ctrl-D leaves)" in lines and any(line.startswith("prompt: hello<") for line in lines)
 
 
+def test_a_baseline_talks(opened):
+    talk = opened("model=baseline-copy")
+    assert talk.say("hello").text == "hello"
+    talk.change("decoding=topk model=tiny")
+    assert talk.say("hello").logprob < 0
+
+
 def test_a_server_talks(opened, tmp_path):
     with chat_server.running() as server:
         settings = ("engine=openai", f"engine.base_url={server.url}", "model=custom", "model.path=x")

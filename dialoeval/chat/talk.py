@@ -204,7 +204,7 @@ def _free(speaker: Future[Speaker]) -> None:
 
 
 def _composed(overrides: Sequence[str]) -> RunConfig:
-    """Return the settings, with the decoding that suits talking where none is chosen: top-k, or top-p for a server.
+    """Return the settings, with the decoding that suits talking where none is chosen.
 
     Raises:
         UserError: one is unknown, has a wrong value, or has no use in a chat.
@@ -214,8 +214,12 @@ def _composed(overrides: Sequence[str]) -> RunConfig:
         if key.split(".")[0] in _UNUSED:
             raise UserError(f"{override} has no effect on a chat: it takes model, decoding, engine and seed")
     chosen = any(override.startswith("decoding=") for override in overrides)
-    server = any(override in ("engine=openai", "engine.name=openai") for override in overrides)
-    usual = "decoding=nucleus" if server else "decoding=topk"
+    if any(override.startswith(("model=baseline", "model.baseline")) for override in overrides):
+        usual = "decoding=greedy"  # it draws nothing
+    elif any(override in ("engine=openai", "engine.name=openai") for override in overrides):
+        usual = "decoding=nucleus"  # the protocol has no top-k
+    else:
+        usual = "decoding=topk"
     return compose("config", [*([] if chosen else [usual]), *overrides])
 
 
