@@ -129,6 +129,7 @@ def test_without_javascript_and_in_two_tabs(browser, chat):
     other.goto(page.url)
     page.fill("#text", "hello")
     page.click("#send")
+    page.locator("#log .turn").nth(1).wait_for()
     assert page.locator("#log .turn").count() == 2 and page.url.endswith("#last")
     other.fill("#text", "I type here")
     other.click("#send")
@@ -136,11 +137,13 @@ def test_without_javascript_and_in_two_tabs(browser, chat):
     assert other.input_value("#text") == "I type here" and other.locator("#log .turn").count() == 2
     picture(other, "behind")
     other.click("#send")
-    assert other.locator("#log .turn").count() == 4
+    other.locator("#log .turn").nth(3).wait_for()
     other.click("#last summary")
     assert other.is_visible("#last dl")
     other.click("text=Retry")
+    other.wait_for_selector("#last dd:text-is('1')", state="attached")  # the next seed
     other.click("text=Undo")
+    other.locator("#log .turn").nth(2).wait_for(state="detached")
     assert other.locator("#log .turn").count() == 2
     page.context.close()
 
