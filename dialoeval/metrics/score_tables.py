@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from dialoeval.metrics.figures import Figure
 from dialoeval.metrics.scores import Scores
-from dialoeval.tables import Cell, Table
+from dialoeval.tables import Cell, Heading, Table
 
 
 def score_table(
@@ -22,7 +22,7 @@ def score_table(
     systems = list(rows)
     if figures is None:
         figures = columns([scores for _, scores in systems])
-    headings = ("System", *(figure.heading for figure in figures))
+    headings = (Heading("System", "system"), *(figure.column for figure in figures))
     lines: list[tuple[str | Cell, ...]] = [
         (name, *(score_cell(scores, figure, intervals) for figure in figures)) for name, scores in systems
     ]

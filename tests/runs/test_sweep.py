@@ -63,8 +63,7 @@ def test_a_sweep_records_failures_and_does_only_what_is_missing(fake, tmp_path, 
     assert list((tmp_path / "reports" / "sweeps").iterdir()) == [folder], "the same sweep finds its folder"
     rows = list(csv.reader((folder / "leaderboard.csv").read_text("utf-8").splitlines()))
     assert len(rows) == 4 and rows[0][1:] == [
-        "NIST-2", "NIST-4", "BLEU-2 (%)", "BLEU-4 (%)", "METEOR (%)", "Entropy-4", "Dist-1 (%)", "Dist-2 (%)",
-        "Avg Len",
+        "nist2", "nist4", "bleu2", "bleu4", "meteor", "entropy4", "distinct1", "distinct2", "avg_len",
     ]  # fmt: skip
     assert {row[0] for row in rows[1:]} == {f"tiny beam num_beams={n}" for n in (1, 3, 5)}
     assert "tiny beam num_beams=3" in (folder / "leaderboard.md").read_text()

@@ -1,0 +1,174 @@
+r"""Tables of papers: booktabs rows of figures with their units in two-line headings, and the float around them."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+PAGE = 345.0  # pt, the text width of an article in 10pt
+COLUMN = 240.0  # pt, about the width of a column of two
+_NAME = 110.0  # pt, of the first column where the table would be wider than a page
+_SEPARATION = 3.0  # pt, \tabcolsep
+
+# Characters special to LaTeX. A bracket after `\\` would start an optional argument. OT1 prints other characters for
+# the angle brackets and the bar.
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "[": "{[}",
+    "±": r"$\pm$",
+    "–": "--",
+    "…": r"\ldots{}",
+    **{character: "\\" + character for character in "&%$#_{}"},
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        heading: plain text.
+        unit: after all its figures, such as ``%``; it stands in the heading.
+        left: whether it holds texts, aligned on the left.
+    """
+
+    heading: str
+    unit: str = ""
+    left: bool = False
+
+    @property
+    def lines(self) -> tuple[str, str]:
+        """The heading in two lines: ``BLEU (%)`` and ``4``, ``Avg`` and ``Len``; a text's in the second."""
+        unit = f" ({self.unit})" if self.unit else ""
+        if self.left:
+            return "", self.heading + unit
+        if numbered := re.fullmatch(r"(\D+)-(\d+)", self.heading):
+            return numbered[1] + unit, numbered[2]
+        words = (self.heading + unit).split()
+        splits = [(" ".join(words[:i]), " ".join(words[i:])) for i in range(1, len(words))]
+        return min(splits, key=lambda pair: max(map(len, pair)), default=("", self.heading))
+
+
+@dataclass(frozen=True)
+class Text:
+    """A cell.
+
+    Attributes:
+        text: plain.
+        up: signed distance to the upper bound of the interval, in small type below it; empty without an interval.
+        down: to the lower bound; empty: as far as `up`, on the other side.
+        bold: whether it is the best.
+        figure: whether a hyphen is a minus sign.
+    """
+
+    text: str
+    up: str = ""
+    down: str = ""
+    bold: bool = False
+    figure: bool = False
+
+    @property
+    def markup(self) -> str:
+        """The text as LaTeX."""
+        words = escape(self.text)
+        words = words.replace("-", "$-$") if self.figure and self.text != "–" else words
+        return f"\\textbf{{{words}}}" if self.bold and words else words
+
+    @property
+    def below(self) -> str:
+        """The interval as LaTeX: ``±0.05``, or both distances where it is skewed."""
+        if not self.up:
+            return ""
+        interval = f"^{{{self.up}}}_{{{self.down}}}" if self.down else f"\\pm{self.up.lstrip('+')}"
+        return f"{{\\scriptsize${interval}$}}"
+
+
+def escape(text: str) -> str:
+    """Return text on one line that LaTeX shows as it is."""
+    return "".join(_SPECIAL.get(character, character) for character in " ".join(text.split()))
+
+
+def tabular(columns: Sequence[Column], rows: Sequence[Sequence[Text]], name_width: float = 0) -> str:
+    """Return a booktabs tabular.
+
+    Args:
+        columns: its headings.
+        rows: a cell a column.
+        name_width: pt of the first column, which wraps; 0: as wide as its texts.
+    """
+    kinds = ["l" if column.left else "r" for column in columns]
+    if name_width:
+        kinds[0] = f"p{{{name_width:.0f}pt}}"
+    lines = ["\\toprule", *_head(columns), "\\midrule"]
+    for row in rows:
+        below = any(cell.below for cell in row)
+        lines.append(" & ".join(cell.markup for cell in row) + (r" \\[-2pt]" if below else r" \\"))
+        if below:
+            lines.append(" & ".join(cell.below for cell in row) + r" \\")
+    return "\n".join([f"\\begin{{tabular}}{{{''.join(kinds)}}}", *lines, "\\bottomrule", "\\end{tabular}\n"])
+
+
+def _head(columns: Sequence[Column]) -> list[str]:
+    """Return the lines of the headings. Neighbours with one upper line and numbers below it share that line."""
+    upper, lower = zip(*(column.lines for column in columns), strict=True)
+    last = " & ".join(map(escape, lower)) + r" \\"
+    if not any(upper):
+        return [last]
+    cells, rules, at = [], [], 1
+    groups = itertools.groupby(range(len(columns)), key=lambda i: upper[i] if lower[i].isdigit() else i)
+    for _, group in groups:
+        positions = list(group)
+        text, end = escape(upper[positions[0]]), at + len(positions) - 1
+        if end > at:
+            rules.append(f"\\cmidrule(lr){{{at}-{end}}}")
+            text = f"\\multicolumn{{{len(positions)}}}{{c}}{{{text}}}"
+        cells.append(text)
+        at = end + 1
+    return [" & ".join(cells) + r" \\", *([" ".join(rules)] if rules else []), last]
+
+
+def floating(columns: Sequence[Column], rows: Sequence[Sequence[Text]], caption: str, label: str) -> str:
+    r"""Return a table in a float.
+
+    Where it would be wider than an article's page its first column wraps; where it still is, a comment says so. One
+    that is wider than a column of two spans both (``table*``, which one column ignores).
+    """
+    name = _width(columns[:1], [row[:1] for row in rows])
+    wide = _width(columns, rows)
+    wrapped = _NAME if wide > PAGE and name > _NAME else 0
+    wide -= name - wrapped if wrapped else 0
+    kind = "table*" if wide > COLUMN else "table"
+    remark = (
+        f"% about {wide:.0f} pt wide, and the text of an article is {PAGE:.0f} pt: choose fewer columns (--columns)\n"
+        if wide > PAGE
+        else ""
+    )
+    return (
+        f"% \\usepackage{{booktabs}}\n{remark}\\begin{{{kind}}}[t]\n\\centering\\small\n"
+        f"\\setlength{{\\tabcolsep}}{{{_SEPARATION:.0f}pt}}\n\\caption{{{escape(caption)}}}\n"
+        f"\\label{{{re.sub(r'[^A-Za-z0-9:._-]+', '-', label)}}}\n{tabular(columns, rows, wrapped)}\\end{{{kind}}}\n"
+    )
+
+
+def _width(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> float:
+    """Return about how many pt the columns take in ``\\small`` type, two separations each."""
+    total = 0.0
+    for i, column in enumerate(columns):
+        upper, lower = column.lines
+        share = upper if not lower.isdigit() or sum(c.lines[0] == upper for c in columns) == 1 else ""
+        texts = [share, lower, *(row[i].text for row in rows)]
+        small = [_points(row[i].up) * (0.6 if row[i].down else 0.8) + 4 for row in rows if row[i].up]
+        total += max([*map(_points, texts), *small]) + 2 * _SEPARATION
+    return total
+
+
+def _points(text: str) -> float:
+    """Return about how many pt a text takes in Computer Modern at 9 pt."""
+    return sum(7.0 if c.isupper() else 2.7 if c in ".,;:'|!il[]()" else 4.7 for c in text)
