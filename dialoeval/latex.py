@@ -66,6 +66,7 @@ class Text:
         down: to the lower bound; empty: as far as `up`, on the other side.
         bold: whether it is the best.
         figure: whether a hyphen is a minus sign.
+        small: text below it where it has no interval.
     """
 
     text: str
@@ -73,6 +74,7 @@ class Text:
     down: str = ""
     bold: bool = False
     figure: bool = False
+    small: str = ""
 
     @property
     def markup(self) -> str:
@@ -83,9 +85,9 @@ class Text:
 
     @property
     def below(self) -> str:
-        """The interval as LaTeX: ``±0.05``, or both distances where it is skewed."""
+        """The interval as LaTeX: ``±0.05``, or both distances where it is skewed; else the small text."""
         if not self.up:
-            return ""
+            return f"{{\\scriptsize {escape(self.small)}}}" if self.small else ""
         interval = f"^{{{self.up}}}_{{{self.down}}}" if self.down else f"\\pm{self.up.lstrip('+')}"
         return f"{{\\scriptsize${interval}$}}"
 
@@ -158,13 +160,13 @@ def floating(columns: Sequence[Column], rows: Sequence[Sequence[Text]], caption:
 
 
 def _width(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> float:
-    """Return about how many pt the columns take in ``\\small`` type, two separations each."""
+    r"""Return about how many pt the columns take in ``\\small`` type, two separations each."""
     total = 0.0
     for i, column in enumerate(columns):
         upper, lower = column.lines
         share = upper if not lower.isdigit() or sum(c.lines[0] == upper for c in columns) == 1 else ""
         texts = [share, lower, *(row[i].text for row in rows)]
-        small = [_points(row[i].up) * (0.6 if row[i].down else 0.8) + 4 for row in rows if row[i].up]
+        small = [_points(row[i].up or row[i].small) * (0.6 if row[i].down else 0.8) + 4 for row in rows]
         total += max([*map(_points, texts), *small]) + 2 * _SEPARATION
     return total
 

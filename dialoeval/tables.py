@@ -30,6 +30,7 @@ class Heading(str):
     higher_is_better: bool | None
 
     def __new__(cls, text: str, name: str = "", higher_is_better: bool | None = None) -> Heading:
+        """Make a heading: see the class."""
         heading = super().__new__(cls, text)
         heading.name, heading.higher_is_better = name, higher_is_better
         return heading
@@ -48,6 +49,7 @@ class Cell:
         why: why the value is missing.
         signed: print the sign, as for differences.
         factor: of the printed value to that in JSON: 100 for the percentage of a fraction.
+        spread: standard deviation over several runs, of which the value is the mean, or None.
     """
 
     value: float | None
@@ -58,6 +60,7 @@ class Cell:
     why: str = ""
     signed: bool = False
     factor: float = 1
+    spread: float | None = None
 
     @property
     def figure(self) -> str:
@@ -73,7 +76,9 @@ class Cell:
 
     @property
     def margin(self) -> str:
-        """``±`` and half the width of the interval, or ``[low, high]`` if it is skewed; empty without an interval."""
+        """``±`` and half the width of the interval, or ``[low, high]`` if it is skewed; ``(sd 0.12)`` of a mean."""
+        if self.value is not None and self.spread is not None:
+            return f"(sd {self.spread:.{self.decimals}f})"
         up, *down = self.distances or ("",)
         return f"[{self.low:.{self.decimals}f}, {self.high:.{self.decimals}f}]" if down else up.replace("+", "±")
 
@@ -149,24 +154,20 @@ class Table:
         """Return comma-separated values for programs.
 
         Columns have the names of JSON (`column_names`), and figures the unit of JSON: a percentage of a fraction is a
-        fraction. Bounds of intervals have columns of their own, ``bleu4_low`` and ``bleu4_high``. A missing figure is
-        an empty field.
+        fraction. Bounds of intervals have columns of their own, ``bleu4_low`` and ``bleu4_high``; standard deviations
+        over runs too, ``bleu4_sd``. A missing figure is an empty field.
         """
-        columns = [[cell for row in self.rows if isinstance(cell := row[i], Cell)] for i in range(len(self.headings))]
-        with_interval = [any(cell.low is not None for cell in cells) for cells in columns]
+        parts: list[tuple[int, str]] = []  # column, and what of its cells
         headings: list[str] = []
-        for name, interval in zip(self.column_names(), with_interval, strict=True):
-            headings += [name, f"{name}_low", f"{name}_high"] if interval else [name]
+        for i, name in enumerate(self.column_names()):
+            cells = [cell for row in self.rows if isinstance(cell := row[i], Cell)]
+            shown = [part for part in ("low", "high", "spread") if any(getattr(c, part) is not None for c in cells)]
+            parts += [(i, part) for part in ("value", *shown)]
+            headings += [name, *(f"{name}_{'sd' if part == 'spread' else part}" for part in shown)]
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(headings)
-        for row in self.rows:
-            fields: list[str] = []
-            for cell, interval in zip(row, with_interval, strict=True):
-                values = (cell.value, cell.low, cell.high) if isinstance(cell, Cell) else (cell, None, None)
-                factor = cell.factor if isinstance(cell, Cell) else 1
-                fields += [_plain(value, factor) for value in (values if interval else values[:1])]
-            writer.writerow(fields)
+        writer.writerows([_field(row[i], part) for i, part in parts] for row in self.rows)
         return stream.getvalue()
 
     def column_names(self) -> list[str]:
@@ -253,11 +254,12 @@ def _has_words(text: str) -> bool:
     return any(map(str.isalpha, re.sub(r"\de[+-]?\d", "", text)))  # 3e-05 is not a word
 
 
-def _plain(value: float | str | None, factor: float) -> str:
+def _field(cell: str | Cell, part: str) -> str:
     """Return a field of CSV: nine significant digits hide the rounding of a factor."""
-    if value is None or isinstance(value, str):
-        return value or ""
-    return f"{value / factor:.9g}"
+    if not isinstance(cell, Cell):
+        return cell if part == "value" else ""
+    value = getattr(cell, part)
+    return "" if value is None else f"{value / cell.factor:.9g}"
 
 
 def markdown_text(text: str) -> str:
@@ -288,7 +290,8 @@ def _markdown_entities(text: str) -> str:
 def _latex_cell(cell: str | Cell, best: bool) -> latex.Text:
     if isinstance(cell, Cell):
         text = replace(cell, suffix="").figure
-        return latex.Text(text, *cell.distances, bold=best, figure=True)
+        small = cell.margin.strip("()") if cell.spread is not None else ""
+        return latex.Text(text, *cell.distances, bold=best, figure=True, small=small)
     return latex.Text(cell, bold=isinstance(cell, Strong))
 
 

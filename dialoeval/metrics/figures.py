@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dialoeval.tables import Cell, Heading
 
@@ -50,6 +50,11 @@ class Figure:
         low, high = (None, None) if value is None or interval is None else (factor * edge for edge in interval)
         scaled = None if value is None else factor * value
         return Cell(scaled, self.decimals, "" if signed else self.unit_suffix, low, high, why, signed, factor)
+
+    def mean_cell(self, value: float | None, spread: float | None, *, why: str = "") -> Cell:
+        """Return a table cell of a mean over runs, with their standard deviation; `why` as in `cell`."""
+        cell = self.cell(value, why=why)
+        return replace(cell, spread=None if spread is None else spread * cell.factor)
 
     @property
     def range(self) -> tuple[float, float]:
