@@ -11,6 +11,8 @@ PAGE = 345.0  # pt, the text width of an article in 10pt
 COLUMN = 240.0  # pt, about the width of a column of two
 _NAME = 110.0  # pt, of the first column where the table would be wider than a page
 _SEPARATION = 3.0  # pt, \tabcolsep
+# (type, that of intervals, width of Computer Modern in it to that in \small)
+_SIZES = (("small", "scriptsize", 1.0), ("footnotesize", "scriptsize", 0.92), ("scriptsize", "tiny", 0.86))
 
 # Characters special to LaTeX. A bracket after `\\` would start an optional argument. OT1 prints other characters for
 # the angle brackets and the bar.
@@ -87,9 +89,8 @@ class Text:
     def below(self) -> str:
         """The interval as LaTeX: ``±0.05``, or both distances where it is skewed; else the small text."""
         if not self.up:
-            return f"{{\\scriptsize {escape(self.small)}}}" if self.small else ""
-        interval = f"^{{{self.up}}}_{{{self.down}}}" if self.down else f"\\pm{self.up.lstrip('+')}"
-        return f"{{\\scriptsize${interval}$}}"
+            return escape(self.small)
+        return f"$^{{{self.up}}}_{{{self.down}}}$" if self.down else f"$\\pm{self.up.lstrip('+')}$"
 
 
 def escape(text: str) -> str:
@@ -97,23 +98,27 @@ def escape(text: str) -> str:
     return "".join(_SPECIAL.get(character, character) for character in " ".join(text.split()))
 
 
-def tabular(columns: Sequence[Column], rows: Sequence[Sequence[Text]], name_width: float = 0) -> str:
+def tabular(
+    columns: Sequence[Column], rows: Sequence[Sequence[Text]], name_width: float = 0, small: str = "scriptsize"
+) -> str:
     """Return a booktabs tabular.
 
     Args:
         columns: its headings.
         rows: a cell a column.
         name_width: pt of the first column, which wraps; 0: as wide as its texts.
+        small: the size of type of intervals.
     """
+    ragged = "\\raggedright " if name_width else ""
     kinds = ["l" if column.left else "r" for column in columns]
     if name_width:
         kinds[0] = f"p{{{name_width:.0f}pt}}"
     lines = ["\\toprule", *_head(columns), "\\midrule"]
     for row in rows:
         below = any(cell.below for cell in row)
-        lines.append(" & ".join(cell.markup for cell in row) + (r" \\[-2pt]" if below else r" \\"))
+        lines.append(ragged + " & ".join(cell.markup for cell in row) + (r" \\[-2pt]" if below else r" \\"))
         if below:
-            lines.append(" & ".join(cell.below for cell in row) + r" \\")
+            lines.append(" & ".join(f"{{\\{small} {cell.below}}}" if cell.below else "" for cell in row) + r" \\")
     return "\n".join([f"\\begin{{tabular}}{{{''.join(kinds)}}}", *lines, "\\bottomrule", "\\end{tabular}\n"])
 
 
@@ -139,13 +144,17 @@ def _head(columns: Sequence[Column]) -> list[str]:
 def floating(columns: Sequence[Column], rows: Sequence[Sequence[Text]], caption: str, label: str) -> str:
     r"""Return a table in a float.
 
-    Where it would be wider than an article's page its first column wraps; where it still is, a comment says so. One
-    that is wider than a column of two spans both (``table*``, which one column ignores).
+    Where it would be wider than an article's page its first column wraps, and the type is smaller; where it still is, a
+    comment says so. One that is wider than a column of two spans both (``table*``, which one column ignores).
     """
     name = _width(columns[:1], [row[:1] for row in rows])
     wide = _width(columns, rows)
     wrapped = _NAME if wide > PAGE and name > _NAME else 0
-    wide -= name - wrapped if wrapped else 0
+    sizes = [
+        (size, small, factor * (wide - name) + (wrapped + 2 * _SEPARATION if wrapped else factor * name))
+        for size, small, factor in _SIZES
+    ]
+    size, small, wide = next((fitting for fitting in sizes if fitting[-1] <= PAGE), sizes[-1])
     kind = "table*" if wide > COLUMN else "table"
     remark = (
         f"% about {wide:.0f} pt wide, and the text of an article is {PAGE:.0f} pt: choose fewer columns (--columns)\n"
@@ -153,9 +162,10 @@ def floating(columns: Sequence[Column], rows: Sequence[Sequence[Text]], caption:
         else ""
     )
     return (
-        f"% \\usepackage{{booktabs}}\n{remark}\\begin{{{kind}}}[t]\n\\centering\\small\n"
+        f"% \\usepackage{{booktabs}}\n{remark}\\begin{{{kind}}}[t]\n\\centering\\{size}\n"
         f"\\setlength{{\\tabcolsep}}{{{_SEPARATION:.0f}pt}}\n\\caption{{{escape(caption)}}}\n"
-        f"\\label{{{re.sub(r'[^A-Za-z0-9:._-]+', '-', label)}}}\n{tabular(columns, rows, wrapped)}\\end{{{kind}}}\n"
+        f"\\label{{{re.sub(r'[^A-Za-z0-9:._-]+', '-', label)}}}\n"
+        f"{tabular(columns, rows, wrapped, small)}\\end{{{kind}}}\n"
     )
 
 

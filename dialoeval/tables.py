@@ -79,22 +79,23 @@ class Cell:
         """``±`` and half the width of the interval, or ``[low, high]`` if it is skewed; ``(sd 0.12)`` of a mean."""
         if self.value is not None and self.spread is not None:
             return f"(sd {self.spread:.{self.decimals}f})"
-        up, *down = self.distances or ("",)
+        up, down = self.distances
         return f"[{self.low:.{self.decimals}f}, {self.high:.{self.decimals}f}]" if down else up.replace("+", "±")
 
     @property
-    def distances(self) -> tuple[str, ...]:
+    def distances(self) -> tuple[str, str]:
         """Signed distances from the value to the upper and the lower bound of its interval, as printed.
 
-        One alone is half the width of the interval, unless it is skewed: its bounds are not equally far from the value,
-        by more than a quarter of half its width, and more than rounding hides. None: there is no interval.
+        The first is half the width of the interval and the second is empty, unless it is skewed: its bounds are not
+        equally far from the value, by more than a quarter of half its width, and more than rounding hides. Both are
+        empty without an interval.
         """
         if self.value is None or self.low is None or self.high is None:
-            return ()
+            return "", ""
         up, down = self.high - self.value, self.low - self.value
         if abs(up + down) > max((self.high - self.low) / 8, 10**-self.decimals):
             return f"{up:+z.{self.decimals}f}", f"{down:+z.{self.decimals}f}"
-        return (f"{(self.high - self.low) / 2:+.{self.decimals}f}",)
+        return f"{(self.high - self.low) / 2:+.{self.decimals}f}", ""
 
     @property
     def bounds(self) -> str:
@@ -291,7 +292,8 @@ def _latex_cell(cell: str | Cell, best: bool) -> latex.Text:
     if isinstance(cell, Cell):
         text = replace(cell, suffix="").figure
         small = cell.margin.strip("()") if cell.spread is not None else ""
-        return latex.Text(text, *cell.distances, bold=best, figure=True, small=small)
+        up, down = cell.distances
+        return latex.Text(text, up, down, best, figure=True, small=small)
     return latex.Text(cell, bold=isinstance(cell, Strong))
 
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from dialoeval.files import sha256_json
 from dialoeval.metrics.figures import Figure
-from dialoeval.metrics.scores import Scores
+from dialoeval.metrics.protocol import signed_name
+from dialoeval.metrics.scores import Scores, protocol_json
 from dialoeval.tables import Cell, Heading, Table
 
 
 def score_table(
-    rows: Iterable[tuple[str, Scores]], *, intervals: bool = False, figures: Sequence[Figure] | None = None
+    rows: Iterable[tuple[str, Scores]],
+    *,
+    intervals: bool = False,
+    figures: Sequence[Figure] | None = None,
+    ranked: bool = True,
 ) -> Table:
     """Return a table with a row for each system.
 
@@ -18,15 +24,34 @@ def score_table(
         rows: (name, scores) of each system.
         intervals: print half the width of the 95% interval after each figure.
         figures: the columns; None: those of `columns`.
+        ranked: whether all systems are on the same data, so that a column has a best figure; scores of several
+            protocols or numbers of replies never have.
     """
     systems = list(rows)
     if figures is None:
         figures = columns([scores for _, scores in systems])
-    headings = (Heading("System", "system"), *(figure.column for figure in figures))
+    ranked = ranked and len({(scores.n, sha256_json(protocol_json(scores.protocol))) for _, scores in systems}) < 2
+    headings = [Heading("System", "system"), *(figure.column for figure in figures)]
+    if not ranked:
+        headings = [Heading(heading, heading.name) for heading in headings]
     lines: list[tuple[str | Cell, ...]] = [
         (name, *(score_cell(scores, figure, intervals) for figure in figures)) for name, scores in systems
     ]
-    return Table(headings, tuple(lines))
+    return Table(tuple(headings), tuple(lines), caption=_caption(systems, intervals, ranked))
+
+
+def _caption(systems: Sequence[tuple[str, Scores]], intervals: bool, ranked: bool) -> str:
+    """Return what LaTeX writes above the table."""
+    if not systems:
+        return ""
+    sizes = " or ".join(dict.fromkeys(f"{scores.n:,}" for _, scores in systems))
+    protocols = " or ".join(dict.fromkeys(signed_name(scores.protocol) for _, scores in systems))
+    several = len(systems) > 1
+    best = " Best figures in bold." if ranked else " On different data or protocols: not to be compared."
+    return (
+        f"Scores of {sizes} replies{' each' if several else ''}, protocol {protocols}.{best if several else ''}"
+        f"{' Below the figures: 95% bootstrap intervals.' if intervals else ''}"
+    )
 
 
 def columns(systems: Iterable[Scores]) -> tuple[Figure, ...]:

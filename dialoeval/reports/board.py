@@ -192,10 +192,10 @@ def make_board(folders: Sequence[str | os.PathLike[str]], settings: BoardSetting
     for run in kept:
         apart.setdefault(f"{run.data} {sha256_json(protocol_json(run.scores.protocol))}", []).append(run)
     order = _order(settings, columns, known)
-    sections = tuple(_section(together, settings, columns, order) for together in apart.values())
-    return Board(
-        tuple(map(str, folders)), settings, columns, sections, tuple(left_out), len(runs) - len(kept)
+    sections = tuple(
+        _section(together, settings, columns, order) for together in sorted(apart.values(), key=len, reverse=True)
     )
+    return Board(tuple(map(str, folders)), settings, columns, sections, tuple(left_out), len(runs) - len(kept))
 
 
 def _column(name: str, known: Names) -> Figure | str:
@@ -256,7 +256,7 @@ def _folded(runs: Sequence[ScoredRun], each_seed: bool) -> list[tuple[ScoredRun,
         names = [run.settings.model.get("name"), run.settings.decoding.get("name")]
         identity = run.identity if each_seed else {key: x for key, x in run.identity.items() if key != "seed"}
         apart.setdefault(run.name if each_seed else sha256_json([names, identity]), []).append(run)
-    together = []
+    together: list[tuple[ScoredRun, ...]] = []
     for members in apart.values():
         members.sort(key=lambda run: sort_key(run.identity.get("seed")))
         seeds = [run.identity.get("seed") for run in members]

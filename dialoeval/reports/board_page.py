@@ -56,7 +56,7 @@ def _filters(board: Board) -> dict[str, set[str]]:
 
 
 def _section(board: Board, section: Section, filters: Mapping[str, Any]) -> dict[str, Any]:
-    table = section_table(board, section, grouped=False)
+    table = section_table(board, section, page=True)
     first = len(table.headings) - len(board.columns)
     better = [column.higher_is_better if isinstance(column, Figure) else None for column in board.columns]
     return {

@@ -44,9 +44,7 @@ def key_of(name: str, known: Names) -> str:
     raise UserError(f"no run has a figure or setting {name!r}{nearest(name, (*known.figures, *known.keys))}")
 
 
-def chosen(
-    runs: Sequence[T], settings: Sequence[Mapping[str, Any]], filters: Sequence[str], known: Names
-) -> list[T]:
+def chosen(runs: Sequence[T], settings: Sequence[Mapping[str, Any]], filters: Sequence[str], known: Names) -> list[T]:
     """Return the runs that fit every filter ``KEY=VALUE,VALUE``.
 
     Raises:

@@ -12,25 +12,24 @@ from dialoeval.tables import Cell, Heading, Strong, Table, markdown_text
 _SEEDS_NAMED = 6
 
 
-def section_table(board: Board, section: Section, *, intervals: bool = True, grouped: bool = True) -> Table:
+def section_table(board: Board, section: Section, *, intervals: bool = True, page: bool = False) -> Table:
     """Return the rows of a section.
 
     Args:
         board: that has it.
         section: of the board.
         intervals: with the 95% interval, or the standard deviation over seeds, of each figure.
-        grouped: with a row above each group that names it.
+        page: for the page, whose script names the groups: without a row above each group that names it, and with the
+            same columns in all sections.
     """
-    seeds = _has_seeds(board)
+    seeds = any(len(row.runs) > 1 for one in (board.sections if page else [section]) for row in one.rows)
     headings = (Heading("System", "system"), *((Heading("Seeds", "seeds"),) if seeds else ()), *_headings(board))
     lines: list[tuple[str | Cell, ...]] = []
     for heading, rows in section.groups:
-        if heading and grouped:
+        if heading and not page:
             lines.append((Strong(heading), *[""] * (len(headings) - 1)))
-        lines += [
-            (row.name, *((seeds_text(row),) if seeds else ()), *_cells(board, row, intervals)) for row in rows
-        ]
-    remarks = (*_legend(board, section), *section.remarks) if intervals else section.remarks
+        lines += [(row.name, *((seeds_text(row),) if seeds else ()), *_cells(board, row, intervals)) for row in rows]
+    remarks = (*_legend(section), *section.remarks) if intervals else section.remarks
     return Table(headings, tuple(lines), remarks)
 
 
@@ -41,10 +40,6 @@ def seeds_text(row: Row) -> str:
         return ""
     named = ", ".join(seeds[:_SEEDS_NAMED]) + (", …" if len(seeds) > _SEEDS_NAMED else "")
     return f"{len(seeds)} ({named})"
-
-
-def _has_seeds(board: Board) -> bool:
-    return any(len(row.runs) > 1 for section in board.sections for row in section.rows)
 
 
 def _headings(board: Board) -> list[Heading]:
@@ -62,7 +57,7 @@ def _cells(board: Board, row: Row, intervals: bool) -> list[str | Cell]:
     return cells
 
 
-def _legend(board: Board, section: Section) -> tuple[str, ...]:
+def _legend(section: Section) -> tuple[str, ...]:
     """Return what stands after the figures, if rows of several seeds are among the others."""
     if not any(len(row.runs) > 1 for row in section.rows):
         return ()
@@ -74,7 +69,10 @@ def _legend(board: Board, section: Section) -> tuple[str, ...]:
 
 def to_markdown(board: Board) -> str:
     """Return the notes, then a table a section."""
-    parts = [f"# Board of {', '.join(board.folders)}\n", "".join(f"- {markdown_text(note)}\n" for note in board.notes())]
+    parts = [
+        f"# Board of {', '.join(board.folders)}\n",
+        "".join(f"- {markdown_text(note)}\n" for note in board.notes()),
+    ]
     for section in board.sections:
         parts += [f"## {markdown_text(section.title)}\n", section_table(board, section).to_markdown()]
     return "\n".join(parts)

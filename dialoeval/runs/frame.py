@@ -17,7 +17,11 @@ from dialoeval.runs.records import Manifest, RunSettings, Status
 if TYPE_CHECKING:
     import pandas
 
-_SIGNS = ("manifest.json", "scores.json", "replies.jsonl")  # each makes a folder a run's, a damaged one without the rest
+_SIGNS = (
+    "manifest.json",
+    "scores.json",
+    "replies.jsonl",
+)  # each makes a folder a run's, a damaged one without the rest
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def test_skewed_intervals_are_shown_by_their_bounds():
     assert str(Cell(0.02, 1, "", 0.01, 0.06)) == "0.0 ±0.0"  # rounding hides it
     table = Table(("System", "BLEU-4"), (("x", skewed),))
     assert "0.22% [0.17, 0.33]" in table.to_markdown() and "[0.17, 0.33]" in table.to_html()
-    assert "x & 0.22 \\\\[-2pt]\n & {\\scriptsize$^{+0.11}_{-0.05}$} \\\\" in table.to_latex()
+    assert "x & 0.22 \\\\[-2pt]\n & {\\scriptsize $^{+0.11}_{-0.05}$} \\\\" in table.to_latex()
     assert table.to_csv().splitlines()[0] == "system,bleu_4,bleu_4_low,bleu_4_high"
 
 
@@ -129,7 +129,7 @@ def test_latex_escapes_what_tex_reads_otherwise():
         r"\textasciitilde{}h \textasciicircum{}i \textbackslash{}j {[}k](l)"
     )
     # a bracket after \\ would be its argument
-    assert "\n{[}x] & 1.0 \\\\[-2pt]\n & {\\scriptsize$\\pm0.5$} \\\\\n" in body
+    assert "\n{[}x] & 1.0 \\\\[-2pt]\n & {\\scriptsize $\\pm0.5$} \\\\\n" in body
     assert text.startswith("\\begin{tabular}{lr}\n\\toprule")
 
 
