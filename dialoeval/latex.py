@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 PAGE = 345.0  # pt, the text width of an article in 10pt
 COLUMN = 240.0  # pt, about the width of a column of two
-_NAME = 110.0  # pt, of the first column where the table would be wider than a page
-_SEPARATION = 3.0  # pt, \tabcolsep
-# (type, that of intervals, width of Computer Modern in it to that in \small)
-_SIZES = (("small", "scriptsize", 1.0), ("footnotesize", "scriptsize", 0.92), ("scriptsize", "tiny", 0.86))
+_NAME = 100.0  # pt, of the first column where the table would be wider than a page
+# type, that of intervals, width of Computer Modern in it to that in \small, \tabcolsep in pt
+_SIZES = (("small", "scriptsize", 1.0, 3), ("footnotesize", "scriptsize", 0.92, 2.5), ("scriptsize", "tiny", 0.86, 2))
+_BOLD = 1.13  # width of bold figures to that of others
 
 # Characters special to LaTeX. A bracket after `\\` would start an optional argument. OT1 prints other characters for
 # the angle brackets and the bar.
@@ -149,12 +149,12 @@ def floating(columns: Sequence[Column], rows: Sequence[Sequence[Text]], caption:
     """
     name = _width(columns[:1], [row[:1] for row in rows])
     wide = _width(columns, rows)
-    wrapped = _NAME if wide > PAGE and name > _NAME else 0
+    wrapped = _NAME if wide + 2 * _SIZES[0][-1] * len(columns) > PAGE and name > _NAME else 0
     sizes = [
-        (size, small, factor * (wide - name) + (wrapped + 2 * _SEPARATION if wrapped else factor * name))
-        for size, small, factor in _SIZES
+        (size, small, sep, factor * (wide - name) + (wrapped or factor * name) + 2 * sep * len(columns))
+        for size, small, factor, sep in _SIZES
     ]
-    size, small, wide = next((fitting for fitting in sizes if fitting[-1] <= PAGE), sizes[-1])
+    size, small, sep, wide = next((fitting for fitting in sizes if fitting[-1] <= PAGE), sizes[-1])
     kind = "table*" if wide > COLUMN else "table"
     remark = (
         f"% about {wide:.0f} pt wide, and the text of an article is {PAGE:.0f} pt: choose fewer columns (--columns)\n"
@@ -163,21 +163,22 @@ def floating(columns: Sequence[Column], rows: Sequence[Sequence[Text]], caption:
     )
     return (
         f"% \\usepackage{{booktabs}}\n{remark}\\begin{{{kind}}}[t]\n\\centering\\{size}\n"
-        f"\\setlength{{\\tabcolsep}}{{{_SEPARATION:.0f}pt}}\n\\caption{{{escape(caption)}}}\n"
+        f"\\setlength{{\\tabcolsep}}{{{sep}pt}}\n\\caption{{{escape(caption)}}}\n"
         f"\\label{{{re.sub(r'[^A-Za-z0-9:._-]+', '-', label)}}}\n"
         f"{tabular(columns, rows, wrapped, small)}\\end{{{kind}}}\n"
     )
 
 
 def _width(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> float:
-    r"""Return about how many pt the columns take in ``\\small`` type, two separations each."""
+    r"""Return about how many pt the columns take in ``\\small`` type, without what separates them."""
     total = 0.0
     for i, column in enumerate(columns):
         upper, lower = column.lines
         share = upper if not lower.isdigit() or sum(c.lines[0] == upper for c in columns) == 1 else ""
-        texts = [share, lower, *(row[i].text for row in rows)]
+        texts = [_points(share), _points(lower)]
+        texts += [_points(row[i].text) * (_BOLD if row[i].bold else 1) for row in rows]
         small = [_points(row[i].up or row[i].small) * (0.6 if row[i].down else 0.8) + 4 for row in rows]
-        total += max([*map(_points, texts), *small]) + 2 * _SEPARATION
+        total += max([*texts, *small])
     return total
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from dialoeval.files import sha256_json
 from dialoeval.metrics.figures import Figure
@@ -52,6 +53,17 @@ def _caption(systems: Sequence[tuple[str, Scores]], intervals: bool, ranked: boo
         f"Scores of {sizes} replies{' each' if several else ''}, protocol {protocols}.{best if several else ''}"
         f"{' Below the figures: 95% bootstrap intervals.' if intervals else ''}"
     )
+
+
+def data_title(dataset: Any, fingerprint: Any, scores: Scores) -> str:
+    """Return what figures must share to be ranked together: the data and their fingerprint, and the protocol.
+
+    A protocol of shipped settings is told by its name alone, a changed one by all its settings.
+    """
+    protocol = signed_name(scores.protocol)
+    if protocol != scores.protocol.name:
+        protocol += "(" + ", ".join(f"{k}={x}" for k, x in protocol_json(scores.protocol).items() if k != "name") + ")"
+    return f"{dataset}: {scores.n:,} examples, protocol {protocol}, data {str(fingerprint)[:12]}"
 
 
 def columns(systems: Iterable[Scores]) -> tuple[Figure, ...]:

@@ -12,9 +12,9 @@ from typing import Any
 from dialoeval.errors import UserError
 from dialoeval.files import sha256_json
 from dialoeval.metrics.figures import FIGURES, Figure
-from dialoeval.metrics.protocol import signed_name
 from dialoeval.metrics.registry import figure as figure_named
 from dialoeval.metrics.score_tables import columns as score_columns
+from dialoeval.metrics.score_tables import data_title
 from dialoeval.metrics.scores import Scores, protocol_json
 from dialoeval.reports.board_settings import Names, chosen, key_of, sort_key
 from dialoeval.runs.frame import LeftOut, ScoredRun, left_out_text, scored_runs
@@ -117,10 +117,7 @@ class Section:
         """The data, their size, the protocol, and the first digits of the data's fingerprint."""
         first = self.rows[0]
         names = ", ".join(dict.fromkeys(str(row.values["dataset"]) for row in self.rows))
-        return (
-            f"{names}: {first.scores.n:,} examples, protocol {signed_name(first.scores.protocol)}, data "
-            f"{first.runs[0].data[:12]}"
-        )
+        return data_title(names, first.runs[0].data, first.scores)
 
 
 @dataclass(frozen=True)
