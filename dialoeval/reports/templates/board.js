@@ -30,7 +30,7 @@
       const cells = rows.map(row => row.cells[column]).filter(cell => cell.dataset.value !== undefined);
       const shown = cells.map(cell => parseFloat(cell.textContent));
       const best = higher === null || cells.length < 2 ? null : Math[higher ? "max" : "min"](...shown);
-      cells.forEach((cell, i) => cell.classList.toggle("best", best !== null && shown[i] === best));
+      cells.forEach((cell, i) => { if (best !== null && shown[i] === best) cell.classList.add("best"); });
     }
   }
   function heading(text, width) {
@@ -58,6 +58,7 @@
         if (group.value && members.some(row => !row.hidden)) table.tBodies[0].append(heading(name, better.length));
         table.tBodies[0].append(...members);
       }
+      table.querySelectorAll(".best").forEach(cell => cell.classList.remove("best"));
       markBest(visible, better);
       for (const [i, box] of columns.entries()) for (const row of [table.tHead.rows[0], ...rows]) row.cells[first + i].hidden = !box.checked;
       [...table.tHead.rows[0].cells].forEach((cell, i) => {
