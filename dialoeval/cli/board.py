@@ -27,7 +27,8 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     from dialoeval.errors import UserError
     from dialoeval.files import check_writable
-    from dialoeval.reports.board import BoardSettings, make_board, to_json
+    from dialoeval.reports.board import BoardSettings, make_board
+    from dialoeval.reports.board_text import to_json
 
     for out in options.out:
         if Path(out).suffix not in ENDINGS:
@@ -90,11 +91,10 @@ def _parser() -> argparse.ArgumentParser:
 def _write(out: Path, board: Board) -> None:
     from dialoeval.files import write_json, write_text
     from dialoeval.reports import board_text
-    from dialoeval.reports.board import to_json
     from dialoeval.reports.board_page import write_board
 
     if out.suffix == ".json":
-        write_json(out, to_json(board))
+        write_json(out, board_text.to_json(board))
     elif out.suffix == ".html":
         write_board(board, out)
     else:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from dialoeval.errors import UserError
@@ -175,7 +176,7 @@ def make_board(folders: Sequence[str | os.PathLike[str]], settings: BoardSetting
     """
     runs: dict[str, ScoredRun] = {}
     left_out: list[LeftOut] = []
-    for folder in folders:
+    for folder in {str(Path(folder).resolve()): folder for folder in folders}.values():
         complete, others = scored_runs(folder)
         runs |= {str(run.path.resolve()): run for run in complete}
         left_out += others
@@ -303,41 +304,3 @@ def _copies(rows: Sequence[Row]) -> list[str]:
 
 def _warnings(rows: Sequence[Row]) -> list[str]:
     return [f"{row.name}: {found.message}" for row in rows for run in row.runs for found in run.scores.warnings]
-
-
-def to_json(board: Board) -> dict[str, Any]:
-    """Return the board as JSON values; figures are fractions, as in scores.json."""
-    return {
-        "schema": 1,
-        "folders": list(board.folders),
-        "settings": {key: list(x) if isinstance(x, tuple) else x for key, x in vars(board.settings).items()},
-        "sections": [
-            {
-                "data": section.rows[0].runs[0].data,
-                "dataset": section.rows[0].values["dataset"],
-                "n": section.rows[0].scores.n,
-                "protocol": protocol_json(section.rows[0].scores.protocol),
-                "remarks": list(section.remarks),
-                "rows": [_row_json(row, board.columns) for row in section.rows],
-            }
-            for section in board.sections
-        ],
-        "left_out": [vars(run) for run in board.left_out],
-        "filtered": board.filtered,
-    }
-
-
-def _row_json(row: Row, columns: Iterable[Figure | str]) -> Mapping[str, Any]:
-    shown: dict[str, Any] = {"name": row.name, "model": row.values["model"], "decoding": row.values["decoding"]}
-    shown |= {"runs": [run.name for run in row.runs], "seeds": row.seeds}
-    for column in columns:
-        if isinstance(column, str):
-            shown[column] = row.values.get(column)
-            continue
-        shown[column.name] = row.get(column.name)
-        interval = row.scores.interval(column.name) if len(row.runs) == 1 else None
-        if interval is not None:
-            shown[f"{column.name}_low"], shown[f"{column.name}_high"] = interval
-        if len(row.runs) > 1:
-            shown[f"{column.name}_sd"] = row.spread(column.name)
-    return shown

@@ -1,13 +1,19 @@
-"""A board as tables: Markdown, CSV and LaTeX."""
+"""A board as Markdown, CSV, LaTeX, JSON and a pandas frame."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from dialoeval.metrics.figures import Figure
+from dialoeval.metrics.scores import protocol_json
 from dialoeval.reports.board import Board, Row, Section
 from dialoeval.reports.board_settings import written
 from dialoeval.tables import Cell, Heading, Strong, Table, markdown_text
+
+if TYPE_CHECKING:
+    import pandas
 
 _SEEDS_NAMED = 6
 
@@ -104,3 +110,54 @@ def to_latex(board: Board) -> str:
         caption = f"{section.title}.{bold} Below the figures: {below}."
         parts.append(replace(table, caption=caption).to_latex(f"tab:board-{i}"))
     return "\n".join(parts)
+
+
+def to_json(board: Board) -> dict[str, Any]:
+    """Return the board as JSON values; figures are fractions, as in scores.json."""
+    return {
+        "schema": 1,
+        "folders": list(board.folders),
+        "settings": {key: list(x) if isinstance(x, tuple) else x for key, x in vars(board.settings).items()},
+        "sections": [
+            {
+                "data": section.rows[0].runs[0].data,
+                "dataset": section.rows[0].values["dataset"],
+                "n": section.rows[0].scores.n,
+                "protocol": protocol_json(section.rows[0].scores.protocol),
+                "remarks": list(section.remarks),
+                "rows": [_row_json(row, board.columns) for row in section.rows],
+            }
+            for section in board.sections
+        ],
+        "left_out": [vars(run) for run in board.left_out],
+        "filtered": board.filtered,
+    }
+
+
+def _row_json(row: Row, columns: Iterable[Figure | str]) -> dict[str, Any]:
+    shown: dict[str, Any] = {"name": row.name, "model": row.values["model"], "decoding": row.values["decoding"]}
+    shown |= {"runs": [run.name for run in row.runs], "seeds": row.seeds}
+    for column in columns:
+        if isinstance(column, str):
+            shown[column] = row.values.get(column)
+            continue
+        shown[column.name] = row.get(column.name)
+        interval = row.scores.interval(column.name) if len(row.runs) == 1 else None
+        if interval is not None:
+            shown[f"{column.name}_low"], shown[f"{column.name}_high"] = interval
+        if len(row.runs) > 1:
+            shown[f"{column.name}_sd"] = row.spread(column.name)
+    return shown
+
+
+def to_frame(board: Board) -> pandas.DataFrame:
+    """Return a row a run, or for all its seeds: the columns of the CSV file, with lists of runs and seeds."""
+    import pandas
+
+    rows = []
+    for section in board.sections:
+        first = section.rows[0]
+        about = {"dataset": first.values["dataset"], "protocol": first.scores.protocol.name, "n": first.scores.n}
+        about["data"] = first.runs[0].data
+        rows += [about | _row_json(row, board.columns) for row in section.rows]
+    return pandas.DataFrame(rows)

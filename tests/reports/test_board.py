@@ -15,9 +15,9 @@ from dialoeval.cli.main import main
 from dialoeval.config import ProtocolConfig
 from dialoeval.errors import UserError
 from dialoeval.metrics.registry import figure
-from dialoeval.reports.board import BoardSettings, make_board, to_json
+from dialoeval.reports.board import BoardSettings, make_board
 from dialoeval.reports.board_settings import fits
-from dialoeval.reports.board_text import section_table, to_csv, to_latex, to_markdown
+from dialoeval.reports.board_text import section_table, to_csv, to_json, to_latex, to_markdown
 
 SEEDS = (3, 1, 2)
 DATA = examples(20)
@@ -296,3 +296,23 @@ def test_names_of_models_are_text_in_every_format(tmp_path, capsys):
     assert "Content-Security-Policy" in page and "http://" not in page and "https://" not in page
     rows = list(csv.DictReader(to_csv(board(tmp_path)).splitlines()))
     assert hostile in [row["model"] for row in rows]
+
+
+def test_the_board_is_a_frame_in_python(reports):
+    import dialoeval as de
+
+    frame = de.board(reports, columns=["bleu4", "top_k"], filters=["decoding=topk"])
+    (row,) = frame.to_dict("records")
+    assert row["seeds"] == [1, 2, 3] and row["decoding.top_k"] == 10 and row["n"] == 20 and row["bleu4_sd"] > 0
+    assert set(de.board(reports)["data"]) == {
+        run.data for s in board(reports).sections for r in s.rows for run in r.runs
+    }
+    with pytest.raises(UserError, match="columns is a list of strings"):
+        de.board(reports, columns=[1])
+    with pytest.raises(UserError, match="expected model or decoding"):
+        de.board(reports, group="seed")
+
+
+def test_a_folder_named_twice_counts_once(reports):
+    twice = make_board([reports, f"{reports}/../reports"], BoardSettings())
+    assert twice.notes() == board(reports).notes()
