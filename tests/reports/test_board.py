@@ -9,15 +9,20 @@ import statistics
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.report_runs import examples, replies, write_run
 
 from dialoeval.cli.main import main
 from dialoeval.config import ProtocolConfig
 from dialoeval.errors import UserError
 from dialoeval.metrics.registry import figure
-from dialoeval.reports.board import BoardSettings, make_board
+from dialoeval.metrics.scores import Scores
+from dialoeval.reports.board import BoardSettings, _folded, make_board
 from dialoeval.reports.board_settings import fits
 from dialoeval.reports.board_text import section_table, to_csv, to_json, to_latex, to_markdown
+from dialoeval.runs.frame import ScoredRun
+from dialoeval.runs.records import RunSettings
 
 SEEDS = (3, 1, 2)
 DATA = examples(20)
@@ -65,8 +70,8 @@ def reports(tmp_path_factory) -> Path:
     return folder
 
 
-def board(reports: Path, **settings):
-    return make_board([reports], BoardSettings(**settings))
+def board(reports: Path, **chosen):
+    return make_board([reports], BoardSettings(**chosen))
 
 
 def names(section) -> list[str]:
@@ -202,9 +207,9 @@ def test_values_are_written_as_on_the_command_line():
 
 
 def test_the_best_comes_first_whatever_its_direction(reports):
-    def values(**settings):
-        rows = board(reports, **settings).sections[0].rows
-        return [row.get(settings["sort"]) for row in rows]
+    def values(**chosen):
+        rows = board(reports, **chosen).sections[0].rows
+        return [row.get(chosen["sort"]) for row in rows]
 
     up, down = values(sort="self_bleu"), values(sort="bleu4")
     assert figure("self_bleu").higher_is_better is False
@@ -315,4 +320,29 @@ def test_the_board_is_a_frame_in_python(reports):
 
 def test_a_folder_named_twice_counts_once(reports):
     twice = make_board([reports, f"{reports}/../reports"], BoardSettings())
-    assert twice.notes() == board(reports).notes()
+    assert twice.notes()[0] == board(reports).notes()[0]
+    assert [run.name for run in twice.left_out] == [run.name for run in board(reports).left_out]
+
+
+KINDS = st.tuples(st.sampled_from("ab"), st.sampled_from([None, 0, 1, 2]))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(KINDS, max_size=8).flatmap(lambda kinds: st.tuples(st.just(kinds), st.permutations(range(len(kinds))))))
+def test_seeds_fold_in_any_order(drawn):
+    """Every run is in one row; a row of several holds all seeds of one model, each once; no order changes a row."""
+    kinds, order = drawn
+    empty = Scores(0, {}, {}, {"nist": ""}, ProtocolConfig(), {}, 0)
+    runs = [
+        ScoredRun(
+            f"r{i}", Path(f"r{i}"), {"w": model, "seed": seed}, empty, RunSettings({"model": {"name": model}}), ""
+        )
+        for i, (model, seed) in enumerate(kinds)
+    ]
+    rows = _folded([runs[i] for i in order], each_seed=False)
+    assert sorted(run.name for row in rows for run in row) == sorted(run.name for run in runs)
+    for model in "ab":
+        seeds = [seed for name, seed in kinds if name == model]
+        own = [[run.identity["seed"] for run in row] for row in rows if row[0].identity["w"] == model]
+        together = None not in seeds and len(set(seeds)) == len(seeds)
+        assert own == ([sorted(seeds)] if seeds else []) if together else len(own) == len(seeds)

@@ -37,7 +37,7 @@ def full(value: float) -> Scores:
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(FIGURES)), st.floats(0, 1), min_size=1), st.floats(0, 1))
 def test_csv_gives_back_names_and_values_of_json(figures, low):
-    one = scores(figures, {name: (low, 1.0) for name in figures})
+    one = scores(figures, dict.fromkeys(figures, (low, 1.0)))
     (row,) = csv.DictReader(io.StringIO(score_table([("x", one)], intervals=True).to_csv()))
     for figure in PAPER_TABLE:
         if figure.name not in figures:
