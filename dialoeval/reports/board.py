@@ -17,7 +17,7 @@ from dialoeval.metrics.registry import figure as figure_named
 from dialoeval.metrics.score_tables import columns as score_columns
 from dialoeval.metrics.score_tables import data_title
 from dialoeval.metrics.scores import Scores, protocol_json
-from dialoeval.reports.board_settings import Names, chosen, key_of, sort_key
+from dialoeval.reports.board_settings import Names, chosen, key_of, sort_key, written
 from dialoeval.runs.frame import LeftOut, ScoredRun, left_out_text, scored_runs
 from dialoeval.runs.reader import distinct_names
 from dialoeval.runs.records import RunSettings
@@ -70,8 +70,13 @@ class Row:
 
     @cached_property
     def values(self) -> dict[str, Any]:
-        """Settings under dotted keys, and the short names: see `settings_of`."""
-        return settings_of(self.runs[0])
+        """Settings under dotted keys, and the short names (`settings_of`); where the runs differ, all values."""
+        first, *others = map(settings_of, self.runs)
+        for key in first if others else ():
+            shown = dict.fromkeys(written(one.get(key)) for one in (first, *others))
+            if len(shown) > 1:
+                first[key] = ", ".join(shown)
+        return first
 
     @property
     def scores(self) -> Scores:

@@ -55,6 +55,10 @@ def chosen(runs: Sequence[T], settings: Sequence[Mapping[str, Any]], filters: Se
         name, sign, value = text.partition("=")
         if not sign or not name.strip():
             raise UserError(f"filter {text!r}: write KEY=VALUE, such as decoding.num_beams=10 or model=tiny")
+        if name.strip() in known.figures:
+            raise UserError(
+                f"filter {text!r}: {name.strip()} is a figure; filters are on settings (--sort takes figures)"
+            )
         key = key_of(name.strip(), known)
         fitting = [(run, values) for run, values in left if fits(values.get(key), value.strip())]
         if not fitting:

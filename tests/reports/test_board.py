@@ -191,6 +191,7 @@ def test_filters(reports, filters, expected):
     [
         (["num_beams"], "write KEY=VALUE"),
         (["=5"], "write KEY=VALUE"),
+        (["bleu4=0.5"], "bleu4 is a figure; filters are on settings"),
         (["decoding.nun_beams=5"], "did you mean 'decoding.num_beams'"),
         (["name=5"], "can be model.name, decoding.name"),
         (["num_beams=7"], "the runs before this filter have decoding.num_beams "),
@@ -234,6 +235,8 @@ def test_columns_are_figures_and_settings(reports):
     shown = board(reports, columns=("num_beams", "bleu1", "self_bleu"))
     table = section_table(shown, shown.sections[0])
     assert table.headings == ("System", "Seeds", "decoding.num_beams", "BLEU-1", figure("self_bleu").heading)
+    rows = {row.name: row.values for row in shown.sections[0].rows}
+    assert rows["toy topk"]["run"] == "toy-topk-1, toy-topk-2, toy-topk-3", "no run's value stands for all"
     assert "self_bleu" in [column.name for column in board(reports).columns if not isinstance(column, str)], (
         "extra metrics"
     )
