@@ -117,12 +117,14 @@ class Table:
         rows: as many cells each.
         remarks: sentences about the table, printed among the `notes`.
         caption: what the table shows, for LaTeX; empty: the table is no float.
+        unranked: indexes of rows that are never the best, such as the human reply.
     """
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str | Cell, ...], ...]
     remarks: tuple[str, ...] = ()
     caption: str = ""
+    unranked: tuple[int, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -217,7 +219,11 @@ class Table:
         found = set()
         for i, heading in enumerate(self.headings):
             cells = [(j, cell) for j, row in enumerate(self.rows) if isinstance(cell := row[i], Cell)]
-            values = {j: round(cell.value, cell.decimals) for j, cell in cells if cell.value is not None}
+            values = {
+                j: round(cell.value, cell.decimals)
+                for j, cell in cells
+                if cell.value is not None and j not in self.unranked
+            }
             better = heading.higher_is_better if isinstance(heading, Heading) else None
             if better is None or len(values) < 2:
                 continue

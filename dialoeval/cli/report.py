@@ -24,6 +24,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", default="report.html", metavar="FILE.html")
     parser.add_argument("--title", metavar="TEXT")
     parser.add_argument("--reports-dir", default="reports", metavar="DIR")
+    parser.add_argument(
+        "--floor",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="add the constant, random and human baselines on the same data (docs/baselines.md); the settings are of "
+        "the random one: model.baseline.dataset=OPTION, model.baseline.settings.path=FILE",
+    )
     options = parser.parse_args(arguments)
     from dialoeval.errors import UserError
     from dialoeval.reports import write_html
@@ -42,6 +49,14 @@ def main(arguments: Sequence[str]) -> int:
             folders += _complete(Path(name))
         else:
             folders.append(find(name, options.reports_dir).path)
+    if options.floor is not None:
+        from dialoeval.runs.floor import floor
+        from dialoeval.runs.folder import RunFolder
+
+        rows = floor([RunFolder(folder) for folder in folders], options.floor)
+        folders += rows.runs
+        for remark in rows.remarks:
+            print(f"note: {remark}", file=sys.stderr)
     write_html(list(dict.fromkeys(folders)), options.out, options.title)
     print(f"report: {options.out}")
     return 0

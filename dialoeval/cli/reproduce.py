@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from dialoeval.runs.folder import RunFolder
     from dialoeval.tables import Table
 
-EPILOG = """  dialoeval reproduce reddit6k --data FOLDER    # with human.ref.6k.txt: the Human row's diversity, length
+EPILOG = """  dialoeval reproduce reddit6k --data FOLDER    # with human.ref.6k.txt: the Human row's diversity, length;
+                                                # with test.scored_refs.txt (build reddit6k): all its figures
   dialoeval reproduce dstc7 --data FOLDER       # a DSTC-7 release: references.jsonl and replies.jsonl,
                                                 # or test.refs.txt and <system>.convos.txt files
   dialoeval reproduce reddit6k --human          # the human evaluation: what follows from the published totals
   dialoeval reproduce dstc7 --human --data FILE # DSTC7's: the public human_judgments.tsv, or a folder with it
+  dialoeval reproduce mini                      # the paper in miniature, from a made dump to the table (--help)
 To make the generated rows (weights from the hub, data rebuilt by the paper's scripts):
   dialoeval run experiment=paper_reddit6k_beam dataset.path=FILE
 """
@@ -26,6 +28,10 @@ ENDINGS = (".md", ".json", ".csv", ".tex", ".html")
 
 def main(arguments: Sequence[str]) -> int:
     """Print a table of the paper with our results and the difference below each row."""
+    if arguments[:1] == ["mini"]:
+        from dialoeval.cli import reproduce_mini
+
+        return reproduce_mini.main(arguments[1:])
     parser = argparse.ArgumentParser(
         prog="dialoeval reproduce",
         description="Print one of the paper's tables beside what was measured here, with the difference in each cell, "
@@ -33,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("table", choices=("dstc7", "reddit6k"))
+    parser.add_argument("table", choices=("dstc7", "reddit6k", "mini"))
     parser.add_argument("--human", action="store_true", help="the human evaluation instead of the metrics")
     parser.add_argument("--data", metavar="FOLDER", help="the published replies and references, or human judgments")
     parser.add_argument("--runs", nargs="+", metavar="DIR", help="run folders, or folders of run folders [reports]")

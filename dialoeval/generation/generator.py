@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
+from dialoeval.config import DatasetConfig, DecodingConfig, EngineConfig, ModelConfig
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError
 from dialoeval.generation import engines
@@ -73,6 +73,16 @@ class ReplyGenerator:
                 asked, sets = zip(*pairs, strict=True)
                 yield from self.reranker.choose(asked, sets, decoding)
 
+    def check_data(self, dataset: DatasetConfig, examples: Sequence[Example]) -> None:
+        """Check that the engine may reply to these examples, if it has something to check.
+
+        Raises:
+            UserError: a baseline has them as its training set.
+        """
+        check = getattr(self.source, "check_data", None)
+        if check is not None:
+            check(dataset, examples)
+
     def keep_answers(self, file: Path) -> None:
         """Keep every answer of a server in `file` as soon as it has come; other engines have none to keep."""
         keep = getattr(self.source, "keep_answers", None)
@@ -94,10 +104,15 @@ def open_generator(model: ModelConfig, engine: EngineConfig, decoding: DecodingC
             its own options.
     """
     check_models(model, decoding)
+    baseline = model.baseline.kind
+    if engine.name == "auto" and baseline is not None:
+        engine = replace(engine, name="baseline")
     entry = None if engine.name == "auto" else engines.get(engine.name)
     if engine.options and (entry is None or entry.package is None):
         settings = ", ".join(f"engine.options.{name}" for name in engine.options)
         raise UserError(f"engine={engine.name} has no {settings}: only engines of plugins have options of their own")
+    if baseline is not None and engine.name != "baseline":
+        raise UserError(f"engine={engine.name} cannot run the baseline {baseline}, which is no model: use engine=auto")
     if entry is None or entry.module.RUNS_HERE:
         local = open_local(model, engine, decoding)
         return ReplyGenerator(local, open_reranker(model, engine, decoding, runs_here=True), local.opened.engine)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from dialoeval.config import DecodingConfig
+from dialoeval.config import DatasetConfig, DecodingConfig
 from dialoeval.data.example import Example
 from dialoeval.models.fingerprint import ModelIdentity
 
@@ -64,6 +64,21 @@ class TokenReply:
 
 
 @dataclass(frozen=True)
+class Retrieved:
+    """The training pair that a reply was taken from.
+
+    Attributes:
+        document: its number in the training set, from 0.
+        score: of the ranking.
+        equal_context: whether its context ends in the whole context that it answers, but for case and white space.
+    """
+
+    document: int
+    score: float
+    equal_context: bool
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A possible reply with its scores.
 
@@ -79,6 +94,7 @@ class Candidate:
         refusal: a server's reason for its refusal to reply; the text is then empty.
         reasoning: the text in which a server's model reasoned before it replied.
         first_token: {text: log-probability} of the most probable first tokens, if a server was asked for them.
+        retrieved: where a baseline took the text from.
     """
 
     text: str
@@ -91,6 +107,7 @@ class Candidate:
     refusal: str | None = None
     reasoning: str | None = None
     first_token: Mapping[str, float] | None = None
+    retrieved: Retrieved | None = None
 
     @classmethod
     def of(
@@ -125,7 +142,7 @@ class Reply:
         finish: "stop" or "length"; a server's own finish reason may be another.
         dropped_turns: number of turns dropped from the context to fit the context length.
         candidates: all candidates if they were reranked, else empty.
-        refusal, reasoning: see `Candidate`.
+        refusal, reasoning, retrieved: see `Candidate`.
     """
 
     id: str
@@ -137,13 +154,14 @@ class Reply:
     candidates: tuple[Candidate, ...] = field(default=())
     refusal: str | None = None
     reasoning: str | None = None
+    retrieved: Retrieved | None = None
 
     @classmethod
     def of(cls, name: str, chosen: Candidate, dropped_turns: int, candidates: tuple[Candidate, ...] = ()) -> Reply:
         """Return the chosen candidate as the reply to example `name`."""
         c = chosen
         figures = (c.text, c.tokens, c.logprob, c.finish)
-        return cls(name, *figures, dropped_turns, candidates, c.refusal, c.reasoning)
+        return cls(name, *figures, dropped_turns, candidates, c.refusal, c.reasoning, c.retrieved)
 
 
 @dataclass(frozen=True)
@@ -307,6 +325,14 @@ class Generator(Protocol):
 
     def reply(self, examples: Sequence[Example], decoding: DecodingConfig, seed: int) -> Iterator[Reply]:
         """Yield one reply per example, in any order."""
+        ...
+
+    def check_data(self, dataset: DatasetConfig, examples: Sequence[Example]) -> None:
+        """Check that the engine may reply to a run's examples, before the first reply.
+
+        Raises:
+            UserError: a baseline has them as its training set.
+        """
         ...
 
     def keep_answers(self, file: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from dialoeval.files import sha256_json
@@ -18,6 +18,7 @@ def score_table(
     intervals: bool = False,
     figures: Sequence[Figure] | None = None,
     ranked: bool = True,
+    unranked: Collection[str] = (),
 ) -> Table:
     """Return a table with a row for each system.
 
@@ -27,6 +28,7 @@ def score_table(
         figures: the columns; None: those of `columns`.
         ranked: whether all systems are on the same data, so that a column has a best figure; scores of several
             protocols or numbers of replies never have.
+        unranked: names of systems that are never the best: floors, and the human reply.
     """
     systems = list(rows)
     if figures is None:
@@ -38,7 +40,8 @@ def score_table(
     lines: list[tuple[str | Cell, ...]] = [
         (name, *(score_cell(scores, figure, intervals) for figure in figures)) for name, scores in systems
     ]
-    return Table(tuple(headings), tuple(lines), caption=_caption(systems, intervals, ranked))
+    apart = tuple(i for i, (name, _) in enumerate(systems) if name in unranked)
+    return Table(tuple(headings), tuple(lines), (), _caption(systems, intervals, ranked), apart)
 
 
 def _caption(systems: Sequence[tuple[str, Scores]], intervals: bool, ranked: bool) -> str:

@@ -79,6 +79,11 @@ class Row:
         return first
 
     @property
+    def is_mark(self) -> bool:
+        """Whether it is a floor or the human reply: these stand below the others, and are not ranked."""
+        return self.runs[0].settings.is_mark
+
+    @property
     def scores(self) -> Scores:
         """The scores of the first run."""
         return self.runs[0].scores
@@ -209,7 +214,7 @@ def _column(name: str, known: Names) -> Figure | str:
 def _order(
     settings: BoardSettings, columns: Sequence[Figure | str], known: Names
 ) -> Callable[[Sequence[Row]], list[Row]]:
-    """Return the function that sorts rows: the best figure first, settings upwards, what is missing last."""
+    """Return the function that sorts rows: the best figure first, settings upwards; missing ones, then marks last."""
     figures = [column for column in columns if isinstance(column, Figure)]
     usual = next((figure for figure in figures if figure.name == "nist4"), figures[0] if figures else FIGURES["nist4"])
     by = _column(settings.sort, known) if settings.sort else usual
@@ -224,7 +229,8 @@ def _order(
             key=lambda row: sort_key(value(row)),
             reverse=downwards != settings.reverse,
         )
-        return [*present, *(row for row in rows if value(row) is None)]
+        whole = [*present, *(row for row in rows if value(row) is None)]
+        return sorted(whole, key=lambda row: row.is_mark)
 
     return sort
 

@@ -75,4 +75,4 @@ def _about(row: Row, filters: Mapping[str, Any]) -> str:
     keys = dict.fromkeys((*filters, "model", "decoding"))
     about = {key: written(row.values.get(key)) for key in keys}
     text = " ".join([row.name, *(run.name for run in row.runs)]).lower()
-    return f'data-about="{html.escape(json.dumps(about | {"text": text}))}"'
+    return f'data-about="{html.escape(json.dumps(about | {"text": text, "mark": row.is_mark}))}"'

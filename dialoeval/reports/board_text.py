@@ -31,12 +31,14 @@ def section_table(board: Board, section: Section, *, intervals: bool = True, pag
     seeds = any(len(row.runs) > 1 for one in (board.sections if page else [section]) for row in one.rows)
     headings = (Heading("System", "system"), *((Heading("Seeds", "seeds"),) if seeds else ()), *_headings(board))
     lines: list[tuple[str | Cell, ...]] = []
+    marks: list[int] = []
     for heading, rows in section.groups:
         if heading and not page:
             lines.append((Strong(heading), *[""] * (len(headings) - 1)))
+        marks += [len(lines) + i for i, row in enumerate(rows) if row.is_mark]
         lines += [(row.name, *((seeds_text(row),) if seeds else ()), *_cells(board, row, intervals)) for row in rows]
     remarks = (*_legend(section), *section.remarks) if intervals else section.remarks
-    return Table(headings, tuple(lines), remarks)
+    return Table(headings, tuple(lines), remarks, unranked=tuple(marks))
 
 
 def seeds_text(row: Row) -> str:

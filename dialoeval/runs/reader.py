@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,7 @@ class LoadedRun:
         segments: {score: (n,)} of each reply, such as "nist", "bleu", "meteor", "rouge_l"; None if it has none.
         settings: what it was run with.
         environment: versions, device, engine and time; None if the file does not exist.
+        human: {id: the human reply that the data hold apart from the references}; often empty.
     """
 
     name: str
@@ -54,6 +55,7 @@ class LoadedRun:
     segments: dict[str, list[float | None]]
     settings: RunSettings
     environment: Environment | None = None
+    human: dict[str, str] = field(default_factory=dict)
 
     @property
     def folder(self) -> RunFolder:
@@ -147,6 +149,7 @@ def load_run(folder: RunFolder) -> LoadedRun:
         segments=folder.segments(ids),
         settings=folder.settings(),
         environment=folder.environment(),
+        human=folder.human_replies(),
     )
 
 

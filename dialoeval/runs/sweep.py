@@ -18,6 +18,7 @@ from dialoeval.metrics.score_tables import data_title, score_table
 from dialoeval.metrics.scores import Scores
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.reader import LoadedRun
+from dialoeval.runs.records import is_mark
 from dialoeval.runs.trackers import Draw, Pictures, TrackerError
 from dialoeval.tables import Table, markdown_text
 
@@ -71,7 +72,7 @@ class Leaderboard:
 
     Attributes:
         title: data and protocol.
-        rows: (label, scores), NIST-4 downwards.
+        rows: (label, scores), NIST-4 downwards; floors and mark last, which are not ranked.
     """
 
     title: str
@@ -253,16 +254,18 @@ def _record(folder: Path, jobs: Sequence[SweepJob], *, only_new: bool = False) -
 
 def _leaderboards(folder: Path, jobs: Sequence[SweepJob]) -> list[Leaderboard]:
     """Return the scores of the complete jobs; figures on other data or under another protocol are on another board."""
-    boards: dict[str, list[tuple[str, Scores]]] = {}
+    boards: dict[str, list[tuple[bool, str, Scores]]] = {}
     for label, job in zip(_labels(jobs), jobs, strict=True):
         run = RunFolder(folder.parent.parent / job.run) if job.run else None
         manifest, scores = (run.manifest(), run.scores()) if run else (None, None)
         if run and manifest and scores:
             dataset = run.settings().dataset.get("name")
-            boards.setdefault(data_title(dataset, manifest.identity.get("dataset"), scores), []).append((label, scores))
+            title = data_title(dataset, manifest.identity.get("dataset"), scores)
+            boards.setdefault(title, []).append((is_mark(job.name or ""), label, scores))
     for rows in boards.values():
-        rows.sort(key=lambda row: row[1].get("nist4") or 0.0, reverse=True)
-    return [Leaderboard(title, tuple(rows)) for title, rows in boards.items()]
+        # floors and mark stand below the systems, whatever their scores: they are not ranked
+        rows.sort(key=lambda row: (row[0], -(row[2].get("nist4") or 0.0)))
+    return [Leaderboard(title, tuple(row[1:] for row in rows)) for title, rows in boards.items()]
 
 
 def _write_leaderboards(folder: Path, boards: Sequence[Leaderboard]) -> None:

@@ -136,6 +136,23 @@ def test_other_data_and_other_protocols_have_tables_of_their_own(reports):
     assert len({section["data"] + json.dumps(section["protocol"]) for section in to_json(shown)["sections"]}) == 3
 
 
+def test_floors_and_the_human_reply_are_not_ranked(tmp_path):
+    """The human reply has the highest figures of all, and would take every first place."""
+    import yaml
+
+    for name, like in (("a", 0.2), ("b", 0.5), ("human", 1.0)):
+        write_run(tmp_path, DATA, replies(DATA, 1, like), name=name, model=name, resamples=0)
+    file = tmp_path / "human" / "config.yaml"
+    config = yaml.safe_load(file.read_text("utf-8"))
+    config["model"]["baseline"] = {"kind": "human"}
+    file.write_text(yaml.safe_dump(config), "utf-8")
+    shown = board(tmp_path)
+    assert names(shown.sections[0]) == ["b greedy", "a greedy", "human (mark)"]
+    table = section_table(shown, shown.sections[0])
+    assert {row for row, _ in table.best()} <= {0, 1} and (0, 2) in table.best()
+    assert "\\textbf" not in to_latex(shown).rsplit("human (mark)", 1)[1]
+
+
 def test_the_same_data_under_two_names_are_the_same(tmp_path):
     for name in ("a", "b"):
         write_run(tmp_path, DATA, replies(DATA, 1), name=name, dataset={"name": name}, model=name, resamples=0)

@@ -45,7 +45,9 @@
   function show() {
     let shown = 0, all = 0;
     for (const { section, table, rows, better, about, first } of sections) {
-      const sorted = sort ? [...rows].sort((a, b) => compare(a, b, sort[0], sort[1] === "ascending" ? 1 : -1)) : rows;
+      // floors and the human reply stand below the systems, and are never the best
+      const marked = row => about.get(row).mark, sign = sort && sort[1] === "ascending" ? 1 : -1;
+      const sorted = sort ? [...rows].sort((a, b) => marked(a) - marked(b) || compare(a, b, sort[0], sign)) : rows;
       for (const row of rows) row.hidden = !fits(about.get(row));
       const visible = sorted.filter(row => !row.hidden), names = new Map();
       for (const row of sorted) {
@@ -59,7 +61,7 @@
         table.tBodies[0].append(...members);
       }
       table.querySelectorAll(".best").forEach(cell => cell.classList.remove("best"));
-      markBest(visible, better);
+      markBest(visible.filter(row => !marked(row)), better);
       for (const [i, box] of columns.entries()) for (const row of [table.tHead.rows[0], ...rows]) row.cells[first + i].hidden = !box.checked;
       [...table.tHead.rows[0].cells].forEach((cell, i) => {
         if (sort && sort[0] === i) cell.setAttribute("aria-sort", sort[1]); else cell.removeAttribute("aria-sort");
