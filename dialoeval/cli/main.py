@@ -24,6 +24,7 @@ VERBS = {
     "import": ("import_", "make runs of replies from elsewhere, for compare, report and list"),
     "compare": ("compare", "compare runs: paired tests on every metric, and why they differ"),
     "reproduce": ("reproduce", "print the paper's tables beside what was measured here"),
+    "board": ("board", "show all runs in one table: columns, sort, filter, groups, seeds folded; or on one page"),
     "report": ("report", "write one self-contained HTML file of runs"),
     "export": ("export", "write a run's figures as a model card or an evaluation result of the Hub, or as a citation"),
     "check": ("check", "check test data: its own leaks, and what of it stands in training data"),

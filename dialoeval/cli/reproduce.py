@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,7 +90,9 @@ def _human(name: str, data: Path | None, out: Path | None) -> int:
     elif out.suffix == ".html":
         write_plain(out, parts[0][0], source, parts)
     else:
-        tables = [table.to_csv() if out.suffix == ".csv" else table.to_latex() for _, _, table, _ in parts]
+        captioned = [replace(table, caption=heading) for heading, _, table, _ in parts]
+        texts = [table.to_latex(f"tab:human-{name}-{i}") for i, table in enumerate(captioned, 1)]
+        tables = [table.to_csv() for table in captioned] if out.suffix == ".csv" else texts
         write_text(out, text if out.suffix == ".md" else "\n".join(tables))
     print(f"\nwritten: {out}")
     return 0
@@ -143,4 +146,6 @@ def _write(out: Path, name: str, rows: list[Row], table: Table, text: str) -> No
     elif out.suffix == ".html":
         write_reproduction(out, name, rows, HUMAN_NOTE)
     else:
-        write_text(out, {".md": text, ".csv": table.to_csv(), ".tex": table.to_latex()}[out.suffix])
+        captioned = replace(table, caption=published().tables[name].title)
+        label = f"tab:reproduce-{name}"
+        write_text(out, {".md": text, ".csv": table.to_csv(), ".tex": captioned.to_latex(label)}[out.suffix])

@@ -14,7 +14,7 @@ from dialoeval.generation import engines
 from dialoeval.generation.engines import Engine
 from dialoeval.generation.local import open_local
 from dialoeval.generation.rerank import Reranker, check_models, open_reranker
-from dialoeval.generation.types import CandidateSource, GeneratorDescription, Reply
+from dialoeval.generation.types import CandidateSource, GeneratorDescription, Hear, Reply
 
 
 class ReplyGenerator:
@@ -72,6 +72,27 @@ class ReplyGenerator:
             if pairs:
                 asked, sets = zip(*pairs, strict=True)
                 yield from self.reranker.choose(asked, sets, decoding)
+
+    def stream(self, example: Example, decoding: DecodingConfig, seed: int, hear: Hear) -> Reply:
+        """Return the reply to an example, and tell its text so far if the engine can.
+
+        Beam search and reranking know their reply at the end only, so that nothing is told.
+        """
+        tell = getattr(self.source, "stream", None)
+        if tell is None or self.reranker is not None or decoding.num_candidates > 1 or decoding.strategy == "beam":
+            (reply,) = self.reply([example], decoding, seed)
+            return reply
+        listening = True
+
+        def while_listening(text: str) -> None:
+            if listening:  # a thread of a client may go on after Ctrl-C
+                hear(" ".join(text.split()))
+
+        try:
+            entry = tell(example, decoding, seed, while_listening)
+        finally:
+            listening = False
+        return Reply.of(entry.example_id, entry.candidates[0], entry.dropped_turns)
 
     def check_data(self, dataset: DatasetConfig, examples: Sequence[Example]) -> None:
         """Check that the engine may reply to these examples, if it has something to check.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ from dialoeval.config import DatasetConfig, DecodingConfig
 from dialoeval.data.example import Example
 from dialoeval.models.fingerprint import ModelIdentity
 
+Hear = Callable[[str], None]  # is told the text of a reply so far, again and again
 Accounting = dict[str, int | float | str]  # counters by name: seconds per phase, tokens, padding, slot use, peak memory
 
 TORCH_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}  # engine.dtype -> torch's name
@@ -325,6 +326,17 @@ class Generator(Protocol):
 
     def reply(self, examples: Sequence[Example], decoding: DecodingConfig, seed: int) -> Iterator[Reply]:
         """Yield one reply per example, in any order."""
+        ...
+
+    def stream(self, example: Example, decoding: DecodingConfig, seed: int, hear: Hear) -> Reply:
+        """Return the reply to an example, the same as `reply`, and tell its text so far where the engine can.
+
+        Args:
+            example: with the context.
+            decoding: as for `reply`.
+            seed: of the draws.
+            hear: told the text so far. After a fault of a server the text may begin anew.
+        """
         ...
 
     def check_data(self, dataset: DatasetConfig, examples: Sequence[Example]) -> None:

@@ -124,7 +124,9 @@ def _encodable(text: str) -> str:
 
 def _scores_table(runs: Sequence[LoadedRun]) -> Table:
     names = short_names(runs)
-    return score_table([(name, run.scores) for name, run in zip(names, runs, strict=True)], intervals=True)
+    systems = [(name, run.scores) for name, run in zip(names, runs, strict=True)]
+    marks = [name for name, run in zip(names, runs, strict=True) if run.settings.is_mark]
+    return score_table(systems, intervals=True, ranked=len({run.dataset for run in runs}) == 1, unranked=marks)
 
 
 def _report(runs: list[LoadedRun], table: Table, title: str | None, tests: BaselineTests) -> dict[str, Any]:

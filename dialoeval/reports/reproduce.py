@@ -20,7 +20,7 @@ from dialoeval.reports.reproduce_reddit6k import human_rows
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.identity import decoding_settings
 from dialoeval.runs.records import RunSettings
-from dialoeval.tables import Cell, Table
+from dialoeval.tables import Cell, Heading, Table
 from dialoeval.text.guards import check_replies
 
 # Rows of the paper's tables, and the runs that make them: the model and its decoding.
@@ -111,7 +111,7 @@ def reproduce(table: str, data: Path | None, runs: Iterable[RunFolder], *, progr
 
 def to_table(rows: Iterable[Row]) -> Table:
     """Return the published figures of each system, the measured ones below them, and the difference."""
-    headings = ("System", *(column.heading for column in PAPER_TABLE))
+    headings = ("System", *(Heading(column.heading, column.name) for column in PAPER_TABLE))
     lines: list[tuple[str | Cell, ...]] = []
     for row in rows:
         first, *others = row.published or (None,)
@@ -130,7 +130,7 @@ def difference(measured: Line, reported: Line) -> tuple[Cell, ...]:
     cells = []
     for column, a, b in zip(PAPER_TABLE, measured.cells, reported.cells, strict=True):
         value = None if a.value is None or b.value is None else a.value - b.value
-        cells.append(Cell(value, column.decimals, signed=True))
+        cells.append(Cell(value, column.decimals, signed=True, factor=100 if column.percent else 1))
     return tuple(cells)
 
 

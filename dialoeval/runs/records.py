@@ -472,6 +472,11 @@ class RunSettings:
         baseline = self.model.get("baseline")
         return baseline.get("kind") if isinstance(baseline, dict) else None
 
+    @property
+    def is_mark(self) -> bool:
+        """Whether it is a floor or the mark, which no table ranks."""
+        return self.baseline in MARKS
+
     def flat(self) -> dict[str, Any]:
         """Return all settings under dotted keys, such as ``decoding.top_k``."""
         return flat(self.sections)

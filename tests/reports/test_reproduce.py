@@ -318,7 +318,7 @@ def test_command_writes_every_format(runs, tmp_path, capsys):
     assert "not measured: no complete run" in printed
     assert json.loads((tmp_path / "r.json").read_text("utf-8"))["table"] == "reddit6k"
     rows = list(csv.DictReader(io.StringIO((tmp_path / "r.csv").read_text("utf-8"))))
-    assert rows[0]["System"] == "Human, the paper" and rows[0]["NIST-4"] == "4.25"
+    assert rows[0]["system"] == "Human, the paper" and rows[0]["nist4"] == "4.25"
     assert "Human evaluation" in (tmp_path / "r.html").read_text("utf-8")
     assert (tmp_path / "r.tex").read_text("utf-8").count("\\\\") > 7
 
