@@ -42,7 +42,7 @@ OVERLAPS = """() => {
 CONTRASTS = """() => {
   const channels = text => text.match(/[\\d.]+/g).map(Number);
   const linear = c => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
-  const light = ([r, g, b]) => [r, g, b].map(c => linear(c / 255)).reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const light = rgb => [0.2126, 0.7152, 0.0722].reduce((sum, share, i) => sum + share * linear(rgb[i] / 255), 0);
   const behind = node => {
     for (let n = node; n; n = n.parentElement) {
       const colour = channels(getComputedStyle(n).backgroundColor);
@@ -219,6 +219,18 @@ def test_reproduction_sets_ours_beside_the_papers_and_colours_differences(page, 
         page.locator(f"tr.{kind} td").first.bounding_box()["height"] for kind in ("difference", "published")
     )
     assert small < large
+
+
+def test_settings_that_differ_stand_first_and_their_names_stay_in_sight(page, folder):
+    page.goto((folder / "thirteen.html").as_uri())
+    page.set_viewport_size({"width": 390, "height": 844})
+    table = page.locator("#settings .differing table").first
+    assert table.is_visible() and page.locator("#settings table:visible").count() == 1
+    name = table.locator("tbody th").first
+    before = name.bounding_box()["x"]
+    page.evaluate("document.querySelector('#settings .differing .scroll').scrollLeft = 600")
+    assert name.bounding_box()["x"] == pytest.approx(before, abs=1)
+    assert table.locator("tbody td").first.bounding_box()["x"] < before
 
 
 def test_paper_of_other_data_is_folded(page):
