@@ -22,6 +22,7 @@ def main(arguments: Sequence[str]) -> int:
         metavar="RUN",
         help="the run that the others are tested against, by a part of its name; none: no tests [the first]",
     )
+    parser.add_argument("--judgments", metavar="STUDY", help="a judged study of these runs: a column a question")
     parser.add_argument("--reports-dir", default="reports", metavar="DIR")
     options = parser.parse_args(arguments)
     from dialoeval.errors import UserError
@@ -36,6 +37,12 @@ def main(arguments: Sequence[str]) -> int:
         named = (Path(name), Path(options.reports_dir) / "sweeps" / name)
         sweep = next((runs for folder in named if (runs := read_sweep(folder)) is not None), None)
         folders += sweep if sweep is not None else [find(name, options.reports_dir).path]
-    write_html(list(dict.fromkeys(folders)), options.out, options.title, baseline=options.baseline)
+    write_html(
+        list(dict.fromkeys(folders)),
+        options.out,
+        options.title,
+        baseline=options.baseline,
+        judgments=options.judgments,
+    )
     print(f"report: {options.out}")
     return 0
