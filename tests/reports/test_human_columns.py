@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from support.page_checks import CONTRASTS, OVERLAPS
 from support.report_runs import examples, replies, write_run
 
 from dialoeval.cli import judge_report
@@ -98,3 +99,17 @@ def test_what_is_no_analysis_of_these_runs_is_refused(study, tmp_path, capsys):
     (unfinished.path / "analysis.json").write_text("[]")
     with pytest.raises(UserError, match="is not the analysis of a study"):
         human_columns(str(unfinished.path), loaded(unfinished), 0)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("kind", list(StudyKind))
+def test_pictures_of_judgments_have_no_label_over_another_or_a_bar(browser, tmp_path, kind, capsys):
+    made = judged(tmp_path, kind)
+    assert judge_report.main([str(made.path), "--resamples", "50"]) == 0
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        page.goto((made.path / "report.html").as_uri())
+        assert page.locator("svg text").count() > 5
+        assert page.evaluate(OVERLAPS) == [] and page.evaluate(CONTRASTS) == {}
+    page.close()
