@@ -45,11 +45,12 @@ def comparison_forest(c: Comparison) -> Plot | None:
     Returns:
         None if no figure of A is above 0.
     """
-    rows = []
+    rows, left_out = [], []
     for name, result in c.bootstrap.items():
-        if result.a <= 0 or result.low is None or result.high is None:
-            continue
         column = figure(name)
+        if result.a <= 0 or result.low is None or result.high is None:
+            left_out.append(column.heading)
+            continue
         scale = 100 / result.a
         printed = f"{column.cell(result.difference, signed=True).figure}{column.unit_suffix}"
         p = p_text(c.adjusted[name])
@@ -65,6 +66,8 @@ def comparison_forest(c: Comparison) -> Plot | None:
             )
         )
     note = "B - A in percent of A, with its 95% interval; beside it the difference itself and its adjusted p."
+    if left_out:
+        note += f" In the table alone, since A is not above 0: {', '.join(left_out)}."
     return forest("Differences", note, rows, "%") if rows else None
 
 
