@@ -21,6 +21,7 @@ from dialoeval.reports import compare_text as text
 from dialoeval.reports.baseline import BaselineTests, baseline_tests
 from dialoeval.reports.compare import Comparison, ComparisonSettings
 from dialoeval.reports.comparison_view import comparison_section, exports
+from dialoeval.reports.forest import figure_forests
 from dialoeval.reports.human_columns import HumanColumn, human_columns
 from dialoeval.reports.paper import PAPER, published, table_of
 from dialoeval.reports.plots import diversity_scatter, interval_strips, length_plot
@@ -82,7 +83,12 @@ def write_comparison(
     adjusted = {c.b.name: c.adjusted for c in comparisons if c.a is runs[0]}
     tests = BaselineTests(0, [adjusted.get(run.name, {}) for run in runs], "Tests: see the comparison above.")
     values = _report(runs, _scores_table(runs), f"Comparison of {len(runs)} runs", tests)
-    shown = {"comparisons": list(map(comparison_section, comparisons)), "method": method, "warning": warning}
+    shown = {
+        "comparisons": list(map(comparison_section, comparisons)),
+        "forests": figure_forests(comparisons),
+        "method": method,
+        "warning": warning,
+    }
     write_page(out_path, "report.html", values | shown)
 
 
@@ -173,6 +179,7 @@ def _report(
             (name, finding.message) for name, run in zip(names, runs, strict=True) for finding in run.scores.warnings
         ],
         "comparisons": [],
+        "forests": [],
         "method": "",
         "warning": "",
     }

@@ -151,6 +151,17 @@ def test_differences_told_apart_stand_first_and_are_set_off(page, folder):
     assert forest.locator(".dot.hollow").count() == len(rows) - len(told)
 
 
+def test_all_runs_stand_beside_each_other_in_each_figure(page, folder):
+    page.goto((folder / "comparison.html").as_uri())
+    page.click("#comparison .overview summary")
+    pictures = page.locator("#comparison .overview figure")
+    assert pictures.count() == 10 and page.evaluate(OVERLAPS) == []
+    values = pictures.filter(has_text="BLEU-2").locator(".dot title").all_text_contents()
+    table = page.locator("#comparison article table.figures tr", has_text="BLEU-2")
+    printed = [row.locator("td").nth(2).inner_text() for row in table.all() if row.locator("td").count() == 6]
+    assert len(values) == 2 and sorted(v.split(": ")[-1].split(",")[0] for v in values) == sorted(printed)
+
+
 def test_swept_values_stand_in_order_with_off_last(page, folder):
     page.goto((folder / "thirteen.html").as_uri())
     panel = page.locator("#plots figure", has_text="NIST-4 by top k")
