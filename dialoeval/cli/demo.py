@@ -23,7 +23,9 @@ def main(arguments: Sequence[str]) -> int:
         "the baselines constant, random and BM25 and the human replies; print the paper's table with the differences "
         "that are real, and write the page. Called again, it takes all replies from the reports folder.",
     )
-    parser.add_argument("--model", choices=("tiny", "smollm2"), default="tiny", help="an embedded or fetched model [tiny]")
+    parser.add_argument(
+        "--model", choices=("tiny", "smollm2"), default="tiny", help="an embedded or fetched model [tiny]"
+    )
     parser.add_argument("--contexts", type=int, default=100, metavar="N", help="how many conversations [100]")
     parser.add_argument("--reports-dir", default="reports", metavar="DIR")
     options = parser.parse_args(arguments)

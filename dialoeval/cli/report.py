@@ -28,6 +28,7 @@ def main(arguments: Sequence[str]) -> int:
         metavar="RUN",
         help="the run that the others are tested against, by a part of its name; none: no tests [the first]",
     )
+    parser.add_argument("--judgments", metavar="STUDY", help="a judged study of these runs: a column a question")
     parser.add_argument("--reports-dir", default="reports", metavar="DIR")
     parser.add_argument(
         "--floor",
@@ -62,7 +63,13 @@ def main(arguments: Sequence[str]) -> int:
         folders += rows.runs
         for remark in rows.remarks:
             print(f"note: {remark}", file=sys.stderr)
-    write_html(list(dict.fromkeys(folders)), options.out, options.title, baseline=options.baseline)
+    write_html(
+        list(dict.fromkeys(folders)),
+        options.out,
+        options.title,
+        baseline=options.baseline,
+        judgments=options.judgments,
+    )
     print(f"report: {options.out}")
     return 0
 

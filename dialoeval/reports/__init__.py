@@ -12,8 +12,9 @@ def write_html(
     title: str | None = None,
     *,
     baseline: str | None = None,
+    judgments: str | None = None,
 ) -> None:
     """Write one self-contained page of runs: see `dialoeval.reports.html.write_html`."""
     from dialoeval.reports.html import write_html as write
 
-    write(run_dirs, out_path, title, baseline=baseline)
+    write(run_dirs, out_path, title, baseline=baseline, judgments=judgments)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dialoeval.metrics.registry import figure
 from dialoeval.reports.compare import Comparison
 from dialoeval.reports.compare_text import LEVEL, p_text
-from dialoeval.reports.svg import TOP, Plot, dot, frame, line, shortened, svg_text, text_width, ticks
+from dialoeval.reports.svg import TOP, Plot, colour, dot, frame, line, shortened, svg_text, text_width, ticks
 
 WIDTH, ROW, FOOT = 640, 24, 34
 _GAP = 22  # between the rows told apart and the others, with a heading
@@ -45,27 +45,51 @@ def comparison_forest(c: Comparison) -> Plot | None:
     Returns:
         None if no figure of A is above 0.
     """
-    rows = []
+    rows, left_out = [], []
     for name, result in c.bootstrap.items():
-        if result.a <= 0 or result.low is None or result.high is None:
-            continue
         column = figure(name)
-        scale = 100 / result.a
-        printed = f"{column.cell(result.difference, signed=True).figure}{column.unit_suffix}"
-        p = p_text(c.adjusted[name])
-        rows.append(
-            Row(
-                f"{column.heading} ↓" if column.higher_is_better is False else column.heading,
-                scale * result.difference,
-                scale * result.low,
-                scale * result.high,
-                f"{printed}, p {p if p.startswith('<') else '= ' + p}",
-                c.adjusted[name] <= LEVEL,
-                "k1 s0",
-            )
-        )
-    note = "B - A in percent of A, with its 95% interval; beside it the difference itself and its adjusted p."
+        if result.a <= 0 or result.low is None or result.high is None:
+            left_out.append(column.heading)
+            continue
+        label = f"{column.heading} ↓" if column.higher_is_better is False else column.heading
+        rows.append(_difference(c, name, label, 100 / result.a, "k1 s0"))
+    note = "B - A in percent of A, with its 95% interval; beside it B - A as in the table, and its adjusted p."
+    if left_out:
+        note += f" In the table alone, since A is not above 0: {', '.join(left_out)}."
     return forest("Differences", note, rows, "%") if rows else None
+
+
+def figure_forests(comparisons: Sequence[Comparison]) -> list[Plot]:
+    """Return a plot for each figure: its difference of every run from one baseline, in its own unit.
+
+    Returns:
+        An empty list unless several runs are compared with the same one, and only with it.
+    """
+    if len(comparisons) < 2 or len({c.names[0] for c in comparisons}) > 1:
+        return []
+    plots = []
+    for name in comparisons[0].bootstrap:
+        column = figure(name)
+        scale = 100.0 if column.percent else 1.0
+        rows = [
+            _difference(c, name, c.names[1], scale, colour(i))
+            for i, c in enumerate(comparisons, 1)
+            if name in c.bootstrap and c.bootstrap[name].low is not None
+        ]
+        points = "in percentage points, " if column.percent else ""
+        note = f"Difference from {comparisons[0].names[0]}, {points}with its 95% interval and adjusted p."
+        plots.append(forest(column.heading, note, rows, ""))
+    return plots
+
+
+def _difference(c: Comparison, name: str, label: str, scale: float, key: str) -> Row:
+    """Return the row of a figure of a comparison, its difference times `scale` on the axis."""
+    result, column, p = c.bootstrap[name], figure(name), p_text(c.adjusted[name])
+    assert result.low is not None and result.high is not None
+    value, low, high = (scale * edge for edge in (result.difference, result.low, result.high))
+    printed = column.cell(result.difference, signed=True).figure
+    said = f"{printed}, p {p if p.startswith('<') else '= ' + p}"
+    return Row(label, value, low, high, said, c.adjusted[name] <= LEVEL, key)
 
 
 def forest(title: str, note: str, rows: Sequence[Row], unit: str) -> Plot:

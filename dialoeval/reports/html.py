@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from dialoeval.reports import compare_text as text
 from dialoeval.reports.baseline import BaselineTests, baseline_tests
 from dialoeval.reports.compare import Comparison, ComparisonSettings
 from dialoeval.reports.comparison_view import comparison_section, exports
+from dialoeval.reports.forest import figure_forests
+from dialoeval.reports.human_columns import HumanColumn, human_columns
 from dialoeval.reports.paper import PAPER, published, table_of
 from dialoeval.reports.plots import diversity_scatter, interval_strips, length_plot
 from dialoeval.reports.replies_data import embedded
@@ -43,6 +45,7 @@ def write_html(
     title: str | None = None,
     *,
     baseline: str | None = None,
+    judgments: str | None = None,
 ) -> None:
     """Write the page of complete runs, and its main table beside it as .md, .csv and .tex.
 
@@ -51,15 +54,19 @@ def write_html(
         out_path: of the page.
         title: of the page; None: what the runs are.
         baseline: the run that the others are tested against, by a part of its name; None: the first; "none": no tests.
+        judgments: a study of these runs, whose answers become columns of the table; None: no study.
 
     Raises:
-        UserError: a folder is not a complete run, no run is the baseline, or the page cannot be written.
+        UserError: a folder is not a complete run, no run is the baseline, the study is not of these runs, or the page
+            cannot be written.
     """
     if not run_dirs:
         raise UserError("a report needs at least one run")
     runs = [load_run(RunFolder(path)) for path in run_dirs]
-    table = _scores_table(runs)
-    write_page(out_path, "report.html", _report(runs, table, title, baseline_tests(runs, baseline)))
+    tests = baseline_tests(runs, baseline)
+    human = human_columns(judgments, runs, tests.baseline) if judgments else []
+    table = _scores_table(runs, human)
+    write_page(out_path, "report.html", _report(runs, table, title, tests, human))
     write_tables(out_path, table)
 
 
@@ -76,7 +83,12 @@ def write_comparison(
     adjusted = {c.b.name: c.adjusted for c in comparisons if c.a is runs[0]}
     tests = BaselineTests(0, [adjusted.get(run.name, {}) for run in runs], "Tests: see the comparison above.")
     values = _report(runs, _scores_table(runs), f"Comparison of {len(runs)} runs", tests)
-    shown = {"comparisons": list(map(comparison_section, comparisons)), "method": method, "warning": warning}
+    shown = {
+        "comparisons": list(map(comparison_section, comparisons)),
+        "forests": figure_forests(comparisons),
+        "method": method,
+        "warning": warning,
+    }
     write_page(out_path, "report.html", values | shown)
 
 
@@ -122,25 +134,38 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _scores_table(runs: Sequence[LoadedRun]) -> Table:
+def _scores_table(runs: Sequence[LoadedRun], human: Sequence[HumanColumn] = ()) -> Table:
     names = short_names(runs)
     systems = [(name, run.scores) for name, run in zip(names, runs, strict=True)]
     marks = [name for name, run in zip(names, runs, strict=True) if run.settings.is_mark]
-    return score_table(systems, intervals=True, ranked=len({run.dataset for run in runs}) == 1, unranked=marks)
+    ranked = len({run.dataset for run in runs}) == 1
+    table = score_table(systems, intervals=True, ranked=ranked, unranked=marks)
+    headings = (*table.headings, *(column.about.heading for column in human))
+    rows = ((*row, *(column.cells[i].cell for column in human)) for i, row in enumerate(table.rows))
+    return replace(table, headings=headings, rows=tuple(rows))
 
 
-def _report(runs: list[LoadedRun], table: Table, title: str | None, tests: BaselineTests) -> dict[str, Any]:
+def _report(
+    runs: list[LoadedRun],
+    table: Table,
+    title: str | None,
+    tests: BaselineTests,
+    human: Sequence[HumanColumn] = (),
+) -> dict[str, Any]:
     names = short_names(runs)
     plots = [*setting_plots(names, runs), diversity_scatter(names, runs), length_plot(names, runs)]
     several_datasets = len({run.dataset for run in runs}) > 1
     comparable = not several_datasets and all(run.scores.protocol == runs[0].scores.protocol for run in runs)
+    view = scores_view(runs, tests, comparable=comparable)
+    for column in human:
+        view.add(column.about, column.cells)
     return {
         "title": title or (names[0] if len(names) == 1 else f"{len(names)} runs on {_several(_dataset_names(runs))}"),
         "meta": _meta(runs),
         "names": names,
         "colours": [colour(i) for i in range(len(runs))],
         "several_datasets": several_datasets,
-        "scores": scores_view(runs, tests, comparable=comparable),
+        "scores": view,
         "notes": table.notes,
         "exports": exports(table),
         "extra": _extra(names, runs),
@@ -157,6 +182,7 @@ def _report(runs: list[LoadedRun], table: Table, title: str | None, tests: Basel
             (name, finding.message) for name, run in zip(names, runs, strict=True) for finding in run.scores.warnings
         ],
         "comparisons": [],
+        "forests": [],
         "method": "",
         "warning": "",
     }

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from dialoeval.judging.analysis import Tables
 from dialoeval.judging.estimates import Estimate
-from dialoeval.reports.svg import RIGHT, TOP, Plot, colour, dot, frame, shortened, svg_text, ticks
+from dialoeval.reports.svg import TOP, Plot, colour, dot, frame, shortened, svg_text, text_width, ticks
 from dialoeval.stats import Interval, TwoWay, Undefined
 
 WIDTH, ROW = 480, 26
-NAMES = 150  # width of the column of names
+LONGEST_NAME = 36  # characters
 FOOT = 30
 
 
@@ -54,9 +54,11 @@ def win_bars(tables: Tables, question: str) -> Plot:
     marks = []
     for i, win in enumerate(wins):
         top = TOP + i * 2 * ROW
-        marks.append(svg_text(0, top + 10, shortened(win.first, 40), "start"))
-        marks.append(svg_text(WIDTH, top + 10, shortened(win.second, 40), "end"))
         counts = win.judgments
+        wins_share, ties_share, losses_share = counts.percentages
+        marks.append(svg_text(0, top + 10, f"{shortened(win.first, 22)} {wins_share}%", "start"))
+        marks.append(svg_text(WIDTH / 2, top + 10, f"same {ties_share}%", "middle"))
+        marks.append(svg_text(WIDTH, top + 10, f"{losses_share}% {shortened(win.second, 22)}", "end"))
         x = 0.0
         parts = zip(
             (counts.wins, counts.ties, counts.losses),
@@ -72,9 +74,6 @@ def win_bars(tables: Tables, question: str) -> Plot:
                 f'<rect class="{css}" x="{x:.1f}" y="{top + 16:.1f}" width="{wide:.1f}" height="18">'
                 f"<title>{title}</title></rect>"
             )
-            if wide > 34:
-                css = "inside" if css != "human" else ""
-                marks.append(svg_text(x + wide / 2, top + 29, f"{percent}%", "middle", css))
             x += wide
     label = f"{question}: shares of win, tie and loss"
     return Plot(question, "Preferred, the same, not preferred.", frame("".join(marks), WIDTH, height, label), wide=True)
@@ -92,9 +91,11 @@ def forest(title: str, rows: Sequence[ForestRow], middle: float | None = None, p
     shown = [row for row in rows if not isinstance(row.estimate.value, Undefined)]
     height = TOP + max(1, len(rows)) * ROW + FOOT
     low, high = _extent(shown, middle)
+    names = 12 + max((text_width(shortened(row.name, LONGEST_NAME)) for row in rows), default=0.0)
+    sides = 20  # the numbers at the ends of the axis reach beyond it
 
     def to_x(value: float) -> float:
-        return NAMES + (value - low) / (high - low) * (WIDTH - NAMES - RIGHT)
+        return names + sides + (value - low) / (high - low) * (WIDTH - names - 2 * sides)
 
     bottom = height - FOOT
     marks = []
@@ -106,9 +107,9 @@ def forest(title: str, rows: Sequence[ForestRow], middle: float | None = None, p
         marks.append(f'<line class="zero" x1="{to_x(middle):.1f}" x2="{to_x(middle):.1f}" y1="{TOP}" y2="{bottom}"/>')
     for i, row in enumerate(rows):
         y = TOP + (i + 0.5) * ROW
-        marks.append(svg_text(NAMES - 10, y + 4, shortened(row.name, 26), "end"))
+        marks.append(svg_text(names - 10, y + 4, shortened(row.name, LONGEST_NAME), "end"))
         if isinstance(row.estimate.value, Undefined):
-            marks.append(svg_text(NAMES, y + 4, f"not computed: {row.estimate.value.reason}", "start"))
+            marks.append(svg_text(names, y + 4, f"not computed: {row.estimate.value.reason}", "start"))
             continue
         for interval, css in ((row.estimate.both, "whisker thin"), (row.estimate.contexts, "whisker thick")):
             marks.append(_whisker(interval, y, f"{css} {row.key}", to_x))

@@ -72,6 +72,7 @@ def interval_strips(runs: Sequence[LoadedRun]) -> list[Strips]:
     for figure in columns(run.scores for run in runs):
         cells = [score_cell(run.scores, figure) for run in runs]
         low, high = extent([cell for cell in cells if cell.value is not None])
+        low = max(low, figure.range[0])
         if any(cell.value is not None for cell in cells):
             ends = (f"{low:.3g}", f"{high:.3g}")
             column = [_strip(cell, low, high, colour(i)) for i, cell in enumerate(cells)]
@@ -129,6 +130,8 @@ def diversity_scatter(names: Sequence[str], runs: Sequence[LoadedRun]) -> Plot |
     marks.append(svg_text((LEFT + width - RIGHT) / 2, height - 4, "NIST-4", "middle", "axis"))
     svg = frame("".join(marks), width, height, "Dist-2 against NIST-4")
     note = "Dist-2 (upwards) against NIST-4, with 95% intervals."
+    if len(points) > MOST_LABELS:
+        note += " Colours and shapes are those of the tables."
     return Plot("Relevance and diversity", note, svg, wide=True)
 
 

@@ -12,7 +12,6 @@ from dialoeval.reports.compare_text import p_text
 from dialoeval.reports.explanations import Explained, explained
 from dialoeval.reports.svg import colour
 from dialoeval.runs.reader import LoadedRun, short_names
-from dialoeval.runs.records import is_mark
 from dialoeval.tables import Cell
 
 _MARKS = {1: ("▲", "better"), -1: ("▼", "worse"), 0: ("◆", "different")}
@@ -55,6 +54,12 @@ class ScoresView:
     legend: list[str]
     tested: bool
 
+    def add(self, about: Explained, cells: Sequence[Shown]) -> None:
+        """Add a column."""
+        self.columns.append(about)
+        for (_, _, _, row), cell in zip(self.rows, cells, strict=True):
+            row.append(cell)
+
 
 def scores_view(runs: Sequence[LoadedRun], tests: BaselineTests, *, comparable: bool) -> ScoresView:
     """Return the table of scores of the runs of a page.
@@ -68,7 +73,7 @@ def scores_view(runs: Sequence[LoadedRun], tests: BaselineTests, *, comparable: 
     scores = [run.scores for run in runs]
     figures = columns(scores)
     cells = {figure.name: [score_cell(one, figure) for one in scores] for figure in figures}
-    ranked = [comparable and not is_mark(run.settings.name) for run in runs]
+    ranked = [comparable and not run.settings.is_mark for run in runs]
     best = {f.name: best_of(cells[f.name], f, ranked) for f in figures}
     baseline = tests.baseline
     rows = []
@@ -105,13 +110,26 @@ def _shown(
     cell = column[run]
     if tests.baseline is None or figure.name not in tests.p_values[run]:
         return Shown(cell, best)
-    p = tests.p_values[run][figure.name]
+    difference = (cell.value or 0.0) - (column[tests.baseline].value or 0.0)
+    return marked(cell, best, figure, difference, tests.p_values[run][figure.name], names[tests.baseline])
+
+
+def marked(cell: Cell, best: bool, figure: Figure, difference: float, p: float, other: str) -> Shown:
+    """Return a cell with the mark of a test.
+
+    Args:
+        cell: the figure.
+        best: it is the best of its column.
+        figure: of the column.
+        difference: from the other system's figure.
+        p: adjusted p-value of the difference.
+        other: name of the other system.
+    """
+    printed = p_text(p)
     if p > LEVEL:
-        return Shown(cell, best, p=p_text(p))
-    higher = (cell.value or 0.0) > (column[tests.baseline].value or 0.0)
-    side = 0 if figure.higher_is_better is None else 1 if higher == figure.higher_is_better else -1
-    mark, word = _MARKS[side]
-    direction = "higher" if higher else "lower"
-    equals = "" if p_text(p).startswith("<") else "= "
-    said = f"{word}, {direction} than {names[tests.baseline]}, p {equals}{p_text(p)}"
-    return Shown(cell, best, mark, word, said, p_text(p))
+        return Shown(cell, best, p=printed)
+    higher = difference > 0
+    mark, word = _MARKS[0 if figure.higher_is_better is None else 1 if higher == figure.higher_is_better else -1]
+    equals = "" if printed.startswith("<") else "= "
+    said = f"{word}, {'higher' if higher else 'lower'} than {other}, p {equals}{printed}"
+    return Shown(cell, best, mark, word, said, printed)

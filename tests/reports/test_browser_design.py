@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from support.page_checks import CONTRASTS, OVERLAPS
 from support.report_runs import examples, replies, write_run
 
 from dialoeval.metrics.figures import PAPER_TABLE
@@ -19,52 +20,6 @@ from dialoeval.tables import Cell
 
 pytestmark = pytest.mark.browser
 KINDS = {"one": 1, "three": 3, "thirteen": 13}
-
-# Every pair of texts of a picture whose boxes meet, and every text that lies over a bar.
-OVERLAPS = """() => {
-  const meets = (a, b) =>
-    a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
-  const found = [];
-  for (const svg of document.querySelectorAll("svg")) {
-    const frame = svg.getBoundingClientRect();
-    const texts = [...svg.querySelectorAll("text")].map(node => [node.textContent, node.getBoundingClientRect()]);
-    const bars = [...svg.querySelectorAll("rect")].map(node => node.getBoundingClientRect());
-    texts.forEach(([text, box], i) => {
-      for (const [other, theirs] of texts.slice(i + 1)) if (meets(box, theirs)) found.push([text, other]);
-      if (bars.some(bar => meets(bar, box))) found.push([text, "a bar"]);
-      if (box.left < frame.left - 1 || box.right > frame.right + 1) found.push([text, "the edge"]);
-    });
-  }
-  return found;
-}"""
-
-# The lowest contrast (WCAG 2) of every visible text with what is behind it.
-CONTRASTS = """() => {
-  const channels = text => text.match(/[\\d.]+/g).map(Number);
-  const linear = c => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
-  const light = ([r, g, b]) => [r, g, b].map(c => linear(c / 255)).reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = node => {
-    for (let n = node; n; n = n.parentElement) {
-      const colour = channels(getComputedStyle(n).backgroundColor);
-      if (colour.length < 4 || colour[3] > 0) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const silent = ["SCRIPT", "STYLE", "NOSCRIPT", "TITLE"];
-  const found = {};
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const node = walker.currentNode.parentElement, text = walker.currentNode.textContent.trim();
-    if (!text || silent.includes(node.tagName.toUpperCase()) || !node.getClientRects().length) continue;
-    if (node.closest(":disabled, select")) continue;
-    const style = getComputedStyle(node), ink = channels(node.closest("svg") ? style.fill : style.color);
-    const [a, b] = [light(ink), light(behind(node))].sort((x, y) => y - x);
-    const ratio = (a + 0.05) / (b + 0.05);
-    const name = [node.className.baseVal ?? node.className, node.tagName, text.slice(0, 20)].join("|");
-    if (ratio < 4.5) found[name] = ratio.toFixed(2);
-  }
-  return found;
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +151,17 @@ def test_differences_told_apart_stand_first_and_are_set_off(page, folder):
     assert forest.locator(".dot.hollow").count() == len(rows) - len(told)
 
 
+def test_all_runs_stand_beside_each_other_in_each_figure(page, folder):
+    page.goto((folder / "comparison.html").as_uri())
+    page.click("#comparison .overview summary")
+    pictures = page.locator("#comparison .overview figure")
+    assert pictures.count() == 10 and page.evaluate(OVERLAPS) == []
+    values = pictures.filter(has_text="BLEU-2").locator(".dot title").all_text_contents()
+    table = page.locator("#comparison article table.figures tr", has_text="BLEU-2")
+    printed = [row.locator("td").nth(2).inner_text() for row in table.all() if row.locator("td").count() == 6]
+    assert len(values) == 2 and sorted(v.split(": ")[-1].split(",")[0] for v in values) == sorted(printed)
+
+
 def test_swept_values_stand_in_order_with_off_last(page, folder):
     page.goto((folder / "thirteen.html").as_uri())
     panel = page.locator("#plots figure", has_text="NIST-4 by top k")
@@ -219,6 +185,18 @@ def test_reproduction_sets_ours_beside_the_papers_and_colours_differences(page, 
         page.locator(f"tr.{kind} td").first.bounding_box()["height"] for kind in ("difference", "published")
     )
     assert small < large
+
+
+def test_settings_that_differ_stand_first_and_their_names_stay_in_sight(page, folder):
+    page.goto((folder / "thirteen.html").as_uri())
+    page.set_viewport_size({"width": 390, "height": 844})
+    table = page.locator("#settings .differing table").first
+    assert table.is_visible() and page.locator("#settings table:visible").count() == 1
+    name = table.locator("tbody th").first
+    before = name.bounding_box()["x"]
+    page.evaluate("document.querySelector('#settings .differing .scroll').scrollLeft = 600")
+    assert name.bounding_box()["x"] == pytest.approx(before, abs=1)
+    assert table.locator("tbody td").first.bounding_box()["x"] < before
 
 
 def test_paper_of_other_data_is_folded(page):

@@ -210,7 +210,7 @@
     const listed = references.map(text => element("p", "reference", ...folded(text)));
     if (listed.length) box.append(element("p", "what", listed.length === 1 ? "Reference" : "References"), ...listed.slice(0, 3));
     if (listed.length > 3) {
-      box.append(element("details", "", element("summary", "", (listed.length - 3) + " more references"), ...listed.slice(3)));
+      box.append(element("details", "", element("summary", "", (listed.length - 3) + (listed.length === 4 ? " more reference" : " more references")), ...listed.slice(3)));
     }
     const body = element("tbody", "");
     const columns = SCORES.filter(([column]) => data.replies.some(run => run[i] && run[i][column] !== null));
