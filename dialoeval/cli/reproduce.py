@@ -138,6 +138,7 @@ HUMAN_NOTE = (
 
 def _write(out: Path, name: str, rows: list[Row], table: Table, text: str) -> None:
     from dialoeval.files import write_json, write_text
+    from dialoeval.reports.paper import published
     from dialoeval.reports.reproduce import to_json
     from dialoeval.reports.reproduce_page import write_reproduction
 
