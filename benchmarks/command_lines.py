@@ -87,6 +87,7 @@ def stubbed(accepted: list[Any]) -> Iterator[None]:
     from dialoeval.config.compose import compose
     from dialoeval.data.sources import chitchat
     from dialoeval.runs import runner
+    from dialoeval.training import job
     from dialoeval.training import train as training
 
     real_run, real_train = runner.run, training.train
@@ -107,11 +108,11 @@ def stubbed(accepted: list[Any]) -> Iterator[None]:
         accepted.append(config)
         with contextlib.suppress(Reached):
             real_train(config, command)
-        return SimpleNamespace(validation_perplexity=2.0)
+        return SimpleNamespace(validation_perplexity=2.0, released_perplexity=2.1)
 
     with (
         mock.patch.object(runner, "open_generator", reached),
-        mock.patch.object(training, "make_model", reached),
+        mock.patch.object(job, "make_model", reached),
         mock.patch.object(runner, "run", run),
         mock.patch.object(training, "train", train),
         mock.patch("dialoeval.reports.write_html"),

@@ -5,8 +5,8 @@
 >>> round(scores["bleu2"], 4)
 0.5134
 
-`run`, `score`, `import_replies`, `compare`, `load_run`, `list_runs`, `load_dataset` and `open_generator` do from Python
-what the verbs of the command line do. Nothing is imported before it is used.
+`run`, `score`, `import_replies`, `compare`, `load_run`, `list_runs`, `board`, `load_dataset` and `open_generator` do
+from Python what the verbs of the command line do. Nothing is imported before it is used.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dialoeval.version import __version__
 
 if TYPE_CHECKING:
     from dialoeval.api import (
+        board,
         compare,
         import_replies,
         list_runs,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "UserError",
     "__version__",
+    "board",
     "compare",
     "import_replies",
     "list_runs",

@@ -219,6 +219,37 @@ def list_runs(reports_dir: str | os.PathLike[str] = "reports") -> pandas.DataFra
     return frame.runs_frame(frame.list_runs(folder))
 
 
+def board(
+    reports_dir: str | os.PathLike[str] = "reports",
+    *,
+    columns: Sequence[str] = (),
+    sort: str = "",
+    filters: Sequence[str] = (),
+    group: str = "",
+    each_seed: bool = False,
+) -> pandas.DataFrame:
+    """Return the complete runs as ``dialoeval board`` ranks them: those on the same data and protocol together.
+
+    Args:
+        reports_dir: the folder that holds the run folders.
+        columns: figures and settings; empty: the paper's nine, and the extra metrics of all runs.
+        sort: a figure, the best first, or a setting; empty: NIST-4.
+        filters: such as ``["model=tiny", "decoding.num_beams=1,10"]``, all of which a run must fit.
+        group: ``"model"`` or ``"decoding"``: its rows together.
+        each_seed: a row a run, not one with mean and standard deviation (``bleu4_sd``) for all seeds.
+
+    Raises:
+        UserError: no run is complete or fits, an unknown figure or setting.
+    """
+    from dialoeval.reports.board import BoardSettings, make_board
+    from dialoeval.reports.board_text import to_frame
+
+    settings = BoardSettings(
+        tuple(_listed(columns, "columns")), sort, tuple(_listed(filters, "filters")), group, each_seed
+    )
+    return to_frame(make_board([_path(reports_dir, "reports_dir")], settings))
+
+
 def load_dataset(name: str | os.PathLike[str] = "chitchat", *, overrides: Sequence[str] = ()) -> Dataset:
     """Load the examples of a dataset: contexts and references.
 
@@ -369,6 +400,7 @@ def _choice(group: str, name: str | os.PathLike[str]) -> list[str]:
 
 __all__ = [
     "Comparisons",
+    "board",
     "compare",
     "import_replies",
     "list_runs",

@@ -7,14 +7,33 @@ import html
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+
+from dialoeval import latex
 
 MISSING = "–"
 
 
 class Strong(str):
     """Text of a cell in bold."""
+
+
+class Heading(str):
+    """Text of a heading, with what programs and LaTeX need to know of the column.
+
+    Attributes:
+        name: of the column for programs, as in JSON; empty: made of the text.
+        higher_is_better: whether the highest figure of the column is the best; None: no figure is.
+    """
+
+    name: str
+    higher_is_better: bool | None
+
+    def __new__(cls, text: str, name: str = "", higher_is_better: bool | None = None) -> Heading:
+        """Make a heading: see the class."""
+        heading = super().__new__(cls, text)
+        heading.name, heading.higher_is_better = name, higher_is_better
+        return heading
 
 
 @dataclass(frozen=True)
@@ -29,6 +48,8 @@ class Cell:
         high: upper bound of the 95% interval, or None.
         why: why the value is missing.
         signed: print the sign, as for differences.
+        factor: of the printed value to that in JSON: 100 for the percentage of a fraction.
+        spread: standard deviation over several runs, of which the value is the mean, or None.
     """
 
     value: float | None
@@ -38,6 +59,8 @@ class Cell:
     high: float | None = None
     why: str = ""
     signed: bool = False
+    factor: float = 1
+    spread: float | None = None
 
     @property
     def figure(self) -> str:
@@ -47,18 +70,32 @@ class Cell:
         return f"{self.value:{'+' if self.signed else ''}z.{self.decimals}f}{self.suffix}"
 
     @property
-    def margin(self) -> str:
-        """``±`` and half the width of the interval, or ``[low, high]`` if it is skewed; empty without an interval.
+    def unit(self) -> str:
+        """The unit of the value, which differences have too although they print none."""
+        return self.suffix or ("%" if self.factor == 100 else "")
 
-        An interval is skewed if its bounds are not equally far from the value: by more than a quarter of half its
-        width, and more than rounding hides.
+    @property
+    def margin(self) -> str:
+        """``±`` and half the width of the interval, or ``[low, high]`` if it is skewed; ``(sd 0.12)`` of a mean."""
+        if self.value is not None and self.spread is not None:
+            return f"(sd {self.spread:.{self.decimals}f})"
+        up, down = self.distances
+        return f"[{self.low:.{self.decimals}f}, {self.high:.{self.decimals}f}]" if down else up.replace("+", "±")
+
+    @property
+    def distances(self) -> tuple[str, str]:
+        """Signed distances from the value to the upper and the lower bound of its interval, as printed.
+
+        The first is half the width of the interval and the second is empty, unless it is skewed: its bounds are not
+        equally far from the value, by more than a quarter of half its width, and more than rounding hides. Both are
+        empty without an interval.
         """
         if self.value is None or self.low is None or self.high is None:
-            return ""
-        skew = abs((self.high - self.value) - (self.value - self.low))
-        if skew > max((self.high - self.low) / 8, 10**-self.decimals):
-            return f"[{self.low:.{self.decimals}f}, {self.high:.{self.decimals}f}]"
-        return f"±{(self.high - self.low) / 2:.{self.decimals}f}"
+            return "", ""
+        up, down = self.high - self.value, self.low - self.value
+        if abs(up + down) > max((self.high - self.low) / 8, 10**-self.decimals):
+            return f"{up:+z.{self.decimals}f}", f"{down:+z.{self.decimals}f}"
+        return f"{(self.high - self.low) / 2:+.{self.decimals}f}", ""
 
     @property
     def bounds(self) -> str:
@@ -76,14 +113,18 @@ class Table:
     """Rows under headings. The first column names the row; a cell is text or a figure.
 
     Attributes:
-        headings: of the columns.
+        headings: of the columns; a `Heading` has a name for programs.
         rows: as many cells each.
         remarks: sentences about the table, printed among the `notes`.
+        caption: what the table shows, for LaTeX; empty: the table is no float.
+        unranked: indexes of rows that are never the best, such as the human reply.
     """
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str | Cell, ...], ...]
     remarks: tuple[str, ...] = ()
+    caption: str = ""
+    unranked: tuple[int, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -115,35 +156,80 @@ class Table:
     def to_csv(self) -> str:
         """Return comma-separated values for programs.
 
-        Figures have six decimals and their unit is in the heading. Bounds of intervals have columns of their own. A
-        missing figure is an empty field.
+        Columns have the names of JSON (`column_names`), and figures the unit of JSON: a percentage of a fraction is a
+        fraction. Bounds of intervals have columns of their own, ``bleu4_low`` and ``bleu4_high``; standard deviations
+        over runs too, ``bleu4_sd``. A missing figure is an empty field.
         """
-        indexes = range(len(self.headings))
-        columns = [[cell for row in self.rows if isinstance(cell := row[i], Cell)] for i in indexes]
-        with_interval = [any(cell.low is not None for cell in cells) for cells in columns]
+        parts: list[tuple[int, str]] = []  # column, and what of its cells
         headings: list[str] = []
-        for heading, cells, interval in zip(self.headings, columns, with_interval, strict=True):
-            unit = " (%)" if any(cell.suffix == "%" for cell in cells) else ""
-            headings += [heading + unit, *([f"{heading} low{unit}", f"{heading} high{unit}"] if interval else [])]
+        for i, name in enumerate(self.column_names()):
+            cells = [cell for row in self.rows if isinstance(cell := row[i], Cell)]
+            shown = [part for part in ("low", "high", "spread") if any(getattr(c, part) is not None for c in cells)]
+            parts += [(i, part) for part in ("value", *shown)]
+            headings += [name, *(f"{name}_{'sd' if part == 'spread' else part}" for part in shown)]
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(headings)
-        for row in self.rows:
-            fields: list[Any] = []
-            for cell, interval in zip(row, with_interval, strict=True):
-                values = (cell.value, cell.low, cell.high) if isinstance(cell, Cell) else (cell, None, None)
-                fields += [_plain(value) for value in (values if interval else values[:1])]
-            writer.writerow(fields)
+        writer.writerows([_field(row[i], part) for i, part in parts] for row in self.rows)
         return stream.getvalue()
 
-    def to_latex(self) -> str:
-        """Return a booktabs tabular, with the `notes` as comments."""
-        left = self._text_columns()
-        columns = "".join("l" if i in left else "r" for i in range(len(self.headings)))
-        lines = [" & ".join(map(_latex_cell, row)) + r" \\" for row in (self.headings, *self.rows)]
-        rows = ["\\toprule", lines[0], "\\midrule", *lines[1:], "\\bottomrule"]
+    def column_names(self) -> list[str]:
+        """Return a name a column for programs: that of its `Heading`, or its text in snake_case; no two are equal."""
+        names: list[str] = []
+        for heading in self.headings:
+            words = re.sub(r"\W+", "_", heading.lower().replace("%", " percent ")).strip("_")
+            name = heading.name if isinstance(heading, Heading) and heading.name else words or "column"
+            twins = sum(re.fullmatch(rf"{re.escape(name)}(_\d+)?", other) is not None for other in names)
+            names.append(f"{name}_{twins + 1}" if name in names else name)
+        return names
+
+    def to_latex(self, label: str = "tab:scores") -> str:
+        r"""Return a booktabs tabular, with the `notes` as comments; a float with `label` if it has a caption.
+
+        A unit is in the heading, not in the cells. ``BLEU-2`` and ``BLEU-4`` are ``2`` and ``4`` below ``BLEU (\%)``.
+        The best figures of a column are bold. Intervals are in small type below the figures.
+        """
+        columns, rows = self._latex_parts()
         notes = "".join(f"% {' '.join(note.split())}\n" for note in self.notes)
-        return f"{notes}\\begin{{tabular}}{{{columns}}}\n" + "\n".join(rows) + "\n\\end{tabular}\n"
+        if not self.caption:
+            return notes + latex.tabular(columns, rows)
+        return notes + latex.floating(columns, rows, self.caption, label)
+
+    def _latex_parts(self) -> tuple[list[latex.Column], list[list[latex.Text]]]:
+        """Return headings and cells; where the rows of one column have several units, units stand in the row's name."""
+        cells = [[cell for row in self.rows if isinstance(cell := row[i], Cell)] for i in range(len(self.headings))]
+        units = [{cell.unit for cell in column if cell.value is not None} for column in cells]
+        by_row = any(len(found) > 1 for found in units)
+        left, best = self._text_columns(), self.best()
+        columns = [
+            latex.Column(heading, "" if by_row else "".join(units[i]), i in left)
+            for i, heading in enumerate(self.headings)
+        ]
+        rows = []
+        for j, row in enumerate(self.rows):
+            suffixes = {cell.unit for cell in row if isinstance(cell, Cell) and cell.unit} if by_row else set()
+            texts = [_latex_cell(cell, (j, i) in best) for i, cell in enumerate(row)]
+            if suffixes:
+                texts[0] = latex.Text(f"{texts[0].text} ({', '.join(sorted(suffixes))})", bold=texts[0].bold)
+            rows.append(texts)
+        return columns, rows
+
+    def best(self) -> set[tuple[int, int]]:
+        """Return (row, column) of the best figures, as printed, of each column that has a best one and two figures."""
+        found = set()
+        for i, heading in enumerate(self.headings):
+            cells = [(j, cell) for j, row in enumerate(self.rows) if isinstance(cell := row[i], Cell)]
+            values = {
+                j: round(cell.value, cell.decimals)
+                for j, cell in cells
+                if cell.value is not None and j not in self.unranked
+            }
+            better = heading.higher_is_better if isinstance(heading, Heading) else None
+            if better is None or len(values) < 2:
+                continue
+            top = max(values.values()) if better else min(values.values())
+            found |= {(j, i) for j, value in values.items() if value == top}
+        return found
 
     def to_html(self, *, css_class: str = "figures", row_attributes: Sequence[str] = ()) -> str:
         """Return a table element with all texts escaped.
@@ -175,10 +261,12 @@ def _has_words(text: str) -> bool:
     return any(map(str.isalpha, re.sub(r"\de[+-]?\d", "", text)))  # 3e-05 is not a word
 
 
-def _plain(value: float | str | None) -> str | float:
-    if value is None or isinstance(value, str):
-        return value or ""
-    return float(f"{value:.6f}")
+def _field(cell: str | Cell, part: str) -> str:
+    """Return a field of CSV: nine significant digits hide the rounding of a factor."""
+    if not isinstance(cell, Cell):
+        return cell if part == "value" else ""
+    value = getattr(cell, part)
+    return "" if value is None else f"{value / cell.factor:.9g}"
 
 
 def markdown_text(text: str) -> str:
@@ -206,29 +294,13 @@ def _markdown_entities(text: str) -> str:
     return re.sub(r"<(?![\s\d])", "&lt;", re.sub(r"&(?=#?\w+;)", "&amp;", text))
 
 
-# Characters special to LaTeX. A bracket after `\\` would start an optional argument. OT1 prints other characters for
-# the angle brackets and the bar.
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "[": "{[}",
-    "±": r"$\pm$",
-    "–": "--",
-    "…": r"\ldots{}",
-    **{character: "\\" + character for character in "&%$#_{}"},
-}
-
-
-def _latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
-
-
-def _latex_cell(cell: str | Cell) -> str:
-    return f"\\textbf{{{_latex(cell)}}}" if isinstance(cell, Strong) else _latex(str(cell))
+def _latex_cell(cell: str | Cell, best: bool) -> latex.Text:
+    if isinstance(cell, Cell):
+        text = replace(cell, suffix="").figure
+        small = cell.margin.strip("()") if cell.spread is not None else ""
+        up, down = cell.distances
+        return latex.Text(text, up, down, best, figure=True, small=small)
+    return latex.Text(cell, bold=isinstance(cell, Strong))
 
 
 def _html(cell: str | Cell, kind: str) -> str:

@@ -28,7 +28,8 @@ def test_a_wheel_runs_the_default_in_an_empty_folder(tmp_path):
         names = set(archive.namelist())
         archive.extractall(tmp_path / "site")
     assert {"dialoeval/conf/config.yaml", "dialoeval/assets/tiny/model.safetensors", "dialoeval/py.typed"} <= names
-    assert {"dialoeval/judging/pages/judge.html", "dialoeval/judging/pages/style.css"} <= names
+    assert {"dialoeval/judging/pages/judge.html", "dialoeval/serving/pages/style.css"} <= names
+    assert {"dialoeval/chat/pages/chat.html", "dialoeval/chat/pages/chat.js"} <= names
     assert not [name for name in names if name.startswith(("tests/", "reports/", "conf/"))]
     empty = tmp_path / "empty"
     empty.mkdir()

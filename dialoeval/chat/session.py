@@ -16,10 +16,20 @@ from dialoeval.data.columns import last_turns
 from dialoeval.data.conversations import Reader
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError
-from dialoeval.generation.types import Generator, Reply
+from dialoeval.generation.types import Generator, Hear, Reply
 from dialoeval.version import __version__
 
 USER, ASSISTANT = "user", "assistant"
+
+
+_COUNT, _NUMBER, _TEXT = (int,), (int, float, type(None)), (str, type(None))
+_SCORED = {"text": (str,), "logprob": _NUMBER, "score": _NUMBER}
+_MADE = {
+    **dict.fromkeys(("turns_seen", "seed", "tokens", "dropped_turns"), _COUNT),
+    "logprob": _NUMBER,
+    "finish": (str,),
+    "refusal": _TEXT,
+}
 
 
 @dataclass(frozen=True)
@@ -61,8 +71,12 @@ class Made:
             TypeError, KeyError, ValueError, AttributeError: it is not one.
         """
         fields = {key: part for key, part in value.items() if key not in ("turn", "settings", "candidates")}
-        candidates = tuple(Scored(**one) for one in value.get("candidates", ()))
-        return cls(settings=tuple(map(str, value["settings"])), candidates=candidates, **fields)
+        fields.setdefault("logprob", None)  # None is left out in the file
+        scored = tuple(_typed(one, _SCORED) for one in value.get("candidates", ()))
+        if not isinstance(value["settings"], list):
+            raise TypeError("settings is no list")
+        settings = tuple(map(str, value["settings"]))
+        return cls(settings=settings, candidates=tuple(Scored(**one) for one in scored), **_typed(fields, _MADE))
 
 
 @dataclass(frozen=True)
@@ -83,10 +97,22 @@ class Speaker:
     seed: int
     settings: tuple[str, ...] = ()
 
-    def reply(self, example: Example, window: int, retry: int = 0) -> tuple[Reply, Made]:
-        """Return the reply to an example and what made it: a retry draws with the next seeds."""
-        seed = self.seed + retry
-        (reply,) = self.generator.reply([example], self.decoding, seed)
+    def reply(
+        self, example: Example, window: int, seed: int | None = None, hear: Hear | None = None
+    ) -> tuple[Reply, Made]:
+        """Return the reply to an example and what made it.
+
+        Args:
+            example: with the context.
+            window: how many turns the context has at most, to be noted.
+            seed: of the draws, if it is not the speaker's.
+            hear: told the text so far, where the engine can.
+        """
+        seed = self.seed if seed is None else seed
+        if hear is None:
+            (reply,) = self.generator.reply([example], self.decoding, seed)
+        else:
+            reply = self.generator.stream(example, self.decoding, seed, hear)
         candidates = tuple(Scored(one.text, one.logprob, one.score) for one in reply.candidates)
         told = (reply.tokens, reply.logprob, reply.finish, reply.dropped_turns, reply.refusal)
         return reply, Made(self.settings, window, seed, *told, candidates)
@@ -99,73 +125,79 @@ class Session:
     Attributes:
         name: the id of the conversation in its saved form.
         window: how many of the last turns a model sees; 0: all.
-        turns: oldest first; they alternate, and the first is the user's.
-        retries: how often the last reply was drawn anew.
+        turns: oldest first, and the first is the user's. Turns of one speaker in a row are read as one.
     """
 
     name: str
     window: int = 5
     turns: list[Turn] = field(default_factory=list)
-    retries: int = 0
 
-    def say(self, text: str, speaker: Speaker) -> Reply:
+    def say(self, text: str, speaker: Speaker, hear: Hear | None = None) -> Reply:
         """Add what the user says and the model's reply to it; after an error nothing is added.
 
+        Args:
+            text: what the user says.
+            speaker: who replies.
+            hear: told the text of the reply so far, where the engine can.
+
         Raises:
-            UserError: the text is empty, or the model cannot reply to it.
+            UserError: the text is empty or no Unicode, or the model cannot reply to it.
         """
         if not text.split():
             raise UserError("say something")
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise UserError("what was said is not UTF-8 text")
         before = list(self.turns)
         self.turns.append(Turn(USER, text.strip()))
         try:
-            return self.answer(speaker)
+            return self.answer(speaker, hear=hear)
         except BaseException:
             self.turns = before
             raise
 
-    def answer(self, speaker: Speaker, role: str = ASSISTANT) -> Reply:
+    def answer(self, speaker: Speaker, role: str = ASSISTANT, hear: Hear | None = None) -> Reply:
         """Add the model's reply to the last turn.
 
         Args:
             speaker: who replies.
             role: whose turn it becomes; "user" where a second model speaks for the user.
+            hear: told the text of the reply so far, where the engine can.
         """
-        reply, made = speaker.reply(self.example(role), self.window)
+        reply, made = speaker.reply(self.example(role), self.window, None, hear)
         self.turns.append(Turn(role, reply.text, made))
-        self.retries = 0
         return reply
 
-    def retry(self, speaker: Speaker) -> Reply:
-        """Replace the last reply by one drawn with the next seed.
+    def retry(self, speaker: Speaker, hear: Hear | None = None) -> Reply:
+        """Replace the last reply by one drawn with the seed after its own, or with the speaker's if that is larger.
+
+        Args:
+            speaker: who replies.
+            hear: told the text of the reply so far, where the engine can.
 
         Raises:
             UserError: there is no reply, or nothing is drawn, so that it would be the same.
         """
-        if not self.turns:
+        last = self.turns[-1] if self.turns else None
+        if last is None or (last.made is None and last.role == USER):
             raise UserError("there is no reply yet")
         if speaker.decoding.strategy != "sample":
             raise UserError(f"decoding {speaker.decoding.name} draws nothing: the reply would be the same")
-        last = self.turns.pop()
-        try:
-            reply, made = speaker.reply(self.example(last.role), self.window, self.retries + 1)
-        except BaseException:
-            self.turns.append(last)
-            raise
-        self.retries += 1
-        self.turns.append(Turn(last.role, reply.text, made))
+        seed = speaker.seed if last.made is None else max(speaker.seed, last.made.seed + 1)
+        earlier = replace(self, turns=self.turns[:-1])
+        reply, made = speaker.reply(earlier.example(last.role), self.window, seed, hear)
+        self.turns[-1] = Turn(last.role, reply.text, made)
         return reply
 
     def undo(self) -> None:
-        """Take back the last reply and what the user said before it.
+        """Take back the user's last turn and the replies after it.
 
         Raises:
             UserError: nothing has been said.
         """
         if not self.turns:
             raise UserError("nothing has been said yet")
-        del self.turns[max(0, len(self.turns) - 2) :]
-        self.retries = 0
+        while self.turns.pop().role != USER:
+            pass
 
     def example(self, role: str = ASSISTANT) -> Example:
         """Return the example to which the next turn, of `role`, is the reply."""
@@ -197,18 +229,29 @@ class Session:
             raise UserError(f"{where} is not a saved chat: it has no id or no list of turns")
         try:
             made = {value["turn"]: Made.from_json(value) for value in row.get("replies", ())}
+            if strangers := [turn for turn in made if type(turn) is not int or not 0 <= turn < len(turns)]:
+                raise ValueError(f"there is no turn {strangers[0]!r}")
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise UserError(f"{where}: its replies are damaged: {error}") from error
         session = cls(name)
         for i, turn in enumerate(turns):
-            if not (
-                isinstance(turn, Mapping)
-                and turn.get("role") == (ASSISTANT if i % 2 else USER)
-                and isinstance(turn.get("text"), str)
-            ):
+            roles = (USER, ASSISTANT) if i else (USER,)
+            if not (isinstance(turn, Mapping) and turn.get("role") in roles and isinstance(turn.get("text"), str)):
                 raise UserError(
-                    f"{where}, turn {i + 1} is not an object with a text and the role {ASSISTANT if i % 2 else USER}: "
-                    "in a chat the user begins, and the two take turns"
+                    f"{where}, turn {i + 1} is not an object with a text and the role {' or '.join(roles)} "
+                    "(in a chat the user begins)"
                 )
             session.turns.append(Turn(turn["role"], turn["text"], made.get(i)))
         return session
+
+
+def _typed(fields: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]) -> Mapping[str, Any]:
+    """Return fields of a file.
+
+    Raises:
+        TypeError, AttributeError: one is unknown or of another type.
+    """
+    for name, value in fields.items():
+        if name not in kinds or isinstance(value, bool) or not isinstance(value, kinds[name]):
+            raise TypeError(f"{name} is {value!r}")
+    return fields

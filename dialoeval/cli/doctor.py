@@ -21,6 +21,7 @@ def main(arguments: Sequence[str]) -> int:
         _packages,
         _device,
         _models,
+        _baselines,
         _meteor,
         _cache,
         _runs,
@@ -81,6 +82,20 @@ def _models() -> tuple[str, str]:
             absent.append(name)
     rest = f"; missing: {', '.join(absent)} (dialoeval fetch smollm2)" if absent else ""
     return ("ok" if "tiny" in present else "broken"), f"models that work without the Hub: {', '.join(present)}{rest}"
+
+
+def _baselines() -> tuple[str, str]:
+    import importlib.util
+
+    from dialoeval.config.schema import BaselineKind
+    from dialoeval.models import packaged_encoder
+
+    missing = {"bm25": "retrieval"} if importlib.util.find_spec("bm25s") is None else {}
+    if packaged_encoder() is None:
+        missing["dense"] = "embeddings"
+    works = ", ".join(kind for kind in BaselineKind if kind not in missing)
+    rest = "".join(f"; {kind} needs pip install 'dialoeval[{extra}]'" for kind, extra in missing.items())
+    return ("note" if missing else "ok"), f"baselines that work: {works}{rest}"
 
 
 def _meteor() -> tuple[str, str]:

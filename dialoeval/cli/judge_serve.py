@@ -17,6 +17,7 @@ def main(arguments: Sequence[str]) -> int:
     from dialoeval.judging.export import export
     from dialoeval.judging.items import find_study, load_study
     from dialoeval.judging.server import Serving, serve
+    from dialoeval.serving.server import LOOPBACK, PLAIN_HTTP
 
     if options.judges < 0 or not 0 <= options.port < 65536:
         raise UserError("--judges must be 0 or more, --port from 0 to 65535")
@@ -26,11 +27,8 @@ def main(arguments: Sequence[str]) -> int:
         options.host, options.port, names, options.new_link, options.allow_host, options.public_url and
         options.public_url.rstrip("/"),
     )  # fmt: skip
-    if options.host not in ("127.0.0.1", "localhost", "::1"):
-        print(
-            "warning: this is plain HTTP, which others on the network can read; a tunnel or a proxy with HTTPS in "
-            "front of 127.0.0.1 is the way out (--public-url, --allow-host)"
-        )
+    if options.host not in LOOPBACK:
+        print(f"warning: {PLAIN_HTTP}")
     serve(study, serving, _announce)
     read, files = export(study)
     people = {row.judge for row in read.rows if row.standing != "automatic"}

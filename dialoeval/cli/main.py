@@ -16,14 +16,17 @@ from dialoeval.version import __version__
 VERBS = {
     "inspect": ("inspect", "show how a file or dataset is read: columns, examples, the prompt, warnings"),
     "run": ("run", "generate replies and score them: model, decoding and dataset from conf/ (a Hydra application)"),
+    "build": ("build", "build data sets from raw dumps: conversations, the 6K and DSTC7 test sets"),
     "chat": ("chat", "talk to a model: each reply is the one that run gives"),
     "train": ("train", "train or fine-tune a dialogue model (a Hydra application)"),
     "score": ("score", "score replies from anywhere with the paper's metrics"),
     "import": ("import_", "make runs of replies from elsewhere, for compare, report and list"),
     "compare": ("compare", "compare runs: paired tests on every metric, and why they differ"),
     "reproduce": ("reproduce", "print the paper's tables beside what was measured here"),
+    "board": ("board", "show all runs in one table: columns, sort, filter, groups, seeds folded; or on one page"),
     "report": ("report", "write one self-contained HTML file of runs"),
     "export": ("export", "write a run's figures as a model card or an evaluation result of the Hub, or as a citation"),
+    "check": ("check", "check test data: its own leaks, and what of it stands in training data"),
     "judge": ("judge", "human evaluation: make blind studies of runs, serve them to judges, analyse judgments"),
     "list": ("list", "list models, decodings, datasets, metrics, runs"),
     "show": ("show", "show one run"),
@@ -77,6 +80,19 @@ def _print_anything() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def run_verb(arguments: Sequence[str]) -> int:
+    """Run one verb; return its exit code.
+
+    Raises:
+        UserError: there is no such verb, or what the verb raises.
+    """
+    verb, *rest = arguments
+    if verb not in VERBS:
+        raise UserError(f"unknown verb {verb!r}{nearest(verb, VERBS)} (`dialoeval --help` lists them)")
+    code: int = importlib.import_module(f"dialoeval.cli.{VERBS[verb][0]}").main(rest)
+    return code
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb. Exit codes: 0 done, 1 a job failed, 2 the user can put it right, 130 interrupted."""
     _print_anything()
@@ -87,15 +103,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[0] in ("-V", "--version"):
         print(f"dialoeval {__version__}")
         return 0
-    verb, *rest = arguments
     try:
         if sys.platform == "win32":
             raise UserError("dialoeval runs on Linux and macOS; on Windows use it in WSL (wsl --install)")
-        if verb not in VERBS:
-            raise UserError(f"unknown verb {verb!r}{nearest(verb, VERBS)} (`dialoeval --help` lists them)")
         with log_to_stderr():
-            code: int = importlib.import_module(f"dialoeval.cli.{VERBS[verb][0]}").main(rest)
-        return code
+            return run_verb(arguments)
     except UserError as error:
         print(f"dialoeval: {error}", file=sys.stderr)
         return 2

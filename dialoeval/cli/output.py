@@ -58,21 +58,24 @@ def print_json(value: Any) -> None:
 
 
 def scores_text(systems: Sequence[tuple[str, Scores]]) -> str:
-    """Return the table of (name, scores) as Markdown.
-
-    In a file or pipe it is whole. A terminal too narrow for the intervals gets none; one too narrow for all figures
-    gets several tables below each other.
-    """
+    """Return the table of (name, scores) as Markdown: see `table_text`."""
     from dialoeval.metrics.score_tables import score_table
 
-    whole = score_table(systems, intervals=True)
+    return table_text(score_table(systems, intervals=True), score_table(systems))
+
+
+def table_text(whole: Table, plain: Table) -> str:
+    """Return a table as Markdown.
+
+    In a file or pipe it is whole. A terminal too narrow for the intervals gets none, the `plain` table; one too narrow
+    for all figures gets several tables below each other.
+    """
     text = whole.to_markdown()
     if not sys.stdout.isatty():
         return text
     width = shutil.get_terminal_size().columns
     if _width(text) <= width:
         return text
-    plain = score_table(systems)
     note = (
         "\n(the terminal is too narrow for the 95% intervals)\n" if whole.to_markdown() != plain.to_markdown() else ""
     )

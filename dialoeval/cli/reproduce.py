@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,13 @@ if TYPE_CHECKING:
     from dialoeval.runs.folder import RunFolder
     from dialoeval.tables import Table
 
-EPILOG = """  dialoeval reproduce reddit6k --data FOLDER    # with human.ref.6k.txt: the Human row's diversity, length
+EPILOG = """  dialoeval reproduce reddit6k --data FOLDER    # with human.ref.6k.txt: the Human row's diversity, length;
+                                                # with test.scored_refs.txt (build reddit6k): all its figures
   dialoeval reproduce dstc7 --data FOLDER       # a DSTC-7 release: references.jsonl and replies.jsonl,
                                                 # or test.refs.txt and <system>.convos.txt files
   dialoeval reproduce reddit6k --human          # the human evaluation: what follows from the published totals
   dialoeval reproduce dstc7 --human --data FILE # DSTC7's: the public human_judgments.tsv, or a folder with it
+  dialoeval reproduce mini                      # the paper in miniature, from a made dump to the table (--help)
 To make the generated rows (weights from the hub, data rebuilt by the paper's scripts):
   dialoeval run experiment=paper_reddit6k_beam dataset.path=FILE
 """
@@ -25,6 +28,10 @@ ENDINGS = (".md", ".json", ".csv", ".tex", ".html")
 
 def main(arguments: Sequence[str]) -> int:
     """Print a table of the paper with our results and the difference below each row."""
+    if arguments[:1] == ["mini"]:
+        from dialoeval.cli import reproduce_mini
+
+        return reproduce_mini.main(arguments[1:])
     parser = argparse.ArgumentParser(
         prog="dialoeval reproduce",
         description="Print one of the paper's tables beside what was measured here, with the difference in each cell, "
@@ -32,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("table", choices=("dstc7", "reddit6k"))
+    parser.add_argument("table", choices=("dstc7", "reddit6k", "mini"))
     parser.add_argument("--human", action="store_true", help="the human evaluation instead of the metrics")
     parser.add_argument("--data", metavar="FOLDER", help="the published replies and references, or human judgments")
     parser.add_argument("--runs", nargs="+", metavar="DIR", help="run folders, or folders of run folders [reports]")
@@ -83,7 +90,9 @@ def _human(name: str, data: Path | None, out: Path | None) -> int:
     elif out.suffix == ".html":
         write_plain(out, parts[0][0], source, parts)
     else:
-        tables = [table.to_csv() if out.suffix == ".csv" else table.to_latex() for _, _, table, _ in parts]
+        captioned = [replace(table, caption=heading) for heading, _, table, _ in parts]
+        texts = [table.to_latex(f"tab:human-{name}-{i}") for i, table in enumerate(captioned, 1)]
+        tables = [table.to_csv() for table in captioned] if out.suffix == ".csv" else texts
         write_text(out, text if out.suffix == ".md" else "\n".join(tables))
     print(f"\nwritten: {out}")
     return 0
@@ -129,6 +138,7 @@ HUMAN_NOTE = (
 
 def _write(out: Path, name: str, rows: list[Row], table: Table, text: str) -> None:
     from dialoeval.files import write_json, write_text
+    from dialoeval.reports.paper import published
     from dialoeval.reports.reproduce import to_json
     from dialoeval.reports.reproduce_page import write_reproduction
 
@@ -137,4 +147,6 @@ def _write(out: Path, name: str, rows: list[Row], table: Table, text: str) -> No
     elif out.suffix == ".html":
         write_reproduction(out, name, rows, HUMAN_NOTE)
     else:
-        write_text(out, {".md": text, ".csv": table.to_csv(), ".tex": table.to_latex()}[out.suffix])
+        captioned = replace(table, caption=published().tables[name].title)
+        label = f"tab:reproduce-{name}"
+        write_text(out, {".md": text, ".csv": table.to_csv(), ".tex": captioned.to_latex(label)}[out.suffix])

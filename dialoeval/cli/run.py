@@ -111,7 +111,10 @@ def _print_sweep(result: Sweep, as_json: bool) -> None:
         scores = [{"label": label, "scores": scores.to_json()} for label, scores in result.scores]
         print_json({"sweep": str(result.folder), "jobs": jobs, "leaderboard": scores})
         return
-    print(scores_text(result.scores), end="")
+    for board in result.boards:
+        if len(result.boards) > 1:
+            print(f"{board.title}\n")
+        print(scores_text(board.rows), end="" if len(result.boards) == 1 else "\n")
     print(f"\nsweep: {result.folder} ({len(done)} of {len(result.jobs)} jobs complete)")
 
 

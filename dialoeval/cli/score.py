@@ -75,7 +75,7 @@ def _score(options: argparse.Namespace) -> int:
                 replies_left_out=texts.without_entry,
                 references_without_reply=texts.without_reply,
                 skipped_lines=system.skipped + files.skipped,
-                empty_references_dropped=files.empty_dropped,
+                **files.counts,
             )
             samples.append(replace(scores, replies_sha256=system.sha256))
             outcome.add_replies(name, number if len(system.samples) > 1 else None, texts.ids, stats)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -117,13 +118,15 @@ def check_choices(config: DictConfig) -> None:
 def plain_overrides(overrides: Sequence[str]) -> list[str]:
     """Return overrides in the form that Hydra expects here.
 
-    The plus of ``+experiment=``, which many Hydra applications need, is dropped. ``++`` is put before the settings of a
-    plugin (``dataset.options.x=1``) and of mappings by the user's texts, which the schema does not contain.
+    The plus of ``+experiment=``, which many Hydra applications need, is dropped. ``recipe=NAME`` chooses the option of
+    `training` of that name. ``++`` is put before the settings of a plugin (``dataset.options.x=1``) and of mappings by
+    the user's texts, which the schema does not contain.
 
     Raises:
         UserError: an override takes a setting away, has no key or no value, gives a group what cannot be an
             option's name, or sets to a number what is true or false.
     """
+    overrides = [re.sub(r"^recipe(?==)", "training", override) for override in overrides]
     for override in overrides:
         key, equals, value = override.lstrip("+").partition("=")
         if override.startswith("~"):
@@ -143,15 +146,16 @@ def plain_overrides(overrides: Sequence[str]) -> list[str]:
             raise UserError(f"{key} must be true or false, not {odd[0]!r}")  # OmegaConf reads any number as true
     plain = [override.removeprefix("+") if override.startswith("+experiment=") else override for override in overrides]
     # with keys that no schema has
-    free = re.compile(r"\w+\.options\.|model\.template_args\b|engine\.extra_body\b|dataset\.columns\.(where|replace)\b")
+    free = re.compile(
+        r"\w+\.options\.|model\.(template_args|baseline\.settings)\b|engine\.extra_body\b"
+        r"|dataset\.columns\.(where|replace)\b"
+    )
     return [f"++{override}" if free.match(override) else override for override in plain]
 
 
 @lru_cache(maxsize=1)
 def _booleans() -> frozenset[str]:
     """Return the dotted names of the settings that are true or false."""
-    import dataclasses
-
     groups = {**GROUPS, "scoring": schema.ScoringConfig}
     return frozenset(
         f"{name}.{f.name}" for name, node in groups.items() for f in dataclasses.fields(node) if f.type == "bool"
@@ -201,7 +205,7 @@ def fit(config: DictConfig, config_name: str) -> DictConfig:
 
 
 def to_yaml(config: Any) -> str:
-    """Return a composed or typed configuration as YAML, without empty `options` of its groups."""
+    """Return a composed or typed configuration as YAML, without empty `options` and a baseline that is none."""
     from omegaconf import OmegaConf
 
     plain = OmegaConf.to_container(OmegaConf.structured(config))
@@ -209,6 +213,8 @@ def to_yaml(config: Any) -> str:
     for group in plain.values():
         if isinstance(group, dict) and group.get("options") == {}:
             del group["options"]
+        if isinstance(group, dict) and isinstance(baseline := group.get("baseline"), dict) and not baseline["kind"]:
+            del group["baseline"]
     return OmegaConf.to_yaml(OmegaConf.create(plain))
 
 
@@ -303,7 +309,6 @@ def _unknown_option(group: str, option: str, known: Sequence[str]) -> UserError:
 
 def known_keys(config_name: str) -> list[str]:
     """Return every dotted key of a configuration, groups included."""
-    import dataclasses
     import typing
 
     def walk(node: type, prefix: str) -> list[str]:
@@ -318,13 +323,20 @@ def known_keys(config_name: str) -> list[str]:
     return walk(ROOTS[config_name], "")
 
 
-def group(name: str, option: str) -> Any:
+def group(name: str, option: str, settings: Mapping[str, Any] | None = None, where: str = "") -> Any:
     """Return one option of a configuration group as an object of its schema.
 
+    Args:
+        name: of the group.
+        option: of the group.
+        settings: that replace the option's.
+        where: the settings' own place, which messages name before a key.
+
     Raises:
-        UserError: the option is unknown; the message suggests the nearest.
+        UserError: the option or a setting is unknown (the message suggests the nearest), or a value does not fit.
     """
     from omegaconf import DictConfig, OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
 
     entry = find_option(name, option)
     if entry is None:
@@ -332,4 +344,11 @@ def group(name: str, option: str) -> Any:
     values = OmegaConf.load(entry.file)
     assert isinstance(values, DictConfig)
     values.pop("defaults", None)
-    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(GROUPS[name]), values))
+    settings, known = settings or {}, [field.name for field in dataclasses.fields(GROUPS[name])]
+    if unknown := [key for key in settings if key not in known]:
+        raise UserError(f"unknown setting '{where}.{unknown[0]}'{nearest(str(unknown[0]), known)}")
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(GROUPS[name]), values, OmegaConf.create(dict(settings)))
+        return OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        raise UserError(f"{where or name}: {first_line(error)}") from error

@@ -101,6 +101,11 @@ def _settings(group: str, names: str) -> tuple[str, ...]:
 
 _SERVER = Needs("engine=openai", lambda c: c.engine.name not in ("auto", "fast", "hf", "vllm"), "engine.name")
 _LOCAL = Needs("a model in this process", lambda c: c.engine.name != "openai", "engine.name")
+_MODEL = Needs(
+    "a model: model.baseline.kind=null",
+    lambda c: getattr(c, "model", None) is None or c.model.baseline.kind is None,
+    "model.baseline.kind",
+)
 _SAMPLE = _is("decoding.strategy", "sample")
 _BEAM = _is("decoding.strategy", "beam")
 _MMI = _is("decoding.rerank", "mmi")
@@ -132,6 +137,25 @@ _HELD_OUT = Needs(
 )
 
 TABLE = (
+    # baselines, which have no weights and decode nothing
+    Effect("run", ("decoding", *_settings("decoding", "max_new_tokens checkpoint stop end_tokens")), _MODEL,
+           off=("greedy",)),
+    Effect("run", _settings("decoding", "strategy num_beams length_penalty early_stopping temperature top_k top_p "
+                            "typical_p min_p repetition_penalty no_repeat_ngram_size min_new_tokens max_length "
+                            "num_candidates rerank mmi_lambda mmi_length_normalised"), _MODEL, off=("greedy",)),
+    Effect("run", _settings("model", "path max_turns revision weights prompt system_prompt template_args template_date "
+                            "instruction backward backward_revision backward_weights classifier classifier_revision"),
+           _MODEL),
+    Effect("run", ("engine",), _MODEL, off=("auto", "baseline")),
+    Effect("run", _settings("engine", "device dtype precision_sample batch_tokens slots workers base_url api_key_env "
+                            "concurrency requests_per_minute timeout retries on_refusal max_tokens_field omit "
+                            "extra_body"), _MODEL, off=("auto",)),
+    Effect("run", ("model.baseline.text",), _is("model.baseline.kind", "constant")),
+    Effect("run", _settings("model.baseline", "dataset settings"),
+           _is("model.baseline.kind", "random", "frequent", "bm25", "dense")),
+    Effect("run", ("model.baseline.by",), _is("model.baseline.kind", "bm25", "dense")),
+    Effect("run", ("model.baseline.without_references",), _is("model.baseline.kind", "human")),
+    Effect("train", _settings("model.baseline", "kind text dataset settings by without_references"), _NEVER),
     # decoding
     Effect("run", _settings("decoding", "strategy num_beams length_penalty early_stopping temperature top_k top_p "
                             "typical_p min_p repetition_penalty no_repeat_ngram_size min_new_tokens max_length "
@@ -207,14 +231,20 @@ TABLE = (
            _kind("chitchat", "hub")),
     Effect("train", ("training.validation_path",), _kind(*(kind for kind in KINDS if kind != "chitchat"))),
     Effect("train", _settings("training", "validation_limit eval_every keep patience"), _HELD_OUT, off=("last",)),
-    Effect("train", ("training.direction",), _is("model.prompt", "dialogpt")),
+    Effect("train", _settings("training", "direction objective"), _is("model.prompt", "dialogpt")),
+    Effect("train", ("training.cutting",),
+           Needs("training.objective=responses and model.prompt=dialogpt",
+                 lambda c: c.training.objective == "responses" and c.model.prompt == "dialogpt")),
+    Effect("train", _settings("training.lora", "rank alpha dropout targets"), _FINE_TUNING),
+    Effect("train", _settings("training.lora", "alpha dropout targets"),
+           Needs("training.lora.rank above 0", lambda c: c.training.lora.rank > 0, "training.lora.rank")),
 )  # fmt: skip
 
 # Settings that have an effect beside every other setting. Every field of the schemas is here or in the table.
 ALWAYS = {
     "run": (
-        *_settings("model", "name path max_turns"),
-        *_settings("decoding", "name max_new_tokens checkpoint stop end_tokens"),
+        *_settings("model", "name baseline.kind"),
+        "decoding.name",
         *_settings("dataset", "name kind context_turns limit allow_empty_context options"),
         *_settings("protocol", "name clean slots empty_word"),
         *_settings("engine", "name chunk options"),
@@ -225,7 +255,7 @@ ALWAYS = {
         *_settings("model", "name prompt"),
         *_settings("dataset", "name kind limit options"),
         *_settings("training", "name output_dir from_scratch max_steps epochs keep_state batch_tokens "
-                   "micro_batch_tokens block_size learning_rate warmup_steps weight_decay beta2 max_grad_norm "
+                   "micro_batch_tokens block_size learning_rate schedule warmup_steps weight_decay beta2 max_grad_norm "
                    "dropout precision log_every save_every save_dtype"),
         *("device", "seed"),
     ),
@@ -269,6 +299,24 @@ def check_decoding(decoding: Any, *, unread: bool = False) -> None:
                 _refuse_if_idle(row, name, _value(config, name), config)
 
 
+def check_dataset(dataset: Any, given: Iterable[str]) -> None:
+    """Check that the settings which the user gave of a DatasetConfig have an effect.
+
+    Args:
+        dataset: the DatasetConfig.
+        given: names of its fields.
+
+    Raises:
+        UserError: as `check`.
+    """
+    config = SimpleNamespace(dataset=dataset)
+    for row in TABLE:
+        for name in row.settings:
+            group, _, field = name.partition(".")
+            if group == "dataset" and "run" in row.command and field.partition(".")[0] in given:
+                _refuse_if_idle(row, name, _value(config, name), config)
+
+
 def _refuse_if_idle(row: Effect, name: str, value: Any, config: Any) -> None:
     if value is None or value == _default(config, name) or value in row.off or row.needs.holds(config):
         return
@@ -279,7 +327,7 @@ def _refuse_if_idle(row: Effect, name: str, value: Any, config: Any) -> None:
 
 
 def _shown(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _default(config: Any, name: str) -> Any:

@@ -45,6 +45,25 @@ class Rerank(StrEnum):
     classifier = "classifier"  # the highest score of a sequence classifier (DialogRPT)
 
 
+class BaselineKind(StrEnum):
+    """A system without weights that a table is read against."""
+
+    constant = "constant"  # one text for every context
+    random = "random"  # a reply drawn from a training set
+    human = "human"  # the human reply that is no reference
+    copy = "copy"  # the last turn of the context
+    frequent = "frequent"  # the commonest reply of a training set
+    bm25 = "bm25"  # the reply of the training pair that BM25 ranks first
+    dense = "dense"  # the reply of the training pair whose sentence embedding is nearest
+
+
+class RetrieveBy(StrEnum):
+    """The side of a training pair that is compared with the last turn of the context."""
+
+    context = "context"  # its last turn
+    reply = "reply"
+
+
 class Clean(StrEnum):
     """Cleaning of texts before scoring."""
 
@@ -97,6 +116,27 @@ class Direction(StrEnum):
     backward = "backward"  # reversed, for MMI
 
 
+class Objective(StrEnum):
+    """Tokens that a training predicts."""
+
+    responses = "responses"  # every turn but the first: p(T_K, ..., T_2 | T_1) (DialoGPT, section 3.1)
+    all = "all"  # every token but the first
+
+
+class Cutting(StrEnum):
+    """Cutting of dialogues longer than the block size, for objective=responses."""
+
+    fit = "fit"  # every sequence fits; a cut one begins with the last turn as context; longer halves lose their end
+    dialogpt = "dialogpt"  # as the published preparation: sequences that grow too long, and long turns, are left out
+
+
+class Schedule(StrEnum):
+    """Learning rate after the linear warm-up."""
+
+    cosine = "cosine"  # half a cosine down to a tenth of the peak
+    noam = "noam"  # by the inverse root of the step, scaled as in the DialoGPT release
+
+
 class Keep(StrEnum):
     """Weights that a training leaves behind."""
 
@@ -111,6 +151,27 @@ class Tracker(StrEnum):
     wandb = "wandb"
     mlflow = "mlflow"
     tensorboard = "tensorboard"
+
+
+RETRIEVING = (BaselineKind.bm25, BaselineKind.dense)
+TRAINED = (BaselineKind.random, BaselineKind.frequent, *RETRIEVING)  # baselines that read a training set
+
+
+@dataclass
+class BaselineConfig:
+    """A baseline in place of a model."""
+
+    kind: BaselineKind | None = None  # None: no baseline, but a model
+    text: str = "i don't know what you mean ."  # constant: DSTC-7's (systems/constant-baseline.txt of its repository)
+    dataset: str = "chitchat-train"  # random, frequent, bm25, dense: the training set, an option of dataset=
+    settings: dict[str, Any] = field(default_factory=dict)  # of the training set, such as path: FILE
+    by: RetrieveBy = RetrieveBy.context  # bm25, dense
+    without_references: bool = False  # human: score its entropy, distinct-n and length alone, against no reference
+
+    def __post_init__(self) -> None:
+        if self.kind is not None:
+            self.kind = _choice("model.baseline.kind", self.kind, BaselineKind)
+        self.by = _choice("model.baseline.by", self.by, RetrieveBy)
 
 
 @dataclass
@@ -132,6 +193,7 @@ class ModelConfig:
     backward_weights: str | None = None  # state-dict file, replaces the weights of `backward`
     classifier: str | None = None  # sequence classifier, for rerank=classifier
     classifier_revision: str | None = None
+    baseline: BaselineConfig = field(default_factory=BaselineConfig)  # a system without weights, in place of a model
 
     def __post_init__(self) -> None:
         self.prompt = _choice("model.prompt", self.prompt, Prompt)
@@ -379,6 +441,11 @@ class RunConfig:
         self.tracker = _choice("tracker", self.tracker, Tracker)
 
     @property
+    def draws(self) -> bool:
+        """Whether replies are drawn at random, so that the seed decides them."""
+        return self.decoding.strategy == Strategy.sample or self.model.baseline.kind == BaselineKind.random
+
+    @property
     def reads_system_texts(self) -> bool:
         """Whether the prompt has a place for the system text of an example."""
         return self.model.prompt == Prompt.chat or self.engine.name == "openai"
@@ -406,12 +473,34 @@ class ArchitectureConfig:
 
 
 @dataclass
+class LoraConfig:
+    """Adapters of low rank that are trained in place of the weights."""
+
+    rank: int = 0  # 0: train all weights
+    alpha: int = 16  # the adapters' product is scaled by alpha / rank
+    dropout: float = 0.0  # of the adapters' input
+    targets: list[str] | None = None  # names of the layers; None: those that peft chooses for the architecture
+
+    def __post_init__(self) -> None:
+        _check_ranges("training.lora", self, (
+            ("rank", self.rank >= 0, "0 (off) or more"),
+            ("alpha", self.alpha >= 1, "at least 1"),
+            ("dropout", 0 <= self.dropout < 1, "at least 0 and below 1"),
+            ("targets", self.targets is None or (bool(self.targets) and all(self.targets)),
+             "null or a list of names of layers"),
+        ))  # fmt: skip
+
+
+@dataclass
 class TrainingConfig:
     """Optimisation settings of `dialoeval train`."""
 
     name: str = MISSING
     output_dir: str = MISSING
     direction: Direction = Direction.forward
+    objective: Objective = Objective.responses
+    cutting: Cutting = Cutting.fit
+    lora: LoraConfig = field(default_factory=LoraConfig)
     from_scratch: bool = False  # train a new model of `architecture` instead of fine-tuning `model`
     architecture: ArchitectureConfig = field(default_factory=ArchitectureConfig)
     max_steps: int | None = None  # optimiser steps; None: 1000, or those of `epochs`
@@ -419,7 +508,8 @@ class TrainingConfig:
     batch_tokens: int = 8192  # tokens per optimiser step, without padding
     micro_batch_tokens: int = 8192  # padded tokens per forward pass; gradients accumulate over batch_tokens
     block_size: int = 256  # greatest length of a training sequence in tokens; longer dialogues are split between turns
-    learning_rate: float = 5e-4  # peak, after a linear warm-up and before a cosine down to a tenth
+    learning_rate: float = 5e-4  # peak of the cosine; noam multiplies it by its own scale
+    schedule: Schedule = Schedule.cosine
     warmup_steps: int = 100
     weight_decay: float = 0.01
     beta2: float = 0.95
@@ -439,6 +529,9 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         self.direction = _choice("training.direction", self.direction, Direction)
+        self.objective = _choice("training.objective", self.objective, Objective)
+        self.cutting = _choice("training.cutting", self.cutting, Cutting)
+        self.schedule = _choice("training.schedule", self.schedule, Schedule)
         self.precision = _choice("training.precision", self.precision, Precision)
         self.save_dtype = _choice("training.save_dtype", self.save_dtype, SaveDtype)
         self.keep = _choice("training.keep", self.keep, Keep)
@@ -458,7 +551,8 @@ class TrainingConfig:
         _check_ranges("training", self, (
             ("epochs", self.epochs is None or 0 < self.epochs < math.inf, "above 0"),
             ("learning_rate", 0 < self.learning_rate < math.inf, "above 0"),
-            ("warmup_steps", self.warmup_steps >= 0, "0 (none) or more"),
+            ("warmup_steps", self.warmup_steps >= (self.schedule == Schedule.noam),
+             "at least 1 with training.schedule=noam" if self.schedule == Schedule.noam else "0 (none) or more"),
             ("weight_decay", 0 <= self.weight_decay < math.inf, "0 (none) or more"),
             ("beta2", 0 <= self.beta2 < 1, "at least 0 and below 1"),
             ("max_grad_norm", 0 <= self.max_grad_norm < math.inf, "0 (off) or more"),
@@ -484,6 +578,8 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.model != MISSING and self.model.baseline.kind is not None:
+            raise UserError(f"model={self.model.name} is a baseline without weights: there is nothing to train")
         if not 0 <= self.seed < 2**32:
             raise UserError(f"seed={self.seed}: must be at least 0 and below 2**32")
         if self.device not in ("auto", "cpu", "cuda"):

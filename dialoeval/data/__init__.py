@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import cast
 
 from dialoeval import plugins
 from dialoeval.config import DatasetConfig
 from dialoeval.data import sources
-from dialoeval.data.example import Dataset, Example
-from dialoeval.data.kind import ConversationKind, DatasetKind
+from dialoeval.data.example import Dataset, Example, WeightedDialogue
+from dialoeval.data.kind import ConversationKind, DatasetKind, StreamedKind, WeightedKind
+from dialoeval.data.pairs import Pair, pairs_of
 from dialoeval.errors import UserError, nearest
 from dialoeval.plugins import Plugin
 
-__all__ = ["ConversationKind", "Dataset", "DatasetKind", "Example", "dialogues", "has_splits", "load"]
+__all__ = [
+    "ConversationKind",
+    "Dataset",
+    "DatasetKind",
+    "Example",
+    "WeightedDialogue",
+    "WeightedKind",
+    "dialogues",
+    "has_splits",
+    "iter_dialogues",
+    "load",
+    "pairs",
+    "weighted_dialogues",
+]
 
 
 def kinds() -> list[str]:
@@ -53,7 +70,16 @@ def load(config: DatasetConfig) -> Dataset:
 
 
 def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
-    """Read the dialogues to train on, each a tuple of turns, oldest first.
+    """Read the dialogues to train on, each a tuple of turns, oldest first: see `iter_dialogues`.
+
+    Raises:
+        UserError: as `load`.
+    """
+    return list(iter_dialogues(config))
+
+
+def iter_dialogues(config: DatasetConfig) -> Iterator[tuple[str, ...]]:
+    """Yield the dialogues to train on. Files of tables and DialoGPT's training files are read as they are needed.
 
     A `ConversationKind` gives whole conversations. For other kinds, each context is joined with each of its references.
 
@@ -62,13 +88,44 @@ def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
     """
     module = _module(config)
     if isinstance(module, ConversationKind):
-        return module.dialogues(config)
-    return [
-        (*example.context, reference)
-        for example in load(config).examples
-        for reference in example.references
-        if reference.strip()
-    ]
+        yield from module.dialogues(config)
+        return
+    examples = module.stream(config) if isinstance(module, StreamedKind) else load(config).examples
+    for example in examples:
+        if not any(turn.strip() for turn in example.context) and not config.allow_empty_context:
+            raise UserError(
+                f"the example {example.id!r} of {config.name} has an empty context: mend the data, or set "
+                "dataset.allow_empty_context=true"
+            )
+        yield from ((*example.context, reference) for reference in example.references if reference.strip())
+
+
+def weighted_dialogues(config: DatasetConfig, counts: Counter[str]) -> list[WeightedDialogue]:
+    """Read the dialogues to train on, with the weight of each turn; it is 1 in kinds that know no weights.
+
+    Args:
+        config: of the dataset.
+        counts: receives what is left out, and why.
+
+    Raises:
+        UserError: as `load`.
+    """
+    module = _module(config)
+    if isinstance(module, WeightedKind):
+        return module.weighted_dialogues(config, counts)
+    return [WeightedDialogue(turns, (1.0,) * len(turns)) for turns in dialogues(config)]
+
+
+def pairs(config: DatasetConfig) -> list[Pair]:
+    """Read every reply of a dataset with its context and the id of its conversation; empty contexts are allowed.
+
+    Raises:
+        UserError: as `load`.
+    """
+    module = _module(config)
+    if hasattr(module, "pairs"):
+        return list(module.pairs(config))
+    return [pair for example in load(replace(config, allow_empty_context=True)).examples for pair in pairs_of(example)]
 
 
 def has_splits(config: DatasetConfig) -> bool:

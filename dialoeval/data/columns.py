@@ -104,8 +104,8 @@ def gather_counted(
     return replace(found, reading=Reading(form, counts=dict(counts)))
 
 
-def dialogues(config: DatasetConfig, rows: Iterable[TableRow]) -> list[tuple[str, ...]]:
-    """Return the dialogues to train on: the turns of each conversation, or its context with each of its references.
+def dialogues(config: DatasetConfig, rows: Iterable[TableRow]) -> Iterator[tuple[str, ...]]:
+    """Yield the dialogues to train on: the turns of each conversation, or its context with each of its references.
 
     Without a `references` column, the context is the dialogue. `config.limit` counts rows.
 
@@ -114,7 +114,6 @@ def dialogues(config: DatasetConfig, rows: Iterable[TableRow]) -> list[tuple[str
     """
     table = _table(config, rows, "")
     reader = Reader(table.mapping)
-    conversations: list[tuple[str, ...]] = []
     skipped: list[tuple[str, str]] = []
     used = 0
     for row in _grouped(config, table, skipped):
@@ -125,18 +124,18 @@ def dialogues(config: DatasetConfig, rows: Iterable[TableRow]) -> list[tuple[str
             if not _used(value, table.mapping):
                 continue
             if _is_conversation(table.mapping):
-                conversations.append(tuple(turn.text for turn in _conversation(value, reader).turns))
+                found = [tuple(turn.text for turn in _conversation(value, reader).turns)]
             else:
                 context, references, _ = _context_and_references(value, reader)
-                conversations += [(*context, reference) for reference in references] or [context]
+                found = [(*context, reference) for reference in references] or [context]
         except UserError as error:
             _refuse_or_skip(config, table.reading.columns, row, error, skipped)
             continue
+        yield from found
         used += 1
     if skipped:
         where, why = skipped[0]
         _logger.warning("%s: %d bad rows skipped; the first: %s: %s", config.name, len(skipped), where, why)
-    return conversations
 
 
 def _table(config: DatasetConfig, rows: Iterable[TableRow], form: str) -> Table:

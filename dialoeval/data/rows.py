@@ -37,9 +37,15 @@ class TextRow:
 
 @dataclass(frozen=True)
 class ReferenceRow(TextRow):
-    """The references of one example, in file order; an empty text is an empty reference slot."""
+    """The references of one example, in file order; an empty text is an empty reference slot.
+
+    Attributes:
+        references: the texts.
+        human: the human reply that the file holds apart from the references, or None.
+    """
 
     references: tuple[str, ...]
+    human: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,8 @@ def reference_row(row: dict[str, Any], where: str, *, strict: bool = False) -> R
     """
     one_text = isinstance(row.get("references"), str) and not strict
     references = (text_field(row, "references", where),) if one_text else texts_field(row, "references", where)
-    return ReferenceRow(where, _id(row, where, strict), references)
+    human = None if row.get("human") is None else text_field(row, "human", where)
+    return ReferenceRow(where, _id(row, where, strict), references, human)
 
 
 def hypothesis_row(row: dict[str, Any], where: str) -> HypothesisRow:

@@ -19,6 +19,7 @@ REPLY = ("reply", "hypothesis", "prediction", "generated", "generation", "respon
 REFERENCES = ("references", "reference", "refs", "ref", "targets", "target")
 CONTEXT = ("context",)
 SYSTEM = ("system",)
+HUMAN = "human"
 _NUMBERED = re.compile(r"(?:references?|refs?)[ _-]?\d+")
 _SHOWN = 10
 
@@ -118,7 +119,8 @@ def references(row: Cells, where: str, fields: FieldMap) -> list[ReferenceRow]:
     texts: list[str] = []
     for name, value in found:
         texts += _listed(value, name, where, padded=len(found) > 1)
-    return [ReferenceRow(where, _id(row, fields, where), tuple(texts))]
+    human = row.get(HUMAN)  # as the references of a run have it beside them
+    return [ReferenceRow(where, _id(row, fields, where), tuple(texts), human if isinstance(human, str) else None)]
 
 
 def context(row: Cells, where: str, fields: FieldMap) -> tuple[str | None, tuple[str, ...]]:

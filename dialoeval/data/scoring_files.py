@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from dialoeval.data.content import STDIN
+from dialoeval.data.example import HUMAN_APART
 from dialoeval.data.rows import HypothesisRow, ReferenceRow, TextRow
 from dialoeval.data.scoring_fields import FieldMap
 from dialoeval.data.scoring_tables import (
@@ -86,6 +87,12 @@ class ScoringFiles:
     references_sha256: list[str]
     skipped: int
     empty_dropped: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What was left out of the references."""
+        apart = sum(row.human is not None for row in self.references)
+        return {"empty_references_dropped": self.empty_dropped} | ({HUMAN_APART: apart} if apart else {})
 
 
 @dataclass(frozen=True)

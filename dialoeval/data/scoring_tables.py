@@ -16,11 +16,11 @@ from dialoeval.data.scoring_fields import CONTEXT, ID, REFERENCES, REPLY, FieldM
 from dialoeval.data.scoring_fields import context as context_fields
 from dialoeval.data.scoring_fields import hypotheses as hypothesis_fields
 from dialoeval.data.scoring_fields import references as reference_fields
-from dialoeval.data.sources.dstc7 import TURN_END, dialogue_turns, reference_text
+from dialoeval.data.sources.dstc7 import SCORED, TURN_END, dialogue_turns, reference_text
+from dialoeval.data.sources.reddit6k import scored_line
 from dialoeval.errors import UserError
 
 Row = TypeVar("Row", HypothesisRow, ReferenceRow)
-_SCORED = re.compile(r"-?\d+(?:\.\d+)?\|")
 _WEIGHTED = re.compile(r"[01]\.0 ")
 _CSV_ID = re.compile(r'"?[\w.-]*\d[\w.-]*"?,|"[^"]*",')
 _CONVERSATION_FIELDS = 7  # of the task's extraction: id, subreddit, conversation, score, turn, dialogue, response
@@ -277,7 +277,7 @@ def _looks_like(lines: Sequence[str]) -> str | None:
     """Return what lines of text look like if it is not text."""
     shapes: dict[str, Callable[[str], object]] = {
         "lines of JSON": _is_json,
-        "references with scores (0.3|text)": _SCORED.match,
+        "references with scores (0.3|text)": SCORED.match,
         "turns with weights (1.0 text)": _WEIGHTED.match,
         "a table of tab-separated columns": lambda line: "\t" in line,
         "a table of comma-separated columns": _CSV_ID.match,
@@ -300,7 +300,7 @@ def _papers(source: Content, lines: list[tuple[str, Cells]], side: Side[Row]) ->
     table = [(where, [str(cell) for cell in cells.values()]) for where, cells in lines]
     if not table:
         return None
-    if all(len(cells) == _CONVERSATION_FIELDS and not _SCORED.match(cells[6]) for _, cells in table) and any(
+    if all(len(cells) == _CONVERSATION_FIELDS and not SCORED.match(cells[6]) for _, cells in table) and any(
         TURN_END in cells[5] or cells[5].startswith("START") for _, cells in table
     ):
         if side.many:
@@ -310,12 +310,12 @@ def _papers(source: Content, lines: list[tuple[str, Cells]], side: Side[Row]) ->
     columns = slice(1, -1) if dialogues and any(len(cells) > 2 for _, cells in table) else slice(1, None)
     cells = [cell for _, row in table for cell in row[columns] if cell]
     # as in the scripts, a cell without a score is a text too
-    if not cells or 2 * sum(map(bool, map(_SCORED.match, cells))) < len(cells):
+    if not cells or 2 * sum(map(bool, map(SCORED.match, cells))) < len(cells):
         return None
     if short := next((where for where, row in table if len(row) < 2), None):
         raise UserError(f"{short}: no references, where other lines have them with scores (0.3|text)")
     if dialogues:
-        return ScoringFile(source, [_reddit(where, cells, side) for where, cells in table])
+        return ScoringFile(source, cast("list[Row]", [_reddit(where, cells, side) for where, cells in table]))
     if not side.many:
         raise UserError(f"{source.name} holds scored references (id, 0.3|text...), not replies")
     made = [side.make(where, key.strip(), [reference_text(cell) for cell in cells]) for where, (key, *cells) in table]
@@ -328,10 +328,12 @@ def _conversation(where: str, cells: list[str]) -> HypothesisRow:
     return HypothesisRow(where, cells[0].strip(), cells[6], None, dialogue_turns(cells[5]))
 
 
-def _reddit(where: str, cells: list[str], side: Side[Row]) -> Row:
+def _reddit(where: str, cells: list[str], side: Side[Row]) -> HypothesisRow | ReferenceRow:
     """Return a line of the 6K Reddit file: its id is the line number, its last column the human reply."""
-    texts = [reference_text(cell) for cell in cells[1:]]
-    return side.make(where, where.rsplit(" ", 1)[-1], texts[:-1] if side.many else texts[-1:])
+    line, key = scored_line(cells[1:], where), where.rsplit(" ", 1)[-1]
+    if side.many:
+        return ReferenceRow(where, key, line.references, line.human)
+    return side.make(where, key, [line.human])
 
 
 def _table(

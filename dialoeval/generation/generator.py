@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dialoeval.config import DecodingConfig, EngineConfig, ModelConfig
+from dialoeval.config import DatasetConfig, DecodingConfig, EngineConfig, ModelConfig
 from dialoeval.data.example import Example
 from dialoeval.errors import UserError
 from dialoeval.generation import engines
 from dialoeval.generation.engines import Engine
 from dialoeval.generation.local import open_local
 from dialoeval.generation.rerank import Reranker, check_models, open_reranker
-from dialoeval.generation.types import CandidateSource, GeneratorDescription, Reply
+from dialoeval.generation.types import CandidateSource, GeneratorDescription, Hear, Reply
 
 
 class ReplyGenerator:
@@ -73,6 +73,37 @@ class ReplyGenerator:
                 asked, sets = zip(*pairs, strict=True)
                 yield from self.reranker.choose(asked, sets, decoding)
 
+    def stream(self, example: Example, decoding: DecodingConfig, seed: int, hear: Hear) -> Reply:
+        """Return the reply to an example, and tell its text so far if the engine can.
+
+        Beam search and reranking know their reply at the end only, so that nothing is told.
+        """
+        tell = getattr(self.source, "stream", None)
+        if tell is None or self.reranker is not None or decoding.num_candidates > 1 or decoding.strategy == "beam":
+            (reply,) = self.reply([example], decoding, seed)
+            return reply
+        listening = True
+
+        def while_listening(text: str) -> None:
+            if listening:  # a thread of a client may go on after Ctrl-C
+                hear(" ".join(text.split()))
+
+        try:
+            entry = tell(example, decoding, seed, while_listening)
+        finally:
+            listening = False
+        return Reply.of(entry.example_id, entry.candidates[0], entry.dropped_turns)
+
+    def check_data(self, dataset: DatasetConfig, examples: Sequence[Example]) -> None:
+        """Check that the engine may reply to these examples, if it has something to check.
+
+        Raises:
+            UserError: a baseline has them as its training set.
+        """
+        check = getattr(self.source, "check_data", None)
+        if check is not None:
+            check(dataset, examples)
+
     def keep_answers(self, file: Path) -> None:
         """Keep every answer of a server in `file` as soon as it has come; other engines have none to keep."""
         keep = getattr(self.source, "keep_answers", None)
@@ -94,10 +125,15 @@ def open_generator(model: ModelConfig, engine: EngineConfig, decoding: DecodingC
             its own options.
     """
     check_models(model, decoding)
+    baseline = model.baseline.kind
+    if engine.name == "auto" and baseline is not None:
+        engine = replace(engine, name="baseline")
     entry = None if engine.name == "auto" else engines.get(engine.name)
     if engine.options and (entry is None or entry.package is None):
         settings = ", ".join(f"engine.options.{name}" for name in engine.options)
         raise UserError(f"engine={engine.name} has no {settings}: only engines of plugins have options of their own")
+    if baseline is not None and engine.name != "baseline":
+        raise UserError(f"engine={engine.name} cannot run the baseline {baseline}, which is no model: use engine=auto")
     if entry is None or entry.module.RUNS_HERE:
         local = open_local(model, engine, decoding)
         return ReplyGenerator(local, open_reranker(model, engine, decoding, runs_here=True), local.opened.engine)

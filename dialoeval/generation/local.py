@@ -13,7 +13,7 @@ from dialoeval.errors import UserError
 from dialoeval.generation import stopping, token_engines
 from dialoeval.generation.prompts import BuiltPrompt, Prompter
 from dialoeval.generation.token_engines import OpenedEngine
-from dialoeval.generation.types import Candidate, CandidateSet, GeneratorDescription, TokenReply, TokenRequest
+from dialoeval.generation.types import Candidate, CandidateSet, GeneratorDescription, Hear, TokenReply, TokenRequest
 from dialoeval.models.loading import LoadedModel, choose_device
 
 
@@ -68,11 +68,32 @@ class LocalSource:
     def candidates(self, examples: Sequence[Example], decoding: DecodingConfig, seed: int) -> Iterator[CandidateSet]:
         """Yield the candidates of each example as soon as the engine has finished them."""
         prompts = {example.id: self._prompt(example, decoding) for example in examples}
-        requests = [
-            TokenRequest(name, prompt.token_ids, self._limit(prompt, decoding)) for name, prompt in prompts.items()
-        ]
+        requests = [self._request(name, prompt, decoding) for name, prompt in prompts.items()]
+        return self._gathered(self.engine.generate(requests, decoding, seed), prompts, decoding)
+
+    def stream(self, example: Example, decoding: DecodingConfig, seed: int, hear: Hear) -> CandidateSet:
+        """Return an example's only candidate, and tell its text so far if the engine streams."""
+        prompt = self._prompt(example, decoding)
+        request = self._request(example.id, prompt, decoding)
+        tell = getattr(self.engine, "stream", None)
+
+        def hear_tokens(tokens: Sequence[int]) -> None:
+            text = self.loaded.tokenizer.decode(tokens, skip_special_tokens=True)
+            found = stopping.cut(tokens, self.loaded.tokenizer, decoding.stop)
+            hear(stopping.settled(text, decoding.stop) if found is None else found[1])
+
+        if tell is None:
+            replies = self.engine.generate([request], decoding, seed)
+        else:
+            replies = iter([tell(request, decoding, seed, hear_tokens)])
+        (entry,) = self._gathered(replies, {example.id: prompt}, decoding)
+        return entry
+
+    def _gathered(
+        self, replies: Iterable[TokenReply], prompts: dict[str, BuiltPrompt], decoding: DecodingConfig
+    ) -> Iterator[CandidateSet]:
+        """Yield the candidates of each example as soon as its last reply has come."""
         waiting: dict[str, list[TokenReply]] = {}
-        replies: Iterable[TokenReply] = self.engine.generate(requests, decoding, seed)
         if decoding.stop:
             replies = self._scored_to_stop(replies, prompts, decoding)
         for reply in replies:
@@ -99,11 +120,10 @@ class LocalSource:
             )
         return self.prompter.build(example.context, limit, example.system)
 
-    def _limit(self, prompt: BuiltPrompt, decoding: DecodingConfig) -> int | None:
-        """Return the limit of new tokens that `decoding.max_length` sets after a prompt, if it sets any."""
-        if not decoding.max_length:
-            return None
-        return min(self.loaded.window, decoding.max_length) - len(prompt.token_ids)
+    def _request(self, name: str, prompt: BuiltPrompt, decoding: DecodingConfig) -> TokenRequest:
+        """Return the request for an example's prompt, with the limit of new tokens that `decoding.max_length` sets."""
+        limit = min(self.loaded.window, decoding.max_length) - len(prompt.token_ids) if decoding.max_length else None
+        return TokenRequest(name, prompt.token_ids, limit)
 
     def _scored_to_stop(
         self, replies: Iterable[TokenReply], prompts: dict[str, BuiltPrompt], decoding: DecodingConfig

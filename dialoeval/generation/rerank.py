@@ -14,8 +14,8 @@ from dialoeval.data.example import Example
 from dialoeval.errors import UserError
 from dialoeval.generation import token_engines
 from dialoeval.generation.types import Candidate, CandidateSet, Reply, RerankerDescription, TokenEngine
+from dialoeval.models.dialogue_scores import BackwardTexts, ResponseClassifier
 from dialoeval.models.loading import LoadedModel
-from dialoeval.models.plain_text import PlainText
 
 
 def open_reranker(
@@ -128,7 +128,7 @@ class MaximumMutualInformation(Reranker):
 
     def __init__(self, loaded: LoadedModel, engine: TokenEngine) -> None:
         self.loaded, self.engine = loaded, engine
-        self.texts = PlainText(loaded.tokenizer)
+        self.texts = BackwardTexts(loaded)
 
     def identity(self) -> dict[str, Any]:
         """Return the backward model's identity and its engine."""
@@ -152,9 +152,9 @@ class MaximumMutualInformation(Reranker):
         """
         pairs: dict[tuple[int, str], tuple[list[int], list[int]]] = {}
         for i, (example, own_candidates) in enumerate(zip(examples, candidates, strict=True)):
-            source = self._source(example)
+            source = self.texts.source(example.context)
             for candidate in own_candidates:
-                pairs.setdefault((i, candidate.text), self._pair(candidate.text, source))
+                pairs.setdefault((i, candidate.text), self.texts.pair(candidate.text, source))
         logprobs = dict(zip(pairs, self.engine.score(list(pairs.values())), strict=True))
         scores: list[list[tuple[float, Candidate]]] = []
         for i, own_candidates in enumerate(candidates):
@@ -166,33 +166,15 @@ class MaximumMutualInformation(Reranker):
                 scores[i].append((score, replace(candidate, backward_logprob=round(backward, 4), score=score)))
         return scores
 
-    def _encode(self, text: str) -> list[int]:
-        return [*self.texts.encode(text), self.loaded.eos_id]
-
-    def _source(self, example: Example) -> list[int]:
-        return [token for turn in reversed(example.context) for token in self._encode(turn)]
-
-    def _pair(self, text: str, source: list[int]) -> tuple[list[int], list[int]]:
-        """Return (candidate, source) cut to the context length, at the end: the oldest turns are cut first."""
-        reply = self._encode(text)[-(self.loaded.window // 2) :]
-        return reply, source[: self.loaded.window - len(reply)]
-
 
 class Classifier(Reranker):
     """A sequence classifier over context and reply, such as DialogRPT, which predicts whether people like a reply."""
 
     kind = "classifier"
-    _BATCH = 32
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
-        self.texts = PlainText(loaded.tokenizer)
-        labels = loaded.model.config.num_labels
-        if labels != 1 or not hasattr(loaded.model, "score"):
-            raise UserError(
-                f"{loaded.name} is not a reranker: use a GPT-2 sequence classifier with one label, such as "
-                f"microsoft/DialogRPT-updown (this model has {labels} labels)"
-            )
+        self.model = ResponseClassifier(loaded)
 
     def identity(self) -> dict[str, Any]:
         """Return the classifier's identity."""
@@ -205,8 +187,8 @@ class Classifier(Reranker):
         inputs: dict[tuple[int, str], list[int]] = {}
         for i, (example, own_candidates) in enumerate(zip(examples, candidates, strict=True)):
             for candidate in own_candidates:
-                inputs.setdefault((i, candidate.text), self._input(example, candidate.text))
-        probabilities = dict(zip(inputs, self._probabilities(list(inputs.values())), strict=True))
+                inputs.setdefault((i, candidate.text), self.model.input(example.context, candidate.text))
+        probabilities = dict(zip(inputs, self.model.probabilities(list(inputs.values())), strict=True))
         scores: list[list[tuple[float, Candidate]]] = []
         for i, own_candidates in enumerate(candidates):
             scores.append([])
@@ -214,36 +196,6 @@ class Classifier(Reranker):
                 score = round(probabilities[i, candidate.text], 6)
                 scores[i].append((score, replace(candidate, score=score)))
         return scores
-
-    def _input(self, example: Example, text: str) -> list[int]:
-        """Return turns and reply joined by the end-of-text token, as in DialogRPT's training; old turns are cut."""
-        ids: list[int] = []
-        for turn in example.context:
-            ids += [*self.texts.encode(turn), self.loaded.eos_id]
-        ids += self.texts.encode(text)
-        return (ids or [self.loaded.eos_id])[-self.loaded.window :]
-
-    def _probabilities(self, inputs: list[list[int]]) -> list[float]:
-        import torch
-
-        values = [0.0] * len(inputs)
-        order = sorted(range(len(inputs)), key=lambda i: len(inputs[i]))
-        for start in range(0, len(order), self._BATCH):
-            part = order[start : start + self._BATCH]
-            width = max(len(inputs[i]) for i in part)
-            ids = torch.zeros(len(part), width, dtype=torch.long)
-            lengths = torch.tensor([len(inputs[i]) for i in part])
-            for row, i in enumerate(part):
-                ids[row, : len(inputs[i])] = torch.tensor(inputs[i])
-            model, device = self.loaded.model, self.loaded.device
-            with torch.inference_mode():
-                # The classifier's own forward pass locates the last token by the pad token, which may be the
-                # end-of-text token: use the hidden state of the last real position instead.
-                hidden = model.base_model(input_ids=ids.to(device)).last_hidden_state
-                last = hidden[torch.arange(len(part)), (lengths - 1).to(device)]
-                for i, value in zip(part, torch.sigmoid(model.score(last)[:, 0].float()).tolist(), strict=True):
-                    values[i] = value
-        return values
 
 
 def _mix(backward: float, tokens: int, candidate: Candidate, decoding: DecodingConfig) -> float:

@@ -45,6 +45,18 @@ def first(text: str, stop: Sequence[str]) -> int:
     return min((place for entry in stop if (place := text.find(entry)) >= 0), default=-1)
 
 
+def settled(text: str, stop: Sequence[str]) -> str:
+    """Return what of the beginning of a reply stays as it is, whatever follows.
+
+    That is the text before the first stop text, without an end that may become one or is half a character.
+    """
+    text = text.rstrip("\ufffd")
+    ends = [len(text) - n for entry in stop for n in range(1, len(entry)) if text.endswith(entry[:n])]
+    if (place := first(text, stop)) >= 0:
+        ends.append(place)
+    return text[: min(ends, default=len(text))]
+
+
 def ends(tokens: Sequence[int], tokenizer: Any, stop: Sequence[str]) -> bool:
     """Return whether the text of generated tokens, special tokens included, contains a stop text."""
     return bool(stop) and first(tokenizer.decode(tokens), stop) >= 0

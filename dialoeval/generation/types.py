@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from dialoeval.config import DecodingConfig
+from dialoeval.config import DatasetConfig, DecodingConfig
 from dialoeval.data.example import Example
 from dialoeval.models.fingerprint import ModelIdentity
 
+Hear = Callable[[str], None]  # is told the text of a reply so far, again and again
 Accounting = dict[str, int | float | str]  # counters by name: seconds per phase, tokens, padding, slot use, peak memory
 
 TORCH_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}  # engine.dtype -> torch's name
@@ -64,6 +65,21 @@ class TokenReply:
 
 
 @dataclass(frozen=True)
+class Retrieved:
+    """The training pair that a reply was taken from.
+
+    Attributes:
+        document: its number in the training set, from 0.
+        score: of the ranking.
+        equal_context: whether its context ends in the whole context that it answers, but for case and white space.
+    """
+
+    document: int
+    score: float
+    equal_context: bool
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A possible reply with its scores.
 
@@ -79,6 +95,7 @@ class Candidate:
         refusal: a server's reason for its refusal to reply; the text is then empty.
         reasoning: the text in which a server's model reasoned before it replied.
         first_token: {text: log-probability} of the most probable first tokens, if a server was asked for them.
+        retrieved: where a baseline took the text from.
     """
 
     text: str
@@ -91,6 +108,7 @@ class Candidate:
     refusal: str | None = None
     reasoning: str | None = None
     first_token: Mapping[str, float] | None = None
+    retrieved: Retrieved | None = None
 
     @classmethod
     def of(
@@ -125,7 +143,7 @@ class Reply:
         finish: "stop" or "length"; a server's own finish reason may be another.
         dropped_turns: number of turns dropped from the context to fit the context length.
         candidates: all candidates if they were reranked, else empty.
-        refusal, reasoning: see `Candidate`.
+        refusal, reasoning, retrieved: see `Candidate`.
     """
 
     id: str
@@ -137,13 +155,14 @@ class Reply:
     candidates: tuple[Candidate, ...] = field(default=())
     refusal: str | None = None
     reasoning: str | None = None
+    retrieved: Retrieved | None = None
 
     @classmethod
     def of(cls, name: str, chosen: Candidate, dropped_turns: int, candidates: tuple[Candidate, ...] = ()) -> Reply:
         """Return the chosen candidate as the reply to example `name`."""
         c = chosen
         figures = (c.text, c.tokens, c.logprob, c.finish)
-        return cls(name, *figures, dropped_turns, candidates, c.refusal, c.reasoning)
+        return cls(name, *figures, dropped_turns, candidates, c.refusal, c.reasoning, c.retrieved)
 
 
 @dataclass(frozen=True)
@@ -307,6 +326,25 @@ class Generator(Protocol):
 
     def reply(self, examples: Sequence[Example], decoding: DecodingConfig, seed: int) -> Iterator[Reply]:
         """Yield one reply per example, in any order."""
+        ...
+
+    def stream(self, example: Example, decoding: DecodingConfig, seed: int, hear: Hear) -> Reply:
+        """Return the reply to an example, the same as `reply`, and tell its text so far where the engine can.
+
+        Args:
+            example: with the context.
+            decoding: as for `reply`.
+            seed: of the draws.
+            hear: told the text so far. After a fault of a server the text may begin anew.
+        """
+        ...
+
+    def check_data(self, dataset: DatasetConfig, examples: Sequence[Example]) -> None:
+        """Check that the engine may reply to a run's examples, before the first reply.
+
+        Raises:
+            UserError: a baseline has them as its training set.
+        """
         ...
 
     def keep_answers(self, file: Path) -> None:

@@ -16,6 +16,7 @@ from dialoeval.judging.judgments import DSTC7_STATEMENTS, PAPER_QUESTIONS, Quest
 
 SCHEMA = 1
 HUMAN = "human"  # the name of the system whose replies people wrote
+APART = -1  # in place of the index of a reference: the human reply that references.jsonl holds apart
 TITLES = {StudyKind.pairwise: "Which reply is better?", StudyKind.likert: "How good is this reply?"}
 _YEAR = 525_600  # minutes
 
@@ -54,7 +55,7 @@ class System:
     Attributes:
         run: folder of the run.
         replies_sha256: of that run's replies.jsonl, or of its references.jsonl if `index` is set.
-        index: of the reference that is the reply; None for the run's replies.
+        index: of the reference that is the reply, or `APART`; None for the run's replies.
         scored: the runs' protocol scores against that reference, so that metrics of this system are circular.
     """
 
@@ -324,7 +325,7 @@ def _systems(fields: _Fields) -> dict[str, System]:
         run, references_of = entry.optional("run", str), entry.optional("references_of", str)
         if (run is None) == (references_of is None):
             raise given.error(name, "needs run or references_of, one of both")
-        index = None if references_of is None else entry.take("index", int, least=0)
+        index = None if references_of is None else entry.take("index", int, least=APART)
         sha256, scored = entry.take("replies_sha256", str), entry.take("scored", bool, False)
         systems[name] = System(run or references_of or "", sha256, index, scored)
         entry.finish()

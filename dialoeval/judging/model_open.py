@@ -13,6 +13,8 @@ def open_judge(model: ModelConfig, engine: EngineConfig) -> Answerer:
     Raises:
         UserError: the model is not available, or the engine can neither score nor answer.
     """
+    if model.baseline.kind is not None:
+        raise UserError(f"model={model.name} is a baseline without weights: it cannot judge")
     if engine.name == "openai":
         from dialoeval.judging.model_server import ServerJudge
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dialoeval.errors import UserError, nearest
 from dialoeval.files import sha256_file, sha256_json, write_jsonl, write_text
 from dialoeval.judging.design import (
+    APART,
     HUMAN,
     TITLES,
     Design,
@@ -37,7 +38,8 @@ class Options:
 
     Attributes:
         human: add the human reply as a system.
-        human_index: of the reference that is the human reply; None: the one that the protocol holds out, else 0.
+        human_index: of the reference that is the human reply; None: the one that the data hold apart or the protocol
+            holds out, else 0.
         human_scored: accept a human reply that the runs are scored against.
         against: compare every system with this one only.
         contexts: how many; None: 200, or all if there are fewer.
@@ -67,6 +69,7 @@ class _Example:
     context: tuple[str, ...]
     replies: dict[str, str]
     references: tuple[str, ...]
+    human: str | None = None
 
 
 def make_study(runs: Mapping[str, LoadedRun], options: Options, folder: Path | None, studies_dir: Path) -> Study:
@@ -136,7 +139,8 @@ def _common(runs: Mapping[str, LoadedRun]) -> list[_Example]:
         for name, run in others:
             _check_context(id_, first_name, first.contexts[i], name, run.contexts[tables[name][id_]])
         said = {name: run.hypotheses[tables[name][id_]] for name, run in runs.items()}
-        examples.append(_Example(id_, tuple(first.contexts[i]), said, tuple(first.references[i])))
+        human = next((run.human[id_] for run in runs.values() if id_ in run.human), None)
+        examples.append(_Example(id_, tuple(first.contexts[i]), said, tuple(first.references[i]), human))
     if not examples:
         counts = ", ".join(f"{name} has {len(run.ids)}" for name, run in runs.items())
         raise UserError(f"the runs have no example ids in common: {counts}")
@@ -155,7 +159,8 @@ def _check_references(name: str, run: LoadedRun, other_name: str, other: LoadedR
     """Refuse runs with other references: the human reply of one may be what the other is scored against."""
     own = dict(zip(run.ids, run.references, strict=True))
     for id_, references in zip(other.ids, other.references, strict=True):
-        if own.get(id_, references) != references:
+        human = run.human.get(id_), other.human.get(id_)
+        if own.get(id_, references) != references or (None not in human and human[0] != human[1]):
             raise UserError(
                 f"id {id_}: references of {name} and {other_name} differ, so that there is no one human reply: run "
                 "both on the same data"
@@ -165,11 +170,15 @@ def _check_references(name: str, run: LoadedRun, other_name: str, other: LoadedR
 def _with_human(
     runs: Mapping[str, LoadedRun], examples: Sequence[_Example], options: Options
 ) -> tuple[System, list[_Example]]:
-    """Add the human reply, a reference that no run's protocol scores against."""
+    """Add the human reply: one that the data hold apart, or a reference that no run's protocol scores against."""
     (name, first), *others = runs.items()
     for other_name, other in others:
         _check_references(name, first, other_name, other)
     index = options.human_index
+    if index is None and (apart := [(e, e.human) for e in examples if e.human is not None]):
+        holder = next(run for run in runs.values() if run.human)
+        system = System(str(holder.path), sha256_file(holder.folder.references_file), APART)
+        return system, [replace(e, replies=e.replies | {HUMAN: human}) for e, human in apart]
     if index is None:
         index = next((run.scores.protocol.held_out for run in runs.values() if run.scores.protocol.held_out), 0)
     having = [example for example in examples if len(example.references) > index]
@@ -190,7 +199,7 @@ def _with_human(
             )
         having = free
     system = System(str(first.path), sha256_file(first.folder.references_file), index, options.human_scored)
-    return system, [_Example(e.id, e.context, e.replies | {HUMAN: e.references[index]}, e.references) for e in having]
+    return system, [replace(e, replies=e.replies | {HUMAN: e.references[index]}) for e in having]
 
 
 def _scored(runs: Mapping[str, LoadedRun], example: _Example, index: int) -> bool:

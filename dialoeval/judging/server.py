@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import logging
 import os
-import signal
-import socket
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from types import FrameType
-from typing import Any
 
 from dialoeval.errors import UserError, nearest
 from dialoeval.files import write_json
 from dialoeval.judging.items import Study
 from dialoeval.judging.store import Store, check_name, failure
+from dialoeval.serving.server import DEFAULT_PORT, address, bind, host_of, run
 
 _LOG = logging.getLogger(__name__)
-DEFAULT_PORT = 8765
-_PORTS = 50  # tried, from the one asked for
 
 
 @dataclass(frozen=True)
@@ -72,18 +66,22 @@ def serve(study: Study, serving: Serving, announce: Callable[[Links], None]) -> 
         UserError: the packages are not installed, another process serves the study, or its files have changed.
     """
     try:
-        import uvicorn
+        import uvicorn  # noqa: F401 - asked for before the study is opened
 
         from dialoeval.judging.web import application
     except ImportError as error:
         raise UserError(
             f"the page for judges needs starlette and uvicorn ({error}): pip install 'dialoeval[judge]'"
         ) from error
-    public_host = [] if serving.public_url is None else [_host_of(serving.public_url)]
+    public_host = [] if serving.public_url is None else [host_of(serving.public_url)]
     for remark in study.check_sources():
         _LOG.warning("%s", remark)
-    with _only_one(study) as note, contextlib.closing(Store(study)) as store, _bind(serving) as listening:
-        url = serving.public_url or _url(serving.host, listening.getsockname()[1])
+    with (
+        _only_one(study) as note,
+        contextlib.closing(Store(study)) as store,
+        bind(serving.host, serving.port) as listening,
+    ):
+        url = serving.public_url or address(serving.host, listening)
         try:
             store.open_study()
             links = _links(store, serving, url)
@@ -92,13 +90,7 @@ def serve(study: Study, serving: Serving, announce: Callable[[Links], None]) -> 
             raise failure(store.file, error) from error
         note(url)
         announce(links)
-        config = uvicorn.Config(
-            application(store, url, [*serving.hosts, serving.host, *public_host]),
-            log_level="warning", access_log=False, server_header=False, lifespan="off", http="h11", ws="none",
-            proxy_headers=False, timeout_graceful_shutdown=10,
-        )  # fmt: skip
-        with _quiet_signals():
-            uvicorn.Server(config).run(sockets=[listening])
+        run(application(store, url, [*serving.hosts, serving.host, *public_host]), listening)
         with contextlib.suppress(sqlite3.Error):  # every answer is saved already
             store.event(None, "stop")
 
@@ -147,65 +139,3 @@ def _only_one(study: Study) -> Iterator[Callable[[str], None]]:
     finally:
         who.unlink(missing_ok=True)
         lock.release()
-
-
-def _bind(serving: Serving) -> socket.socket:
-    """Listen on the port, or the next free one."""
-    host, port = serving.host, serving.port
-    if not host.strip():
-        raise UserError("--host must not be empty: 127.0.0.1 is this machine, 0.0.0.0 all its addresses")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    reason = "no free port"
-    for candidate in range(port, min(port + _PORTS, 65536)) if port else [0]:
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((host, candidate))
-            listening.listen(128)
-        except (OSError, UnicodeError) as error:  # of a name that is no host name
-            listening.close()
-            reason = getattr(error, "strerror", None) or str(error)
-            if getattr(error, "errno", None) != errno.EADDRINUSE:
-                break
-            continue
-        return listening
-    raise UserError(f"cannot listen on {host} port {port}: {reason}")
-
-
-def _url(host: str, port: int) -> str:
-    if host in ("0.0.0.0", "::"):
-        host = socket.gethostname()
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _host_of(url: str) -> str:
-    """Return the host name of the address that judges use.
-
-    Raises:
-        UserError: it is no address of a whole site.
-    """
-    from urllib.parse import urlsplit
-
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    if not host or parts.scheme not in ("http", "https") or url != f"{parts.scheme}://{parts.netloc}":
-        raise UserError(f"--public-url must be like https://judge.example, without a path, not {url!r}")
-    return host
-
-
-@contextlib.contextmanager
-def _quiet_signals() -> Iterator[None]:
-    """Let uvicorn finish requests on Ctrl-C and SIGTERM, which it raises again afterwards, and go on behind it."""
-
-    def ignore(number: int, frame: FrameType | None) -> None:
-        pass
-
-    before: dict[int, Any] = {number: signal.signal(number, ignore) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

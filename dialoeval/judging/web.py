@@ -5,23 +5,17 @@ A page holds texts, positions and an opaque token. Who said what stays in the da
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import sqlite3
-import threading
 import time
-from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
-import jinja2
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
@@ -30,29 +24,23 @@ from dialoeval.judging.assign import Nothing, check_gold, next_item
 from dialoeval.judging.items import order_key
 from dialoeval.judging.store import Assignment, Store, token_hash
 from dialoeval.judging.texts import shown
+from dialoeval.serving.web import (
+    Endpoint,
+    Endpoints,
+    Fail,
+    Guard,
+    Sent,
+    WrongTokens,
+    again,
+    login,
+    single,
+    static,
+    templates,
+)
 
 _LOG = logging.getLogger(__name__)
-MOST_BYTES = 64 * 1024  # of a request's body
-WRONG_TOKENS = 10  # a minute and address
 _PAGES = Path(__file__).with_name("pages")
-_STATIC = {"style.css": "text/css", "judge.js": "text/javascript"}
-_HEADERS = {
-    "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
-    "img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
-    "x-robots-tag": "noindex",
-}
 _PAIR_OPTIONS = (("a", "Reply A"), ("same", "About the same"), ("b", "Reply B"))
-
-
-class _Fail(Exception):
-    """A request that gets a page with an error instead of an answer."""
-
-    def __init__(self, status: int, title: str, text: str, retry: str | None = None) -> None:
-        super().__init__(text)
-        self.status, self.title, self.text, self.retry = status, title, text, retry
 
 
 _NO_ENTRY = (403, "This link does not open anything", "Ask the person who invited you for a new link.")
@@ -83,38 +71,13 @@ class _Question:
     error: str | None
 
 
-@dataclass
-class _WrongTokens:
-    """Counts wrong tokens an address, for a minute."""
-
-    times: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def too_many(self, address: str, wrong: bool) -> bool:
-        """Note a wrong token, and return whether there were too many."""
-        now = time.monotonic()
-        with self.lock:
-            if len(self.times) > 10_000:
-                self.times.clear()
-            times = self.times[address]
-            while times and times[0] < now - 60:
-                times.popleft()
-            if len(times) >= WRONG_TOKENS:
-                return True
-            if wrong:
-                times.append(now)
-            return False
-
-
 class Pages:
     """The pages of one study."""
 
     def __init__(self, store: Store, public_url: str) -> None:
         self.store, self.study, self.url = store, store.study, public_url.rstrip("/")
-        self.wrong = _WrongTokens()
-        self.templates = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(_PAGES), autoescape=True, trim_blocks=True, lstrip_blocks=True
-        )
+        self.wrong = WrongTokens()
+        self.templates = templates(_PAGES)
         secret = token_hash(store.get("secret") or "")[:12]
         self.cookie, self.organiser_cookie = f"judge_{secret}", f"organiser_{secret}"
 
@@ -125,7 +88,7 @@ class Pages:
         token = request.query_params.get("t")
         if token is not None:
             self._judge(request, token)
-            return self._login(request, self.cookie, token, "/")
+            return login(self.cookie, token, "/", self.url)
         judge, status = self._judge(request)
         if status == "excluded":
             return self._thanks(judge, None)
@@ -138,13 +101,13 @@ class Pages:
             return self._thanks(judge, found.minutes)
         return self._form(found, {})
 
-    def answer(self, request: Request, sent: list[tuple[str, str]]) -> Response:
+    def answer(self, request: Request, sent: Sent) -> Response:
         """Commit the answers, then show the next item."""
         judge, _ = self._judge(request)
-        values = _single(sent)
+        values = single(sent)
         assignment = self.store.assignment(values.pop("token", ""), judge)
         if assignment is None:
-            raise _Fail(404, "This item is not there", "Go back to the start for your next item.")
+            raise Fail(404, "This item is not there", "Go back to the start for your next item.")
         comment = values.pop("comment", "").strip() if self.study.design.comment else ""
         answers, errors = self._answers(values)
         if errors:
@@ -180,7 +143,7 @@ class Pages:
             else:
                 answers[question.name] = value
         if left:
-            raise _Fail(400, "That was not understood", "The form had a field that this page does not have.")
+            raise Fail(400, "That was not understood", "The form had a field that this page does not have.")
         return answers, errors
 
     def _options(self, i: int) -> list[_Option]:
@@ -239,25 +202,15 @@ class Pages:
         """Return (judge, status) of a link's token or the cookie.
 
         Raises:
-            _Fail: there is no such judge, the organiser stopped them, or too many wrong tokens came from the address.
+            Fail: there is no such judge, the organiser stopped them, or too many wrong tokens came from the address.
         """
         opened, token = token is not None, request.cookies.get(self.cookie) if token is None else token
         found = self.store.judge_of(token) if token else None
         if found is None or opened:  # behind a tunnel all judges have one address: a cookie that is right goes on
-            self._limit(request, wrong=bool(token) and found is None)
+            self.wrong.check(request, wrong=bool(token) and found is None)
         if found is None or found[1] == "stopped":
-            raise _Fail(*_NO_ENTRY, retry=None if token else _retry(request))
+            raise Fail(*_NO_ENTRY, None if token else again(request))
         return found
-
-    def _limit(self, request: Request, wrong: bool) -> None:
-        if self.wrong.too_many(request.client.host if request.client else "", wrong):
-            raise _Fail(429, "Too many wrong links", "Wait a minute, then open your link again.")
-
-    def _login(self, request: Request, cookie: str, token: str, target: str) -> Response:
-        response = RedirectResponse(target, 303)
-        secure = self.url.startswith("https:")
-        response.set_cookie(cookie, token, 180 * 86400, path="/", secure=secure, httponly=True, samesite="strict")
-        return response
 
     # What the organiser sees
 
@@ -266,18 +219,18 @@ class Pages:
         token = request.query_params.get("t")
         self._check_organiser(request, token)
         if token is not None:
-            return self._login(request, self.organiser_cookie, token, "/organiser")
+            return login(self.organiser_cookie, token, "/organiser", self.url)
         return self._overview()
 
-    def organise(self, request: Request, sent: list[tuple[str, str]]) -> Response:
+    def organise(self, request: Request, sent: Sent) -> Response:
         """Stop a judge, let one go on, add one, or make another link."""
         self._check_organiser(request, None)
-        values = _single(sent)
+        values = single(sent)
         action, judge = values.get("action", ""), values.get("judge", "").strip()
         status = {"stop": "stopped", "resume": "active", "exclude": "excluded"}.get(action)
         if status is not None:
             if not self.store.set_status(judge, status, "by the organiser"):
-                raise _Fail(404, "No such judge", "Go back and reload the page.")
+                raise Fail(404, "No such judge", "Go back and reload the page.")
             return RedirectResponse("/organiser", 303)
         try:
             if action == "add":
@@ -285,18 +238,18 @@ class Pages:
             elif action == "link":
                 token = self.store.new_link(judge)
             else:
-                raise _Fail(400, "That was not understood", "Go back and reload the page.")
+                raise Fail(400, "That was not understood", "Go back and reload the page.")
         except UserError as error:
-            raise _Fail(400, "That did not work", str(error)) from error
+            raise Fail(400, "That did not work", str(error)) from error
         return self._overview((judge, f"{self.url}/?t={token}"))
 
     def _check_organiser(self, request: Request, token: str | None) -> None:
         opened, token = token is not None, request.cookies.get(self.organiser_cookie) if token is None else token
         right = bool(token) and token_hash(token or "") == self.store.get("organiser")
         if opened or not right:
-            self._limit(request, wrong=bool(token) and not right)
+            self.wrong.check(request, wrong=bool(token) and not right)
         if not right:
-            raise _Fail(*_NO_ENTRY, retry=None if token else _retry(request))
+            raise Fail(*_NO_ENTRY, None if token else again(request))
 
     def _overview(self, link: tuple[str, str] | None = None) -> Response:
         judgments, finished = self.store.counts()
@@ -319,58 +272,9 @@ class Pages:
         fields = [(name, value) for name, value in again or () if name in ("token", "comment") or name[:1] == "q"]
         return self._page("message.html", status, heading=title, text=text, again=fields)
 
-    def failure(self, fail: _Fail) -> Response:
+    def failure(self, fail: Fail) -> Response:
         """Show why a request got no answer."""
-        return self._page("message.html", fail.status, heading=fail.title, text=fail.text, retry=fail.retry)
-
-
-def _retry(request: Request) -> str | None:
-    """Return where a page without a cookie leads, once.
-
-    A browser keeps a strict cookie back where a link on another site led here, even through this site's redirect; a
-    step that starts on this site's own page has the cookie.
-    """
-    return None if request.method != "GET" or "again" in request.query_params else f"{request.url.path}?again=1"
-
-
-def _single(sent: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return {field: value}.
-
-    Raises:
-        _Fail: a field has two values, or a NUL character.
-    """
-    values: dict[str, str] = {}
-    for name, value in sent:
-        if name in values or "\0" in name + value:
-            raise _Fail(
-                400, "That was not understood", "A field of the form came twice, or with a forbidden character."
-            )
-        values[name] = value
-    return values
-
-
-async def _body(request: Request) -> list[tuple[str, str]]:
-    """Read a form.
-
-    Raises:
-        _Fail: it is too long, or not a form.
-    """
-    body, size = bytearray(), 0
-    async for part in request.stream():  # read to its end, since many clients read no answer before they have sent all
-        size += len(part)
-        if size <= MOST_BYTES:
-            body += part
-    if size > MOST_BYTES:
-        raise _Fail(413, "Too long", "That was more text than this page takes. Go back and shorten it.")
-    if not body:
-        return []
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
-        raise _Fail(400, "That was not understood", "Only the form of this page can be sent.")
-    try:
-        return parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=100)
-    except ValueError as error:  # not UTF-8, or too many fields
-        raise _Fail(400, "That was not understood", "The text was not UTF-8, or had too many fields.") from error
+        return self._page("message.html", fail.status, heading=fail.title, text=fail.text, retry=fail.again)
 
 
 def application(store: Store, public_url: str, hosts: Iterable[str] = ()) -> Callable[..., Awaitable[None]]:
@@ -382,51 +286,28 @@ def application(store: Store, public_url: str, hosts: Iterable[str] = ()) -> Cal
         hosts: further names that the Host header may have.
     """
     pages = Pages(store, public_url)
+    make = Endpoints(pages.failure, _NO_ENTRY, static(_PAGES, "judge.js"))
 
-    async def run(work: Callable[..., Response], *arguments: Any) -> Response:
-        sent = arguments[1] if len(arguments) > 1 else None
-        try:
-            return await run_in_threadpool(work, *arguments)
-        except _Fail as fail:
-            return pages.failure(fail)
-        except sqlite3.Error as error:
-            _LOG.warning("a request got no answer: %s: %s", store.file, error)
-            return pages.message(503, *(_NOT_SHOWN if sent is None else _NOT_SAVED), again=sent)
+    def safe(work: Callable[..., Response]) -> Callable[..., Response]:
+        """Return work that says so if the database fails."""
 
-    def get(work: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
-        async def endpoint(request: Request) -> Response:
-            return await run(work, request)
-
-        return endpoint
-
-    def post(work: Callable[[Request, list[tuple[str, str]]], Response]) -> Callable[[Request], Awaitable[Response]]:
-        async def endpoint(request: Request) -> Response:
+        def safely(request: Request, *sent: Sent) -> Response:
             try:
-                # Another port of this host is the same site to a browser, and gets the cookie sent.
-                if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-                    raise _Fail(*_NO_ENTRY)
-                sent = await _body(request)
-            except _Fail as fail:
-                return pages.failure(fail)
-            except ClientDisconnect:
-                return Response(status_code=400)  # nobody reads it
-            return await run(work, request, sent)
+                return work(request, *sent)
+            except sqlite3.Error as error:
+                _LOG.warning("a request got no answer: %s: %s", store.file, error)
+                return pages.message(503, *(_NOT_SAVED if sent else _NOT_SHOWN), again=sent[0] if sent else None)
 
-        return endpoint
+        return safely
+
+    def get(work: Callable[[Request], Response]) -> Endpoint:
+        return make.get(safe(work))
+
+    def post(work: Callable[[Request, Sent], Response]) -> Endpoint:
+        return make.post(safe(work))
 
     async def health(request: Request) -> Response:
         return Response("ok\n", media_type="text/plain")
-
-    async def static(request: Request) -> Response:
-        name = request.path_params["name"]
-        if name not in _STATIC:
-            raise HTTPException(404)
-        return Response((_PAGES / name).read_bytes(), media_type=_STATIC[name])
-
-    async def http_error(request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        titles = {404: "There is no such page", 405: "That is not possible here"}
-        return pages.message(status, titles.get(status, "That did not work"), "Go back to the start.")
 
     app = Starlette(
         routes=[
@@ -437,40 +318,8 @@ def application(store: Store, public_url: str, hosts: Iterable[str] = ()) -> Cal
             Route("/organiser", get(pages.organiser), methods=["GET"]),
             Route("/organiser", post(pages.organise), methods=["POST"]),
             Route("/healthz", health),
-            Route("/static/{name}", static),
+            Route("/static/{name}", make.file),
         ],
-        exception_handlers={HTTPException: http_error, Exception: http_error},
+        exception_handlers={HTTPException: make.error, Exception: make.error},
     )
-    return _Guard(app, frozenset(host.lower() for host in hosts))
-
-
-class _Guard:
-    """Refuse foreign Host headers (a page that rebinds its name to this address); add headers to all answers."""
-
-    def __init__(self, app: Any, hosts: frozenset[str]) -> None:
-        self.app, self.hosts = app, hosts | {"localhost"}
-
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            return
-
-        async def guarded(message: MutableMapping[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                ours = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
-                message["headers"] = [*message.get("headers", []), *ours]
-            await send(message)
-
-        host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
-        if not self._known(host):
-            refused = Response("Unknown host name: the organiser can allow it with --allow-host.\n", 400)
-            await refused(scope, receive, guarded)
-            return
-        await self.app(scope, receive, guarded)
-
-    def _known(self, host: str) -> bool:
-        name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            return name.lower() in self.hosts
-        return True
+    return Guard(app, hosts)

@@ -89,6 +89,11 @@ class Metric(ABC):
         )
 
     @property
+    def columns(self) -> tuple[Figure, ...]:
+        """The figures that tables show: by default the main figure."""
+        return self.figures[:1]
+
+    @property
     def reply_figure(self) -> Figure | None:
         """The figure of the reply scores, or None if the metric has no reply scores."""
         return self.figures[0]

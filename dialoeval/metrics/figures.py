@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from dialoeval.tables import Cell
+from dialoeval.tables import Cell, Heading
 
 _QUANTITIES = ("bits per word", "nats", "words", "percent", "1 and up")  # units of figures that are never below 0
 
@@ -49,7 +49,12 @@ class Figure:
         factor = 100 if self.percent else 1
         low, high = (None, None) if value is None or interval is None else (factor * edge for edge in interval)
         scaled = None if value is None else factor * value
-        return Cell(scaled, self.decimals, "" if signed else self.unit_suffix, low, high, why, signed)
+        return Cell(scaled, self.decimals, "" if signed else self.unit_suffix, low, high, why, signed, factor)
+
+    def mean_cell(self, value: float | None, spread: float | None, *, why: str = "") -> Cell:
+        """Return a table cell of a mean over runs, with their standard deviation; `why` as in `cell`."""
+        cell = self.cell(value, why=why)
+        return replace(cell, spread=None if spread is None else spread * cell.factor)
 
     @property
     def range(self) -> tuple[float, float]:
@@ -58,6 +63,11 @@ class Figure:
         if dots:
             return float(low), float(high)
         return (0.0 if self.unit in _QUANTITIES else -math.inf), math.inf
+
+    @property
+    def column(self) -> Heading:
+        """The heading of a column of it."""
+        return Heading(self.heading, self.name, self.higher_is_better)
 
     @property
     def unit_suffix(self) -> str:

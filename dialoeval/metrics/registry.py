@@ -82,6 +82,14 @@ def metric_of(figure_name: str) -> str:
     raise problem
 
 
+def columns(metric_name: str) -> tuple[Figure, ...]:
+    """Return the figures of a metric that tables show; one of default format if the metric is not installed."""
+    try:
+        return get(metric_name).columns
+    except UserError:
+        return (figure(metric_name),)
+
+
 def figure_names(metric_name: str) -> set[str]:
     """Return the names of a metric's figures; none if the metric is not installed."""
     try:
@@ -218,4 +226,4 @@ class _FunctionMetric(Metric):
         return self._signature
 
 
-__all__: Sequence[str] = ("available", "compute", "figure", "get", "metric_of", "reply_figure", "result")
+__all__: Sequence[str] = ("available", "columns", "compute", "figure", "get", "metric_of", "reply_figure", "result")

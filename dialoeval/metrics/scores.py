@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dialoeval.config import ProtocolConfig, ScoringConfig
+from dialoeval.data.example import HUMAN_APART
 from dialoeval.errors import UserError, nearest
 from dialoeval.metrics import paper, registry
 from dialoeval.metrics.corpus import Corpus
@@ -130,17 +131,20 @@ class Scores:
         if name in self.figures:
             return ""
         figure = registry.figure(name)
-        if name not in FIGURES and name not in self.extra:
+        further = name not in FIGURES and name not in self.extra
+        if further and name not in {figure.name for figure in self.columns()}:
             return "not computed"
         if name == "meteor" and self.counts.get("replies_without_meteor"):
             return "no reply can be aligned"
         if name == "meteor" and "nist1" in self.figures:
             return "not computed (scoring.meteor=false)"
-        return "no reply has a reference" if figure.needs_references else "no replies"
+        if figure.needs_references:
+            return "no reply has a reference"
+        return "no replies" if name in FIGURES or not self.n else "no reply can be scored"
 
     def columns(self) -> tuple[Figure, ...]:
-        """Return the columns of tables: the paper's figures, then the main figure of each extra metric."""
-        return (*PAPER_TABLE, *(registry.figure(name) for name in self.extra))
+        """Return the columns of tables: the paper's figures, then those of each extra metric, mostly its main one."""
+        return (*PAPER_TABLE, *(figure for name in self.extra for figure in registry.columns(name)))
 
     def cell(self, figure: Figure, intervals: bool = True) -> Cell:
         """Return a figure as a table cell, with its 95% interval, or with the reason why it is missing."""
@@ -160,6 +164,8 @@ class Scores:
                 f"The protocol {signed_name(self.protocol)} holds out reference {place} of each context (counted from "
                 f"0), the human reply: it is no reference of {left_out:,} of {self.n:,} replies."
             )
+        if apart := self.counts.get(HUMAN_APART):
+            remarks.append(f"The data keep the human reply of {apart:,} contexts apart from their references.")
         if without := self.counts.get("replies_without_meteor"):
             remarks.append(
                 f"METEOR leaves out {_replies(without)} with too many possible matches (null in the segments)."

@@ -11,6 +11,7 @@ from typing import Any
 
 from dialoeval.errors import UserError
 from dialoeval.files import sha256_file, sha256_json
+from dialoeval.paths import assets_dir, cache_dir
 
 CONFIG = "adapter_config.json"
 _WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
@@ -115,7 +116,7 @@ def _settings(folder: Path) -> dict[str, Any]:
 
 def _base_location(folder: Path, base: str) -> str:
     """Return a base's folder, which may be named relative to the adapter's, or its name on the Hub."""
-    for path in (Path(base).expanduser(), folder / base):
+    for path in (Path(base).expanduser(), folder / base, assets_dir() / base, cache_dir() / base):  # or an embedded one
         if (path / "config.json").is_file():
             return str(path)
     if base.startswith((".", "/", "~")) or base.count("/") > 1:

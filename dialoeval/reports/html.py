@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from dialoeval.reports.sweep_plots import setting_plots
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.reader import LoadedRun, load_run, short_names
 from dialoeval.runs.records import flat
-from dialoeval.tables import Table
+from dialoeval.tables import Heading, Table
 from dialoeval.version import __version__
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -136,10 +136,12 @@ def _encodable(text: str) -> str:
 
 def _scores_table(runs: Sequence[LoadedRun], human: Sequence[HumanColumn] = ()) -> Table:
     names = short_names(runs)
-    table = score_table([(name, run.scores) for name, run in zip(names, runs, strict=True)], intervals=True)
-    headings = (*table.headings, *(column.about.heading for column in human))
+    systems = [(name, run.scores) for name, run in zip(names, runs, strict=True)]
+    marks = [name for name, run in zip(names, runs, strict=True) if run.settings.is_mark]
+    table = score_table(systems, intervals=True, ranked=len({run.dataset for run in runs}) == 1, unranked=marks)
+    headings = (*table.headings, *(Heading(column.about.heading, column.about.name, True) for column in human))
     rows = ((*row, *(column.cells[i].cell for column in human)) for i, row in enumerate(table.rows))
-    return Table(headings, tuple(rows), table.remarks)
+    return replace(table, headings=headings, rows=tuple(rows))
 
 
 def _report(
@@ -151,17 +153,16 @@ def _report(
 ) -> dict[str, Any]:
     names = short_names(runs)
     plots = [*setting_plots(names, runs), diversity_scatter(names, runs), length_plot(names, runs)]
-    several_datasets = len({run.dataset for run in runs}) > 1
-    comparable = not several_datasets and all(run.scores.protocol == runs[0].scores.protocol for run in runs)
-    view = scores_view(runs, tests, comparable=comparable)
+    best = table.best()
+    view = scores_view(runs, tests, best)
     for column in human:
-        view.add(column.about, column.cells)
+        view.add(column.about, column.cells, best)
     return {
         "title": title or (names[0] if len(names) == 1 else f"{len(names)} runs on {_several(_dataset_names(runs))}"),
         "meta": _meta(runs),
         "names": names,
         "colours": [colour(i) for i in range(len(runs))],
-        "several_datasets": several_datasets,
+        "several_datasets": len({run.dataset for run in runs}) > 1,
         "scores": view,
         "notes": table.notes,
         "exports": exports(table),

@@ -11,7 +11,7 @@ from dialoeval.files import read_json
 from dialoeval.metrics.figures import PAPER_TABLE, Figure
 from dialoeval.paths import assets_dir
 from dialoeval.stats import exact_interval, sign_test
-from dialoeval.tables import Cell, Table
+from dialoeval.tables import Cell, Heading, Table
 
 PAPER = ("dstc7", "reddit6k")
 
@@ -156,12 +156,12 @@ def known() -> Known:
 
 def printed_cell(value: float | None, figure: Figure, why: str = "not published") -> Cell:
     """Return a cell of a figure that is already in the unit the paper prints (percent, not a fraction)."""
-    return Cell(value, figure.decimals, figure.unit_suffix, why=why)
+    return Cell(value, figure.decimals, figure.unit_suffix, why=why, factor=100 if figure.percent else 1)
 
 
 def table_of(name: str) -> Table:
     """Return the paper's table `name`, one of `PAPER`, as published."""
-    headings = ("System", *(column.heading for column in PAPER_TABLE))
+    headings = ("System", *(Heading(column.heading, column.name) for column in PAPER_TABLE))
     rows: list[tuple[str | Cell, ...]] = [
         (system, *(printed_cell(figures.get(column.name), column) for column in PAPER_TABLE))
         for system, figures in published().tables[name].rows.items()

@@ -11,15 +11,16 @@ from dialoeval.config import ScoringConfig
 from dialoeval.config.compose import group
 from dialoeval.data.dstc7_release import SystemReplies, read_release
 from dialoeval.errors import UserError
-from dialoeval.files import read_json, read_lines
+from dialoeval.files import read_json
 from dialoeval.metrics.figures import PAPER_TABLE
 from dialoeval.metrics.score_tables import score_cell
 from dialoeval.metrics.scores import Scores, protocol_json, protocol_named, score
 from dialoeval.reports.paper import PAPER, Figures, known, printed_cell, published
+from dialoeval.reports.reproduce_reddit6k import human_rows
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.identity import decoding_settings
 from dialoeval.runs.records import RunSettings
-from dialoeval.tables import Cell, Table
+from dialoeval.tables import Cell, Heading, Table
 from dialoeval.text.guards import check_replies
 
 # Rows of the paper's tables, and the runs that make them: the model and its decoding.
@@ -78,8 +79,8 @@ def reproduce(table: str, data: Path | None, runs: Iterable[RunFolder], *, progr
 
     Args:
         table: "dstc7" or "reddit6k".
-        data: a folder with the table's published replies: ``human.ref.6k.txt`` (reddit6k), or a DSTC-7 release
-            (`dialoeval.data.dstc7_release.read_release`).
+        data: a folder with the table's published replies: ``human.ref.6k.txt`` or the rebuilt set (reddit6k), or a
+            DSTC-7 release (`dialoeval.data.dstc7_release.read_release`).
         runs: run folders, of which the complete ones of DialoGPT models on this table's data are rows. What is not
             proven of a run (weights, data, decoding, lengths) is said in its label, which then begins with "claimed".
         progress: show the progress of slow metrics on stderr.
@@ -91,7 +92,10 @@ def reproduce(table: str, data: Path | None, runs: Iterable[RunFolder], *, progr
         raise UserError(f"unknown table {table!r} (known: {', '.join(PAPER)})")
     measured, refused = _from_runs(table, runs)
     if table == "reddit6k" and data:
-        measured.setdefault("Human", []).append(_reddit6k_human(data))
+        rows_of_humans = human_rows(data, progress)
+        measured.setdefault("Human", []).extend(
+            _measured("measured here", row.scores, row.source, row.why) for row in rows_of_humans
+        )
     rows = []
     for system, figures in published().tables[table].rows.items():
         lines = tuple(measured.pop(system, ()))
@@ -107,7 +111,7 @@ def reproduce(table: str, data: Path | None, runs: Iterable[RunFolder], *, progr
 
 def to_table(rows: Iterable[Row]) -> Table:
     """Return the published figures of each system, the measured ones below them, and the difference."""
-    headings = ("System", *(column.heading for column in PAPER_TABLE))
+    headings = ("System", *(Heading(column.heading, column.name) for column in PAPER_TABLE))
     lines: list[tuple[str | Cell, ...]] = []
     for row in rows:
         first, *others = row.published or (None,)
@@ -126,7 +130,7 @@ def difference(measured: Line, reported: Line) -> tuple[Cell, ...]:
     cells = []
     for column, a, b in zip(PAPER_TABLE, measured.cells, reported.cells, strict=True):
         value = None if a.value is None or b.value is None else a.value - b.value
-        cells.append(Cell(value, column.decimals, signed=True))
+        cells.append(Cell(value, column.decimals, signed=True, factor=100 if column.percent else 1))
     return tuple(cells)
 
 
@@ -293,18 +297,9 @@ def _run_source(folder: RunFolder, settings: RunSettings, scores: Scores) -> str
     decoding = ", ".join(f"{name}={settings.decoding.get(name)}" for name in names)
     limit = settings.dataset.get("limit")
     part = "" if limit is None else f" (limit {limit}: not the whole set)"
+    if settings.dataset.get("kind") == "reddit6k" and not folder.human_replies():
+        part += " (the human reply is not kept apart: it may be one of the references)"
     return f"run {folder.path}, {scores.n} examples{part}, {decoding}"
-
-
-def _reddit6k_human(data: Path) -> Line:
-    file = data / "human.ref.6k.txt"
-    if not file.is_file():
-        raise UserError(f"{data} has no human.ref.6k.txt (the DialoGPT repository publishes it)")
-    replies = [line for _, line in read_lines(file)]
-    scoring = ScoringConfig(meteor=False, resamples=0)
-    scores = score(replies, [[] for _ in replies], "reddit6k", scoring)
-    why = "the references of these replies are not public"
-    return _measured("measured here", scores, f"{file}: {len(replies)} replies; {why}", why)
 
 
 def _official(data: Path) -> Mapping[str, Figures]:

@@ -167,8 +167,14 @@ class RunFolder:
             raise UserError(f"cannot write {self.partial_file}: {error.strerror or error}") from error
 
     def write_references(self, examples: Iterable[Example]) -> None:
-        """Write the references, in the dataset's order."""
-        write_jsonl(self.references_file, ({"id": e.id, "references": list(e.references)} for e in examples))
+        """Write the references, in the dataset's order, and the human replies that it holds apart from them."""
+        write_jsonl(
+            self.references_file,
+            (
+                {"id": e.id, "references": list(e.references)} | ({} if e.human is None else {"human": e.human})
+                for e in examples
+            ),
+        )
 
     def write_replies(self, rows: Iterable[ReplyRow]) -> None:
         """Write replies.jsonl, in the dataset's order."""
@@ -190,6 +196,15 @@ class RunFolder:
             UserError: naming line and field of what is malformed.
         """
         return {row.key: list(row.references) for row in read_reference_rows(self.references_file, strict=True)}
+
+    def human_replies(self) -> dict[str, str]:
+        """Return {id: the human reply that the data hold apart from the references}; often empty.
+
+        Raises:
+            UserError: naming line and field of what is malformed.
+        """
+        rows = read_reference_rows(self.references_file, strict=True)
+        return {row.key: row.human for row in rows if row.human is not None}
 
     def scores(self) -> Scores | None:
         """Return what scores.json holds, or None if the file does not exist.

@@ -23,7 +23,7 @@ def run_identity(config: RunConfig, dataset: Dataset, generator: Generator) -> d
         "generator": generator.identity(),
         "decoding": decoding_settings(config.decoding),
         "dataset": dataset.fingerprint,
-        "seed": config.seed if config.decoding.strategy == "sample" else None,
+        "seed": config.seed if config.draws else None,
         "generation_version": VERSION,
     }
 

@@ -128,7 +128,8 @@ def _imported(
     for number, key in enumerate(texts.ids):
         given = texts.contexts[number] if texts.contexts else ()
         context = given if turns is None else turns[places[key] if by_id else number]
-        example = Example(key, context, tuple(texts.references[number]))
+        human = rows[places.get(key, number)].human
+        example = Example(key, context, tuple(texts.references[number]), human=human)
         reply = ReplyRow(key, context, texts.replies[number], 0, None, ENGINE, 0)
         made.append((places.get(key, number), example, reply))
     made.sort(key=lambda entry: entry[0])
@@ -136,7 +137,7 @@ def _imported(
         "replies_left_out": texts.without_entry,
         "references_without_reply": texts.without_reply,
         "skipped_lines": skipped,
-        "empty_references_dropped": files.empty_dropped,
+        **files.counts,
     }
     examples, replies = [entry[1] for entry in made], [entry[2] for entry in made]
     return ImportedRun(name, dataset, examples, replies, system.sha256, counts)

@@ -7,7 +7,17 @@ from typing import Any
 
 from dialoeval.errors import UserError
 from dialoeval.runs.folder import RunFolder
-from dialoeval.runs.records import Environment, RunSettings
+from dialoeval.runs.records import MARKS, Environment, RunSettings
+
+BASELINES = {
+    "constant": "one text for every context",
+    "random": "a reply of the training set, drawn by seed and example",
+    "human": "the human reply that is no reference",
+    "copy": "the last turn of the context",
+    "frequent": "the commonest reply of the training set",
+    "bm25": "the reply of the training pair that BM25 ranks first",
+    "dense": "the reply of the training pair with the nearest sentence embedding",
+}
 
 
 def made_by(settings: RunSettings, folder: RunFolder) -> list[str]:
@@ -22,6 +32,8 @@ def made_by(settings: RunSettings, folder: RunFolder) -> list[str]:
     except UserError:  # no figure depends on that file: a damaged one does not stop the report
         environment = Environment()
     generator = environment.generator
+    if settings.baseline is not None:
+        return list(_baseline(settings, generator))
     return [
         f"model: {_name(settings.model, 'path')}{_identity(generator.get('model', generator))}",
         *_reranker(settings, generator),
@@ -30,6 +42,23 @@ def made_by(settings: RunSettings, folder: RunFolder) -> list[str]:
         f"precision: {_precision(settings, environment, folder)}",
         *_checkpoint(settings, generator),
     ]
+
+
+def _baseline(settings: RunSettings, generator: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a baseline is, its parameters, and its training set."""
+    kind = str(settings.baseline)
+    mark = f", the {MARKS[kind]} of a table" if kind in MARKS else ""
+    yield f"model: none, but the baseline {kind}{mark}: {BASELINES[kind]}"
+    known = generator.get("baseline")
+    known = known if isinstance(known, Mapping) else {}
+    if "training_set" in known:
+        yield (
+            f"training set: {known.get('training_name')}, {known.get('training_pairs')} pairs (fingerprint "
+            f"{known['training_set']})"
+        )
+    hidden = ("kind", "training_set", "training_name", "training_pairs")
+    yield from (f"{name}: {value}" for name, value in known.items() if name not in hidden)
+    yield f"engine: baseline, version {generator.get('engine_version')}; nothing is decoded"
 
 
 def _name(model: Mapping[str, Any], key: str) -> str:

@@ -14,6 +14,7 @@ from dialoeval.data.example import Dataset, Example
 from dialoeval.generation import open_generator
 from dialoeval.generation.checkpoint import with_checkpoint_settings
 from dialoeval.generation.types import Generator
+from dialoeval.runs.human import with_human
 from dialoeval.text.guards import check_examples
 
 EXAMPLES = 3
@@ -58,9 +59,11 @@ def preview_json(config: RunConfig) -> dict[str, Any]:
 def _opened(config: RunConfig) -> Iterator[tuple[RunConfig, Dataset, Generator]]:
     """Open what a preview needs; the configuration has the checkpoint's own settings where it asks for them."""
     config = with_checkpoint_settings(config)
-    dataset = data.load(replace(config.dataset, allow_empty_context=True))
+    dataset = with_human(config, data.load(replace(config.dataset, allow_empty_context=True)))
     generator = open_generator(config.model, config.engine, config.decoding)
     try:
+        if config.model.baseline.kind is not None:
+            generator.check_data(config.dataset, dataset.examples)
         yield config, dataset, generator
     finally:
         generator.close()
@@ -108,6 +111,8 @@ def _examples(config: RunConfig, dataset: Dataset, generator: Generator) -> Iter
         yield from (f"  =>{replier} {_line(reference)}" for reference in example.references[:REFERENCES])
         if len(example.references) > REFERENCES:
             yield f"  => and {len(example.references) - REFERENCES} more"
+        if example.human is not None:
+            yield f"  human reply, no reference: {_line(example.human)}"
         yield f"  prompt: {generator.prompt_text(example, config.decoding)!r}"
         yield ""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,7 @@ class LoadedRun:
         segments: {score: (n,)} of each reply, such as "nist", "bleu", "meteor", "rouge_l"; None if it has none.
         settings: what it was run with.
         environment: versions, device, engine and time; None if the file does not exist.
+        human: {id: the human reply that the data hold apart from the references}; often empty.
     """
 
     name: str
@@ -54,6 +55,7 @@ class LoadedRun:
     segments: dict[str, list[float | None]]
     settings: RunSettings
     environment: Environment | None = None
+    human: dict[str, str] = field(default_factory=dict)
 
     @property
     def folder(self) -> RunFolder:
@@ -147,6 +149,7 @@ def load_run(folder: RunFolder) -> LoadedRun:
         segments=folder.segments(ids),
         settings=folder.settings(),
         environment=folder.environment(),
+        human=folder.human_replies(),
     )
 
 
@@ -155,8 +158,13 @@ def short_names(runs: Sequence[LoadedRun]) -> list[str]:
 
     Runs of one name get the settings that differ between them, or else the hash of the folder's name.
     """
-    names = [run.settings.name for run in runs]
-    settings = [run.settings.flat() for run in runs]
+    return distinct_names([run.settings for run in runs], [run.name for run in runs])
+
+
+def distinct_names(of: Sequence[RunSettings], folders: Sequence[str]) -> list[str]:
+    """Return the `short_names` of runs with these settings and folders' names."""
+    names = [run.name for run in of]
+    settings = [run.flat() for run in of]
     result = []
     for i, name in enumerate(names):
         twins = [j for j, other in enumerate(names) if other == name]
@@ -165,7 +173,7 @@ def short_names(runs: Sequence[LoadedRun]) -> list[str]:
         shown = " ".join(f"{key.rsplit('.', 1)[-1]}={settings[i][key]}" for key in differing[:3])
         result.append(f"{name} {shown}".rstrip())
     doubled = {name for name in result if result.count(name) > 1}
-    return [f"{name} {run.name[-12:]}" if name in doubled else name for name, run in zip(result, runs, strict=True)]
+    return [f"{name} {run[-12:]}" if name in doubled else name for name, run in zip(result, folders, strict=True)]
 
 
 def reply_scores(runs: Sequence[LoadedRun]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, TypeGuard
 
@@ -12,7 +12,7 @@ from dialoeval.data.example import Example
 from dialoeval.data.rows import text_field, texts_field
 from dialoeval.errors import UserError
 from dialoeval.files import sha256_json
-from dialoeval.generation.types import Candidate, Reply
+from dialoeval.generation.types import Candidate, Reply, Retrieved
 from dialoeval.version import __version__
 
 SCHEMA = 1
@@ -154,6 +154,7 @@ class ReplyRow:
         candidates: all candidates if there was more than one, the chosen one among them.
         refusal: why the server refused to reply; the reply is then empty.
         reasoning: the text in which the server's model reasoned before it replied.
+        retrieved: the training pair that a baseline took the reply from.
     """
 
     id: str
@@ -166,6 +167,7 @@ class ReplyRow:
     candidates: tuple[CandidateRow, ...] = ()
     refusal: str | None = None
     reasoning: str | None = None
+    retrieved: Retrieved | None = None
 
     @classmethod
     def of(cls, example: Example, reply: Reply) -> ReplyRow:
@@ -181,6 +183,7 @@ class ReplyRow:
             candidates=tuple(map(CandidateRow.of, reply.candidates)),
             refusal=reply.refusal,
             reasoning=reply.reasoning,
+            retrieved=reply.retrieved,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -199,6 +202,8 @@ class ReplyRow:
         for name, value in (("refusal", self.refusal), ("reasoning", self.reasoning)):
             if value is not None:
                 row[name] = value
+        if self.retrieved is not None:
+            row["retrieved"] = asdict(self.retrieved)
         return row
 
     @classmethod
@@ -219,7 +224,18 @@ class ReplyRow:
             candidates=tuple(_candidates(value, where)),
             refusal=_text_or_null(value, "refusal", where),
             reasoning=_text_or_null(value, "reasoning", where),
+            retrieved=_retrieved(value, where),
         )
+
+
+def _retrieved(value: dict[str, Any], where: str) -> Retrieved | None:
+    if value.get("retrieved") is None:
+        return None
+    record = _object(value["retrieved"], f"{where}, retrieved")
+    score, equal = record.get("score"), record.get("equal_context")
+    if not is_number(score) or not isinstance(equal, bool):
+        raise UserError(f'{where}: "retrieved" must have a number "score" and a true or false "equal_context"')
+    return Retrieved(_whole(record, "document", where), score, equal)
 
 
 def _candidates(value: dict[str, Any], where: str) -> Iterator[CandidateRow]:
@@ -447,8 +463,19 @@ class RunSettings:
 
     @property
     def name(self) -> str:
-        """``model decoding``, as tables show the run."""
-        return f"{self.model.get('name')} {self.decoding.get('name')}"
+        """What tables call the run: see `system_name`."""
+        return system_name(str(self.model.get("name")), str(self.decoding.get("name")), self.baseline)
+
+    @property
+    def baseline(self) -> str | None:
+        """Kind of the baseline that replied in place of a model; None of a model."""
+        baseline = self.model.get("baseline")
+        return baseline.get("kind") if isinstance(baseline, dict) else None
+
+    @property
+    def is_mark(self) -> bool:
+        """Whether it is a floor or the mark, which no table ranks."""
+        return self.baseline in MARKS
 
     def flat(self) -> dict[str, Any]:
         """Return all settings under dotted keys, such as ``decoding.top_k``."""
@@ -457,6 +484,22 @@ class RunSettings:
     def _section(self, name: str) -> Mapping[str, Any]:
         section = self.sections.get(name)
         return section if isinstance(section, dict) else {}
+
+
+# What a baseline is in a table: a floor, which no system should stay below, or the mark that people set.
+MARKS = {"constant": "floor", "random": "floor", "human": "mark"}
+
+
+def system_name(model: str, decoding: str, baseline: str | None) -> str:
+    """Return ``model decoding``; of a baseline, which decodes nothing, the model's name and what it is in a table."""
+    if baseline is None:
+        return f"{model} {decoding}"
+    return f"{model} ({MARKS[baseline]})" if baseline in MARKS else model
+
+
+def is_mark(name: str) -> bool:
+    """Return whether a name of `system_name` is that of a floor or of the mark, which no table ranks."""
+    return name.endswith(tuple(f" ({mark})" for mark in MARKS.values()))
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

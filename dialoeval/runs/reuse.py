@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dialoeval.config import RunConfig
+from dialoeval.config.schema import BaselineKind
 from dialoeval.data.example import Example, fingerprint
 from dialoeval.errors import UserError
 from dialoeval.files import dumps, read_json, write_json
@@ -38,12 +39,15 @@ class Reused:
 
 
 def may_reuse(config: RunConfig, generator: Generator) -> bool:
-    """Return whether a reply depends on nothing but its example and the identity without the dataset.
+    """Return whether a reply depends on nothing but its context, its id and the identity without the dataset.
 
-    It may depend on the batch in less than float32, and if random draws are not keyed by the example.
+    It may depend on the batch in less than float32, and if random draws are not keyed by the example. The human
+    baseline's depends on the references.
     """
+    if config.model.baseline.kind == BaselineKind.human:
+        return False
     exact = generator.identity().get("dtype", "fp32") == "fp32"
-    keyed = config.decoding.strategy != "sample" or generator.keyed_draws
+    keyed = not config.draws or generator.keyed_draws
     return exact and keyed
 
 

@@ -12,7 +12,7 @@ from dialoeval.metrics.score_tables import score_table
 from dialoeval.metrics.scores import Scores
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.made_by import made_by
-from dialoeval.runs.records import ReplyRow, RunSettings
+from dialoeval.runs.records import ReplyRow, RunSettings, system_name
 from dialoeval.tables import markdown_text
 
 SAMPLES = 10
@@ -29,7 +29,7 @@ def write_report(
 
     It contains no time and no path: the same run gives the same bytes.
     """
-    name = f"{config.model.name} {config.decoding.name}"
+    name = system_name(config.model.name, config.decoding.name, config.model.baseline.kind)
     write_page(folder, (name, config.dataset.name), _settings(config, folder), scores, rows, references)
 
 
@@ -87,7 +87,11 @@ def _settings(config: RunConfig, folder: RunFolder) -> str:
     settings = RunSettings.from_yaml(to_yaml(config), str(folder.settings_file))
     lines = [
         *map(markdown_text, made_by(settings, folder)),
-        *(f"decoding.{key}: {value}" for key, value in settings.decoding.items() if key != "name"),
+        *(
+            f"decoding.{key}: {value}"
+            for key, value in settings.decoding.items()
+            if key != "name" and settings.baseline is None
+        ),
         f"dataset: {config.dataset.name} ({config.dataset.kind}, split {config.dataset.split}, "
         f"context turns {config.dataset.context_turns or 'all'}, limit {config.dataset.limit or 'none'})",
         f"protocol: {signed_name(config.protocol)}",

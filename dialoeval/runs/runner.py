@@ -14,8 +14,8 @@ from typing import Any
 from dialoeval import data
 from dialoeval.config import RunConfig
 from dialoeval.config.compose import to_yaml
-from dialoeval.config.schema import OnRefusal
-from dialoeval.data.example import Dataset, Example
+from dialoeval.config.schema import BaselineKind, OnRefusal
+from dialoeval.data.example import HUMAN_APART, Dataset, Example
 from dialoeval.errors import UserError, is_out_of_memory
 from dialoeval.files import check_writable, sha256_file, write_json, write_jsonl, write_text
 from dialoeval.generation import open_generator
@@ -26,10 +26,11 @@ from dialoeval.metrics.system_statistics import checked_metrics
 from dialoeval.progress import progress, shows_bars
 from dialoeval.runs.environment import environment, summary
 from dialoeval.runs.folder import RunFolder
+from dialoeval.runs.human import with_human
 from dialoeval.runs.identity import folder_name, run_identity
 from dialoeval.runs.precision import compare_with_float32
 from dialoeval.runs.reader import LoadedRun, load_run
-from dialoeval.runs.records import Manifest, ReplyRow, Status
+from dialoeval.runs.records import Manifest, ReplyRow, Status, system_name
 from dialoeval.runs.reuse import Reused, may_reuse, take, taken_before
 from dialoeval.runs.trackers import Draw, Logged, TrackerError, check_tracker, track
 from dialoeval.version import __version__
@@ -80,7 +81,7 @@ class RunResult:
         return load_run(self.folder)
 
 
-def run(config: RunConfig, draw: Draw = lambda run: {}) -> RunResult:
+def run(config: RunConfig, draw: Draw = lambda run: {}, dataset: Dataset | None = None) -> RunResult:
     """Generate what is missing, score, write the report; then the manifest says that the run is complete.
 
     A complete run of the same configuration generates nothing; other scoring or protocol settings score again only,
@@ -89,6 +90,7 @@ def run(config: RunConfig, draw: Draw = lambda run: {}) -> RunResult:
     Args:
         config: what to run.
         draw: returns the plots of the complete run, for a tracker; no module of a run draws.
+        dataset: the examples, if `config.dataset` is not to be read.
 
     Raises:
         UserError: a mistake that the user can correct. The folder then keeps every finished reply.
@@ -98,9 +100,11 @@ def run(config: RunConfig, draw: Draw = lambda run: {}) -> RunResult:
     problem = _unwritable(config)
     checked_metrics(config.scoring.meteor, config.scoring.extra)
     config = with_checkpoint_settings(config)
-    dataset = data.load(config.dataset)
+    dataset = with_human(config, dataset or data.load(config.dataset))
     generator = open_generator(config.model, config.engine, config.decoding)
     try:
+        if config.model.baseline.kind is not None:
+            generator.check_data(config.dataset, dataset.examples)
         identity = run_identity(config, dataset, generator)
         folder = RunFolder(Path(config.reports_dir) / folder_name(config, identity))
         current = Run(config, dataset, generator, folder, identity)
@@ -115,7 +119,7 @@ def run(config: RunConfig, draw: Draw = lambda run: {}) -> RunResult:
                     generated, scores = _finish(current)
     finally:
         generator.close()
-    name = f"{config.model.name} {config.decoding.name}"
+    name = system_name(config.model.name, config.decoding.name, config.model.baseline.kind)
     result = RunResult(folder, name, scores, generated, _count_reused(folder))
     if config.tracker != "none":
         try:
@@ -339,6 +343,7 @@ def _score(run: Run) -> Scores:
         return earlier
     rows, references = folder.replies(), folder.references()
     refused = [row for row in rows if row.refusal is not None]
+    retrieved = [row.retrieved for row in rows if row.retrieved is not None]
     stats = statistics(
         [row.reply for row in rows],
         [references[row.id] for row in rows],
@@ -353,16 +358,21 @@ def _score(run: Run) -> Scores:
     if refused:
         first = ", ".join(row.id for row in refused[:10])
         _LOG.warning("%d contexts were refused by the server (%s): %s", len(refused), refused[0].refusal, first)
+    apart = sum(example.human is not None for example in run.dataset.examples)
     scores = replace(
         score_statistics(stats, config.scoring).with_counts(
             cut_contexts=sum(row.dropped_turns > 0 for row in rows),
             replies_cut_at_max_new_tokens=sum(row.finish == "length" for row in rows),
             skipped_lines=len(run.dataset.skipped),
             **({"refused_replies": len(refused)} if refused else {}),
+            **({"replies_from_equal_contexts": sum(pair.equal_context for pair in retrieved)} if retrieved else {}),
+            **({HUMAN_APART: apart} if apart else {}),
         ),
         settings=settings,
         replies_sha256=replies_sha256,
     )
+    if config.model.baseline.kind in (BaselineKind.constant, BaselineKind.frequent):  # equal replies are no fault of it
+        scores = replace(scores, warnings=tuple(found for found in scores.warnings if found.kind != "equal_replies"))
     write_jsonl(folder.segments_file, stats.segments([row.id for row in rows]).rows())
     write_text(folder.settings_file, to_yaml(config))
     write_report(folder, config, scores, rows, references)

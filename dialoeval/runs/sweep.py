@@ -14,12 +14,13 @@ from dialoeval.config.compose import compose_untyped, fit, plain_overrides, to_t
 from dialoeval.config.hydra_app import launch, swept_jobs
 from dialoeval.errors import UserError
 from dialoeval.files import read_json, sha256_json, write_json, write_text
-from dialoeval.metrics.score_tables import score_table
+from dialoeval.metrics.score_tables import data_title, score_table
 from dialoeval.metrics.scores import Scores
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.reader import LoadedRun
+from dialoeval.runs.records import is_mark
 from dialoeval.runs.trackers import Draw, Pictures, TrackerError
-from dialoeval.tables import markdown_text
+from dialoeval.tables import Table, markdown_text
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -66,6 +67,19 @@ class SweepJob:
 
 
 @dataclass(frozen=True)
+class Leaderboard:
+    """Jobs that may be ranked together.
+
+    Attributes:
+        title: data and protocol.
+        rows: (label, scores), NIST-4 downwards; floors and mark last, which are not ranked.
+    """
+
+    title: str
+    rows: tuple[tuple[str, Scores], ...]
+
+
+@dataclass(frozen=True)
 class Sweep:
     """A sweep that was run.
 
@@ -73,13 +87,18 @@ class Sweep:
         folder: ``reports/sweeps/<hash of the fixed settings and of the names of those swept over>``.
         jobs: of all calls with this folder, in order.
         asked: the jobs of this call.
-        scores: (label, scores) of the complete jobs, NIST-4 downwards.
+        boards: the complete jobs, those on the same examples and under the same protocol together.
     """
 
     folder: Path
     jobs: tuple[SweepJob, ...]
     asked: tuple[SweepJob, ...]
-    scores: tuple[tuple[str, Scores], ...]
+    boards: tuple[Leaderboard, ...]
+
+    @property
+    def scores(self) -> list[tuple[str, Scores]]:
+        """(label, scores) of the complete jobs, of each board NIST-4 downwards."""
+        return [row for board in self.boards for row in board.rows]
 
     @property
     def runs(self) -> list[Path]:
@@ -129,8 +148,9 @@ def sweep(
             stop.unlink(missing_ok=True)
     asked = [replace(result, overrides=tuple(job)) for job, result in zip(planned, results, strict=True)]
     jobs = _record(folder, asked)
-    scores = _write_leaderboard(folder, jobs)
-    return Sweep(folder, tuple(jobs), tuple(asked), tuple(scores))
+    boards = _leaderboards(folder, jobs)
+    _write_leaderboards(folder, boards)
+    return Sweep(folder, tuple(jobs), tuple(asked), tuple(boards))
 
 
 def _board(jobs: Sequence[Sequence[str]]) -> dict[str, list[str]]:
@@ -232,19 +252,39 @@ def _record(folder: Path, jobs: Sequence[SweepJob], *, only_new: bool = False) -
     return list(known.values())
 
 
-def _write_leaderboard(folder: Path, jobs: Sequence[SweepJob]) -> list[tuple[str, Scores]]:
-    """Write the scores of the complete jobs as tables, NIST-4 downwards; return them with their labels."""
-    rows = []
+def _leaderboards(folder: Path, jobs: Sequence[SweepJob]) -> list[Leaderboard]:
+    """Return the scores of the complete jobs; figures on other data or under another protocol are on another board."""
+    boards: dict[str, list[tuple[bool, str, Scores]]] = {}
     for label, job in zip(_labels(jobs), jobs, strict=True):
-        scores = RunFolder(folder.parent.parent / job.run).scores() if job.run else None
-        if scores is not None:
-            rows.append((label, scores))
-    rows.sort(key=lambda row: row[1].get("nist4") or 0.0, reverse=True)
-    warnings = [f"- {markdown_text(f'{name}: {finding.message}')}\n" for name, s in rows for finding in s.warnings]
-    table = score_table(rows, intervals=True).to_markdown()
-    write_text(folder / "leaderboard.md", "".join([table, *(["\nWarnings:\n\n", *warnings] if warnings else [])]))
-    write_text(folder / "leaderboard.csv", score_table(rows).to_csv())
-    return rows
+        run = RunFolder(folder.parent.parent / job.run) if job.run else None
+        manifest, scores = (run.manifest(), run.scores()) if run else (None, None)
+        if run and manifest and scores:
+            dataset = run.settings().dataset.get("name")
+            title = data_title(dataset, manifest.identity.get("dataset"), scores)
+            boards.setdefault(title, []).append((is_mark(job.name or ""), label, scores))
+    for rows in boards.values():
+        # floors and mark stand below the systems, whatever their scores: they are not ranked
+        rows.sort(key=lambda row: (row[0], -(row[2].get("nist4") or 0.0)))
+    return [Leaderboard(title, tuple(row[1:] for row in rows)) for title, rows in boards.items()]
+
+
+def _write_leaderboards(folder: Path, boards: Sequence[Leaderboard]) -> None:
+    """Write the boards as Markdown, a table each, and as CSV, one table with a column that tells them apart."""
+    apart = len(boards) > 1
+    parts = []
+    for board in boards or [Leaderboard("", ())]:
+        heading = f"## {markdown_text(board.title)}\n\n" if apart else ""
+        parts.append(heading + score_table(board.rows, intervals=True).to_markdown())
+    warned = [(name, found) for board in boards for name, scores in board.rows for found in scores.warnings]
+    warnings = [f"- {markdown_text(f'{name}: {found.message}')}\n" for name, found in warned]
+    text = "\n".join(parts) + "".join(["\nWarnings:\n\n", *warnings] if warnings else [])
+    write_text(folder / "leaderboard.md", text)
+    table = score_table([row for board in boards for row in board.rows])
+    if apart:
+        titles = [board.title for board in boards for _ in board.rows]
+        rows = tuple((row[0], title, *row[1:]) for row, title in zip(table.rows, titles, strict=True))
+        table = Table((table.headings[0], "data", *table.headings[1:]), rows)
+    write_text(folder / "leaderboard.csv", table.to_csv())
 
 
 def _labels(jobs: Sequence[SweepJob]) -> list[str]:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from dialoeval.errors import UserError, first_line
 from dialoeval.files import read_json, sha256_file, write_json
 from dialoeval.training.folder import MODEL, RECORD, STATE, weight_hashes
+from dialoeval.training.lora import is_lora, trained_tensors
+from dialoeval.training.processes import Processes
 from dialoeval.training.records import Progress, TrainingRecord
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ def save_model(
 ) -> TrainingRecord:
     """Write weights (safetensors), configuration and tokenizer to a model folder, and the record of the weights.
 
+    Of a model with adapters, these are written, as peft does.
     Each file is replaced atomically: a folder that held an earlier checkpoint can be loaded at any time. The record
     comes first, so that weights never lack one; a kill before the weights leaves some whose hash differs from it.
 
@@ -50,7 +53,11 @@ def save_model(
         saved = saved.half()
     with _written(folder, "the model"), tempfile.TemporaryDirectory(prefix=MODEL, dir=folder) as name:
         fresh = Path(name)
-        saved.save_pretrained(fresh)
+        if is_lora(saved):
+            saved.save_pretrained(fresh, save_embedding_layers=False)
+            (fresh / "README.md").unlink(missing_ok=True)  # a form of peft's to be filled in
+        else:
+            saved.save_pretrained(fresh)
         tokenizer.save_pretrained(fresh)
         written = record(weight_hashes(fresh))
         write_json(fresh / RECORD, written.to_json())
@@ -73,7 +80,7 @@ def save_state(output: Path, model: Any, optimizer: torch.optim.Optimizer, progr
     with _written(output, "a checkpoint"):
         fresh = Path(tempfile.mkdtemp(prefix=STATE, dir=output))
         try:
-            torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, fresh / _TENSORS)
+            torch.save({"model": trained_tensors(model), "optimizer": optimizer.state_dict()}, fresh / _TENSORS)
             progress.tensors_sha256 = sha256_file(fresh / _TENSORS)
             write_json(fresh / _PROGRESS, progress.to_json())
             old = output / f"{FOLDER}.old"
@@ -99,28 +106,46 @@ def read_progress(output: Path) -> Progress | None:
         return Progress.from_json(read_json(folder / _PROGRESS), str(folder / _PROGRESS))
 
 
-def load_tensors(output: Path, model: Any, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    """Restore the last checkpoint into `model`, on its device, and `optimizer`.
+def load_tensors(
+    output: Path, model: Any, optimizer: torch.optim.Optimizer, progress: Progress, processes: Processes
+) -> None:
+    """Restore the last checkpoint, which the first process reads, into `model`, on its device, and `optimizer`.
 
     Raises:
         UserError: the checkpoint is damaged.
     """
     import torch
 
-    folder = _folder(output)
-    assert folder is not None
-    file = folder / _TENSORS
-    with _readable(folder):
-        if not file.is_file():
-            raise UserError(f"there is no file {file}")
-        if progress.tensors_sha256 not in (None, sha256_file(file)):
-            raise UserError(f"{file} is not as it was written")
-        try:
-            tensors = torch.load(file, map_location=next(model.parameters()).device, weights_only=True)
-            model.load_state_dict(tensors["model"])
-            optimizer.load_state_dict(tensors["optimizer"])
-        except Exception as error:  # of many types: zip archive, pickle, names and shapes of tensors
-            raise UserError(f"{file}: {first_line(error)}") from error
+    read: dict[str, Any] = {}
+
+    def restore() -> None:
+        with _readable(output / FOLDER):
+            try:
+                missing = model.load_state_dict(tensors["model"], strict=not is_lora(model)).missing_keys
+                if lost := set(missing) & set(trained_tensors(model)):
+                    raise UserError(f"{_TENSORS} lacks {sorted(lost)[0]}")
+                optimizer.load_state_dict(tensors["optimizer"])
+            except Exception as error:  # of many types: names and shapes of tensors
+                raise UserError(f"{output / FOLDER / _TENSORS}: {first_line(error)}") from error
+
+    def read_file() -> None:
+        folder = _folder(output)
+        assert folder is not None
+        file = folder / _TENSORS
+        with _readable(folder):
+            if not file.is_file():
+                raise UserError(f"there is no file {file}")
+            if progress.tensors_sha256 not in (None, sha256_file(file)):
+                raise UserError(f"{file} is not as it was written")
+            try:
+                device = next(model.parameters()).device
+                read.update(torch.load(file, map_location=device, weights_only=True))
+            except Exception as error:  # of many types: zip archive, pickle
+                raise UserError(f"{file}: {first_line(error)}") from error
+
+    processes.on_first(read_file)
+    tensors = processes.share(read)
+    processes.everywhere(restore)
 
 
 def remove_state(output: Path) -> None:

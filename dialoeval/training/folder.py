@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dialoeval.config import ModelConfig, TrainConfig, TrainingConfig
+from dialoeval.config import ModelConfig, Prompt, TrainConfig, TrainingConfig
 from dialoeval.errors import UserError
 from dialoeval.files import check_writable, read_json, sha256_file
 from dialoeval.training.records import TrainingRecord
@@ -107,11 +107,16 @@ def check_no_other_model(output: Path) -> None:
 
 
 def settings(config: TrainConfig) -> dict[str, Any]:
-    """Return the settings that decide the weights; those that choose weights by held-out loss only if one does."""
+    """Return the settings that decide the weights.
+
+    Those that choose weights by held-out loss count only if one does, the objective only without a chat template.
+    """
     training = dataclasses.asdict(config.training)
     free = [name.removeprefix("training.") for name in _FREE]
     if config.training.keep == "last" and not config.training.patience:
         free += [name.removeprefix("training.") for name in _CHOOSING]
+    if config.model.prompt == Prompt.chat:
+        free += ["objective", "cutting"]
     training = {key: value for key, value in training.items() if key not in free}
     return {"model": dataclasses.asdict(config.model), "training": training, "seed": config.seed}
 
@@ -149,13 +154,14 @@ def check_same(output: Path, earlier: Mapping[str, Any], run: Mapping[str, Any])
 
 def _defaults() -> dict[str, Any]:
     """Return the defaults of settings, which hold for records of versions that had no such setting."""
-    return _flat({"model": dataclasses.asdict(ModelConfig()), "training": dataclasses.asdict(TrainingConfig())})
+    now = _flat({"model": dataclasses.asdict(ModelConfig()), "training": dataclasses.asdict(TrainingConfig())})
+    return {**now, "training.objective": "all"}  # the only objective there was
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        section = key in ("model", "training", "architecture") and isinstance(value, Mapping)
+        section = key in ("model", "training", "architecture", "lora") and isinstance(value, Mapping)
         flat |= _flat(value, f"{prefix}{key}.") if section else {f"{prefix}{key}": value}
     return flat
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from typing import Any
 
 from dialoeval import data
-from dialoeval.config import ArchitectureConfig, Prompt, TrainConfig
+from dialoeval.config import ArchitectureConfig, Cutting, Objective, Prompt, TrainConfig
 from dialoeval.errors import UserError
+from dialoeval.training.lora import add_lora, check_lora
 from dialoeval.training.tokenizer import train_tokenizer
 
 
@@ -16,11 +18,13 @@ def make_model(config: TrainConfig) -> tuple[Any, Any]:
 
     Raises:
         UserError: the model or tokenizer cannot be loaded, is not a causal language model, or has no end-of-text token;
-            or training.block_size exceeds the context length.
+            training.block_size exceeds the context length; or adapters cannot be trained on it.
     """
     options = config.training
     if config.model.prompt not in (Prompt.dialogpt, Prompt.chat):
         raise UserError(f"model.prompt={config.model.prompt} cannot be trained: use dialogpt or chat")
+    if options.lora.rank:
+        check_lora(config.model)
     if options.from_scratch:
         tokenizer = _tokenizer(config)
         model = _gpt2(options.architecture, tokenizer, options.dropout)
@@ -34,11 +38,17 @@ def make_model(config: TrainConfig) -> tuple[Any, Any]:
     if tokenizer.eos_token_id is None:
         raise UserError(f"the tokenizer of {config.model.path} has no end-of-text token, which must end every turn")
     window = getattr(model.config, "max_position_embeddings", None) or getattr(model.config, "n_positions", None)
-    if isinstance(window, int) and options.block_size > window:
+    # The published cutting counts what is read: the last token of a sequence comes on top.
+    read_only = options.cutting == Cutting.dialogpt and options.objective == Objective.responses
+    if isinstance(window, int) and options.block_size + read_only > window:
         raise UserError(
             f"training.block_size={options.block_size} exceeds the model's context length of {window} tokens"
+            + (" less one, for training.cutting=dialogpt" if read_only else "")
         )
-    return model.float().train(), tokenizer
+    model = model.float()
+    if options.lora.rank:
+        model = add_lora(model, options.lora, config.model)
+    return model.train(), tokenizer
 
 
 def end_tokens(model: Any, tokenizer: Any) -> list[int]:
@@ -54,7 +64,11 @@ def _tokenizer(config: TrainConfig) -> Any:
         from dialoeval.models.loading import load_tokenizer
 
         return load_tokenizer(shape.tokenizer)
-    turns = itertools.chain.from_iterable(data.dialogues(config.dataset))
+    if config.training.objective == Objective.responses:  # of rows with weights, the turns that are learned from
+        dialogues = [dialogue.turns for dialogue in data.weighted_dialogues(config.dataset, Counter())]
+    else:
+        dialogues = data.dialogues(config.dataset)
+    turns = itertools.chain.from_iterable(dialogues)
     return train_tokenizer(turns, shape.vocabulary, shape.window)
 
 

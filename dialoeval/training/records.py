@@ -38,11 +38,13 @@ class Best:
         step: when it was made.
         loss: in nats per token.
         weights: hashes of the saved weight files; empty if the weights were not kept.
+        sequence_loss: the mean over sequences, in nats per token; None in a state of an earlier version.
     """
 
     step: int
     loss: float
     weights: dict[str, str]
+    sequence_loss: float | None = None
 
 
 @dataclass
@@ -57,6 +59,7 @@ class Progress:
         losses: loss of each step since the last log line.
         stages: the schedules so far; several if the training went on after its end.
         held_out_loss: of the weights of this step, in nats per token; None if it was not computed.
+        held_out_sequence_loss: the mean over sequences of each one's loss, as the DialoGPT release computes it.
         best: the evaluation with the lowest held-out loss.
         without_gain: evaluations since then.
         tensors_sha256: of the state's tensors; None in a state of an earlier version.
@@ -69,6 +72,7 @@ class Progress:
     losses: list[float] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
     held_out_loss: float | None = None
+    held_out_sequence_loss: float | None = None
     best: Best | None = None
     without_gain: int = 0
     tensors_sha256: str | None = None
@@ -106,10 +110,15 @@ class TrainingRecord:
     Attributes:
         command: the command line, or None if the training was started from Python.
         run: the settings and data that decide the weights.
-        parameters: number of weights of the model.
+        parameters: number of weights of the model, adapters included.
+        trained_parameters: those that are trained; None in a record of an earlier version.
+        left_out: {what: how many} of the training data that no sequence contains.
+        processes: that shared the last steps.
         train_sequences, train_tokens, validation_tokens: size of the corpora; end-of-text tokens count.
         validation_loss: mean cross-entropy of these weights in nats per token; None if it was not computed, as its
             exponential `validation_perplexity`.
+        released_perplexity: the exponential of the mean over sequences of each one's mean loss, as the DialoGPT
+            release computes it; None if it was not computed.
         seconds: time spent, over all restarts.
         versions: version of each package that the weights depend on.
         status: whether the training has ended.
@@ -122,13 +131,17 @@ class TrainingRecord:
     command: str | None
     run: dict[str, Any]
     parameters: int
+    trained_parameters: int | None
     train_sequences: int
     train_tokens: int
+    left_out: dict[str, int]
     validation_tokens: int | None
     validation_loss: float | None
     validation_perplexity: float | None
+    released_perplexity: float | None
     seconds: float
     versions: dict[str, str]
+    processes: int
     status: Status
     step: int
     stages: list[Stage]
@@ -156,6 +169,10 @@ class TrainingRecord:
                 "step": curve[-1]["step"] if curve else 0,
                 "stages": (),
                 "weights": {},
+                "trained_parameters": None,
+                "left_out": {},
+                "released_perplexity": None,
+                "processes": 1,
             }
             fields = {**earlier, **{key: entry for key, entry in value.items() if key != "schema"}}
             fields["status"] = Status(fields["status"])

@@ -193,7 +193,19 @@ def test_the_6k_reddit_file(tmp_path, file):
     by_number = file("h.jsonl", [{"id": i, "reply": reply} for i, reply in reversed(list(enumerate(REPLIES, 1)))])
     assert figures(score(tmp_path, by_number, references)) == figures(expected)
     human = file("human.txt", ["the human"] * 3)
-    assert figures(score(tmp_path, references, references)) == figures(score(tmp_path, human, references))
+    row = score(tmp_path, references, references)
+    assert figures(row) == figures(score(tmp_path, human, references))
+    assert row["counts"]["human_replies_kept_apart"] == 3
+
+
+def test_a_6k_reddit_line_without_its_human_reply_is_refused(file, capsys):
+    replies = file("h.txt", ["yes it is", "no not here"])
+    for line, problem in [
+        ("hi EOS you\t5|only one", "no references besides the human reply"),
+        ("hi EOS you\t5|a b\t3|c d\t", "the last column, the human reply, is empty"),
+    ]:
+        references = file("test.refs.txt", ["hi EOS you\t5|a b\t3|c d\t1|e f", line])
+        assert f"line 2: {problem}" in refused(capsys, replies, references)
 
 
 def test_parlai_world_logs(tmp_path, file):

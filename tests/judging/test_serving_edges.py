@@ -21,9 +21,10 @@ from dialoeval.judging.items import load_study
 from dialoeval.judging.new import Options, make_study
 from dialoeval.judging.server import Links, Serving, serve
 from dialoeval.judging.store import Store, judgments
-from dialoeval.judging.web import WRONG_TOKENS, application
+from dialoeval.judging.web import application
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.reader import load_run
+from dialoeval.serving.web import WRONG_TOKENS
 
 URL = "http://127.0.0.1:8765"
 

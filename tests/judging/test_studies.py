@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 
 import pytest
 from support.judging import HELD_OUT, ROOT, runs, study
@@ -11,7 +12,7 @@ from support.report_runs import examples, replies, write_run
 from dialoeval.cli.main import main
 from dialoeval.config import ProtocolConfig
 from dialoeval.errors import UserError
-from dialoeval.judging.design import Display
+from dialoeval.judging.design import APART, Display
 from dialoeval.judging.items import load_study
 from dialoeval.judging.judgments import Standing, StudyKind
 from dialoeval.judging.new import Options, describe, make_study
@@ -216,3 +217,31 @@ def test_without_the_extra_one_sentence_says_what_to_install(tmp_path, capsys, m
 def test_pages_are_in_the_package():
     pages = {file.name for file in (ROOT / "dialoeval" / "judging" / "pages").iterdir()}
     assert {"judge.html", "judge.js", "style.css", "organiser.html", "help.html"} <= pages
+
+
+def test_a_human_reply_that_the_data_hold_apart_is_the_system(tmp_path):
+    data = [replace(e, human=f"human {e.id}") for e in examples(12, references=2)]
+    write_run(tmp_path, data, replies(data, 1), name="r", protocol=ProtocolConfig(name="reddit6k"))
+    from dialoeval.runs.folder import RunFolder
+    from dialoeval.runs.reader import load_run
+
+    run = load_run(RunFolder(tmp_path / "r"))
+    assert run.human == {e.id: e.human for e in data} and run.references[0] == list(data[0].references)
+    made = load_study(make_study({"a": run}, Options(human=True), tmp_path / "s", tmp_path).path)
+    assert made.design.systems["human"].index == APART and not made.design.systems["human"].scored
+    assert {item.example_id: item.replies["human"] for item in made.judged} == run.human
+    assert made.check_sources() == []
+    with pytest.raises(UserError, match="scored against reference 0"):
+        make_study({"a": run}, Options(human=True, human_index=0), tmp_path / "t", tmp_path)
+    for name, others in (
+        ("without", [replace(e, human=None) for e in data]),
+        ("other", [replace(e, human="x") for e in data]),
+    ):
+        write_run(tmp_path, others, replies(data, 2), name=name, protocol=ProtocolConfig(name="reddit6k"))
+    pair = {"b": load_run(RunFolder(tmp_path / "without")), "a": run}
+    both = make_study(pair, Options(human=True), tmp_path / "u", tmp_path)
+    assert both.design.systems["human"].run == str(run.path)
+    with pytest.raises(UserError, match="references of a and c differ"):
+        make_study(
+            {"a": run, "c": load_run(RunFolder(tmp_path / "other"))}, Options(human=True), tmp_path / "v", tmp_path
+        )

@@ -13,7 +13,7 @@ from dialoeval.data import Example
 from dialoeval.errors import UserError
 from dialoeval.generation import open_generator
 from dialoeval.generation.prompts import Prompter, chat_messages
-from dialoeval.generation.rerank import Classifier, MaximumMutualInformation
+from dialoeval.models.dialogue_scores import BackwardTexts, ResponseClassifier
 from dialoeval.models.plain_text import PlainText
 from dialoeval.training.sequences import encode_dialogues
 
@@ -165,10 +165,10 @@ def test_training_and_rerankers_read_it_as_text(tmp_path):
     assert [sequence.count(0) for sequence in sequences] == [2]
     loaded = load(random_gpt2(tmp_path, **SMALL))
     example = Example("a", ("hi <|endoftext|>", "there"))
-    mmi = MaximumMutualInformation(loaded, None)
-    assert mmi._source(example).count(0) == 2 and mmi._pair("<|endoftext|>", [])[0].count(0) == 1
+    backward = BackwardTexts(loaded)
+    assert backward.source(example.context).count(0) == 2 and backward.pair("<|endoftext|>", [])[0].count(0) == 1
     loaded.model.config.num_labels, loaded.model.score = 1, None
-    assert Classifier(loaded)._input(example, "<|endoftext|>").count(0) == 2
+    assert ResponseClassifier(loaded).input(example.context, "<|endoftext|>").count(0) == 2
 
 
 def test_a_run_with_a_special_token_in_its_context(tmp_path):

@@ -166,7 +166,7 @@ def test_tables_are_copied(page):
     for button in page.locator("#scores .copy").all():
         button.click()
     markdown, latex, table = page.evaluate("window.copied")
-    assert markdown.startswith("| System") and "\\begin{tabular}" in latex and table.startswith("System,NIST-2")
+    assert markdown.startswith("| System") and "\\begin{tabular}" in latex and table.startswith("system,nist2")
     assert page.inner_text("#scores .copied") == "copied"
 
 

@@ -76,9 +76,9 @@ def test_intervals_are_half_widths_and_bounds_in_csv():
     table = score_table([("x", SCORES), ("y", replace(SCORES, intervals={}))], intervals=True)
     assert "2.84 ±0.05" in table.to_markdown()
     first, second = csv.DictReader(io.StringIO(table.to_csv()))
-    assert (first["NIST-4"], first["NIST-4 low"], first["NIST-4 high"]) == ("2.8449", "2.79", "2.89")
-    assert (first["BLEU-4 (%)"], first["BLEU-4 low (%)"]) == ("2.12", "2.0")
-    assert (first["METEOR (%)"], second["NIST-4 low"]) == ("", "")
+    assert (first["nist4"], first["nist4_low"], first["nist4_high"]) == ("2.8449", "2.79", "2.89")
+    assert (first["bleu4"], first["bleu4_low"]) == ("0.0212", "0.02"), "a fraction, as in JSON"
+    assert (first["meteor"], second["nist4_low"]) == ("", "")
 
 
 def test_skewed_intervals_are_shown_by_their_bounds():
@@ -87,8 +87,8 @@ def test_skewed_intervals_are_shown_by_their_bounds():
     assert str(Cell(0.02, 1, "", 0.01, 0.06)) == "0.0 ±0.0"  # rounding hides it
     table = Table(("System", "BLEU-4"), (("x", skewed),))
     assert "0.22% [0.17, 0.33]" in table.to_markdown() and "[0.17, 0.33]" in table.to_html()
-    assert "0.22\\% {[}0.17, 0.33]" in table.to_latex()
-    assert table.to_csv().splitlines()[0] == "System,BLEU-4 (%),BLEU-4 low (%),BLEU-4 high (%)"
+    assert "x & 0.22 \\\\[-2pt]\n & {\\scriptsize $^{+0.11}_{-0.05}$} \\\\" in table.to_latex()
+    assert table.to_csv().splitlines()[0] == "system,bleu_4,bleu_4_low,bleu_4_high"
 
 
 def test_a_sign_before_a_number_is_left_readable():
@@ -128,7 +128,8 @@ def test_latex_escapes_what_tex_reads_otherwise():
         r"a\textbar{}b \& \textless{}i\textgreater{}c\textless{}/i\textgreater{} \{d\}\_e \#f \$g 50\% "
         r"\textasciitilde{}h \textasciicircum{}i \textbackslash{}j {[}k](l)"
     )
-    assert r"{[}x] & 1.0\% $\pm$0.5 \\" in body  # a bracket after \\ would be its argument
+    # a bracket after \\ would be its argument
+    assert "\n{[}x] & 1.0 \\\\[-2pt]\n & {\\scriptsize $\\pm0.5$} \\\\\n" in body
     assert text.startswith("\\begin{tabular}{lr}\n\\toprule")
 
 
@@ -234,7 +235,7 @@ def test_page_shows_knob_plots_intervals_settings_and_the_papers_rows(page):
 def test_tables_are_written_beside_the_page(page):
     assert page.with_suffix(".md").read_text("utf-8").startswith("| System")
     rows = list(csv.DictReader(io.StringIO(page.with_suffix(".csv").read_text("utf-8"))))
-    assert [row["System"] for row in rows][-1] == "<b>m</b>&_x nucleus" and "NIST-4 low" in rows[0]
+    assert [row["system"] for row in rows][-1] == "<b>m</b>&_x nucleus" and "nist4_low" in rows[0]
     assert "\\textless{}b\\textgreater{}" in page.with_suffix(".tex").read_text("utf-8")
 
 

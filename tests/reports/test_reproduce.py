@@ -5,17 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from support.report_runs import examples, replies, write_run
 
 from dialoeval.cli.main import main
-from dialoeval.config import ProtocolConfig
+from dialoeval.config import ProtocolConfig, ScoringConfig
 from dialoeval.config.compose import group
 from dialoeval.data.dstc7_release import read_release
 from dialoeval.data.example import Example, fingerprint
 from dialoeval.errors import UserError
 from dialoeval.metrics.figures import PAPER_TABLE
+from dialoeval.metrics.scores import score
 from dialoeval.reports.paper import PAPER, Known, KnownData, human_evaluation, known, published, table_of
 from dialoeval.reports.reproduce import PROMPT, reproduce, to_json, to_table
 from dialoeval.runs.folder import RunFolder
@@ -316,7 +318,7 @@ def test_command_writes_every_format(runs, tmp_path, capsys):
     assert "not measured: no complete run" in printed
     assert json.loads((tmp_path / "r.json").read_text("utf-8"))["table"] == "reddit6k"
     rows = list(csv.DictReader(io.StringIO((tmp_path / "r.csv").read_text("utf-8"))))
-    assert rows[0]["System"] == "Human, the paper" and rows[0]["NIST-4"] == "4.25"
+    assert rows[0]["system"] == "Human, the paper" and rows[0]["nist4"] == "4.25"
     assert "Human evaluation" in (tmp_path / "r.html").read_text("utf-8")
     assert (tmp_path / "r.tex").read_text("utf-8").count("\\\\") > 7
 
@@ -335,3 +337,37 @@ def test_mistakes_are_one_line(tmp_path, monkeypatch, capsys, arguments, said):
     assert main(["reproduce", *arguments]) == 2
     error = capsys.readouterr().err
     assert said in error and len(error.splitlines()) == 1
+
+
+def test_the_human_row_of_the_rebuilt_reddit_set_is_scored_like_every_other(tmp_path):
+    lines = ["hi EOS you\t9|yes it is so\t5|no not here\t1|well it is so", "what\t7|not now\t2|not here now"]
+    (tmp_path / "test.scored_refs.txt").write_text("\n".join(lines) + "\n")
+    [human] = reproduce("reddit6k", tmp_path, [])[0].measured
+    expected = score(
+        ["well it is so", "not here now"],
+        [["yes it is so", "no not here"], ["not now"]],
+        "reddit6k",
+        ScoringConfig(resamples=0),
+    )
+    measured = figures(human)
+    assert measured["bleu2"] == pytest.approx(100 * expected.get("bleu2")) and measured["bleu2"] > 0
+    assert measured["meteor"] == pytest.approx(100 * expected.get("meteor"))
+    assert "the last column of 2 lines" in human.source
+    (tmp_path / "human.ref.6k.txt").write_text("a b\nc d\n")
+    assert len(reproduce("reddit6k", tmp_path, [])[0].measured) == 2
+
+
+def test_a_run_that_may_count_the_human_reply_among_the_references_says_so(tmp_path, capsys):
+    on = {"dataset": {"name": "reddit6k", "kind": "reddit6k"}, "protocol": ProtocolConfig(name="reddit6k")}
+    beam = {"name": "beam", "strategy": "beam", "num_beams": 10}
+    data = examples(8)
+    apart = [replace(e, human="so it is") for e in data]
+    for name, made in (("old", data), ("new", apart)):
+        write_run(tmp_path, made, replies(data, 1), name=name, model="DialoGPT-medium", decoding=beam, **on)
+    rows = reproduce("reddit6k", None, [RunFolder(tmp_path / "old"), RunFolder(tmp_path / "new")])
+    old, new = next(row for row in rows if row.system == "DialoGPT 345M beam").measured
+    assert "the human reply is not kept apart" in old.source and "human" not in new.source
+    counted = [replace(e, references=(*e.references, "so it is")) for e in data]
+    write_run(tmp_path, counted, replies(data, 1), name="older", model="DialoGPT-medium", decoding=beam, **on)
+    assert main(["compare", str(tmp_path / "older"), str(tmp_path / "new")]) == 2
+    assert "are not on the same data" in capsys.readouterr().err

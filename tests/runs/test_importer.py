@@ -118,3 +118,24 @@ def test_text_files_keep_the_order_of_lines(tmp_path):
         reports_dir=tmp_path / "x",
     )
     assert (run.ids, run.hypotheses, run.contexts) == (["1", "2"], ["a b", "c d"], [["hi", "you"], ["so"]])
+
+
+def test_the_human_reply_of_the_6k_set_is_part_of_the_data_of_imported_and_generated_runs(tmp_path, files):
+    lines = ["hi EOS you there\t9|yes it is\t5|no not here\t1|well it is", "what is it\t7|not now\t2|not here now"]
+    reddit = tmp_path / "test.refs.txt"
+    reddit.write_text("\n".join(lines) + "\n")
+    dataset = de.load_dataset("reddit6k", overrides=[f"dataset.path={reddit}"])
+    said = tmp_path / "said.txt"
+    said.write_text("yes\nno\n")
+    files = {"other": str(said), "gold": str(reddit)}
+    turns = tmp_path / "turns.jsonl"
+    turns.write_text("".join(json.dumps({"id": e.id, "context": e.context}) + "\n" for e in dataset.examples))
+    (folder,) = imported(tmp_path, files, "--contexts", str(turns), "--protocol", "reddit6k")
+    run = de.load_run(folder)
+    assert run.dataset == dataset.fingerprint and run.human == {"1": "well it is", "2": "not here now"}
+    assert run.references == [["yes it is", "no not here"], ["not now"]]
+    assert run.scores.counts["human_replies_kept_apart"] == 2
+    assert "human reply of 2 contexts apart from their references" in (folder / "report.md").read_text("utf-8")
+    files = {"other": str(folder / "replies.jsonl"), "gold": str(folder / "references.jsonl")}
+    (again,) = imported(tmp_path, files, "--contexts", str(folder / "replies.jsonl"), "--protocol", "reddit6k")
+    assert de.load_run(again).dataset == dataset.fingerprint

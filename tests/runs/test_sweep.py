@@ -63,8 +63,7 @@ def test_a_sweep_records_failures_and_does_only_what_is_missing(fake, tmp_path, 
     assert list((tmp_path / "reports" / "sweeps").iterdir()) == [folder], "the same sweep finds its folder"
     rows = list(csv.reader((folder / "leaderboard.csv").read_text("utf-8").splitlines()))
     assert len(rows) == 4 and rows[0][1:] == [
-        "NIST-2", "NIST-4", "BLEU-2 (%)", "BLEU-4 (%)", "METEOR (%)", "Entropy-4", "Dist-1 (%)", "Dist-2 (%)",
-        "Avg Len",
+        "nist2", "nist4", "bleu2", "bleu4", "meteor", "entropy4", "distinct1", "distinct2", "avg_len",
     ]  # fmt: skip
     assert {row[0] for row in rows[1:]} == {f"tiny beam num_beams={n}" for n in (1, 3, 5)}
     assert "tiny beam num_beams=3" in (folder / "leaderboard.md").read_text()
@@ -206,3 +205,19 @@ def test_hydras_launchers(launcher, model, tmp_path, monkeypatch):
     assert main(["run", "-m", *overrides]) == 0
     (folder,) = (tmp_path / "reports" / "sweeps").iterdir()
     assert [job["status"] for job in json.loads((folder / "sweep.json").read_text())["jobs"]] == ["complete"] * 2
+
+
+def test_figures_on_other_data_are_on_another_leaderboard(fake, tmp_path, capsys):
+    """Ten more replies to other examples would otherwise be ranked among them."""
+    assert main(["run", "-m", "dataset.limit=2,4", "decoding=greedy,beam", *DATA]) == 0
+    printed = capsys.readouterr().out
+    (folder,) = (tmp_path / "reports" / "sweeps").iterdir()
+    text = (folder / "leaderboard.md").read_text("utf-8")
+    for shown in (printed, text):
+        assert shown.count("| System") == 2
+        assert "2 examples, protocol none, data " in shown and "4 examples, protocol none, data " in shown
+    rows = list(csv.DictReader((folder / "leaderboard.csv").read_text("utf-8").splitlines()))
+    assert [row["data"].split()[1] for row in rows] == ["2", "2", "4", "4"]
+    for size in ("2", "4"):
+        figures = [float(row["nist4"]) for row in rows if row["data"].split()[1] == size]
+        assert figures == sorted(figures, reverse=True)

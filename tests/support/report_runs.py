@@ -71,6 +71,7 @@ def write_run(
 
     from dialoeval.metrics.scores import score_statistics
     from dialoeval.metrics.system_statistics import statistics
+    from dialoeval.runs.folder import RunFolder
 
     path = folder / name
     path.mkdir(parents=True)
@@ -100,7 +101,7 @@ def write_run(
             for e, reply, end in zip(data, said, finish, strict=True)
         ),
     )
-    write_jsonl(path / "references.jsonl", ({"id": e.id, "references": list(e.references)} for e in data))
+    RunFolder(path).write_references(data)
     references = [list(e.references) for e in data]
     stats = statistics(said, references, protocol, meteor=meteor, extra=extra, contexts=[e.context for e in data])
     scores = score_statistics(stats, config.scoring).to_json()

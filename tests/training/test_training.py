@@ -13,46 +13,12 @@ from support.random_models import TEXTS, random_gpt2
 from dialoeval.config.compose import compose
 from dialoeval.errors import UserError
 from dialoeval.training import train as training
+from dialoeval.training.corpus import Corpus, load_corpus
+from dialoeval.training.loss import evaluate
+from dialoeval.training.model import make_model
+from dialoeval.training.optimise import learning_rate
 from dialoeval.training.sequences import batches, encode_dialogues, in_order
 from dialoeval.training.tokenizer import train_tokenizer
-
-
-@pytest.fixture(scope="module")
-def talks(tmp_path_factory):
-    """Return the path of a file of 60 short conversations."""
-    path = tmp_path_factory.mktemp("talks") / "talks.jsonl"
-    turns = [[TEXTS[(i + j) % len(TEXTS)] for j in range(2 + i % 3)] for i in range(60)]
-    path.write_text("".join(json.dumps({"turns": t}) + "\n" for t in turns))
-    return path
-
-
-SCRATCH = (
-    "training.from_scratch=true",
-    "training.architecture={layers: 1, width: 32, heads: 2, window: 64, vocabulary: 300}",
-)
-
-
-def settings(talks, output, *more, start=SCRATCH):
-    return compose(
-        "train",
-        [
-            "dataset=conversations",
-            f"dataset.path={talks}",
-            f"training.output_dir={output}",
-            *start,
-            "training.block_size=64",
-            "training.batch_tokens=300",
-            "training.micro_batch_tokens=200",
-            "training.max_steps=12",
-            "training.warmup_steps=2",
-            "training.learning_rate=3e-3",
-            "training.log_every=5",
-            "training.save_every=4",
-            "device=cpu",
-            *more,
-        ],
-    )
-
 
 # ---- sequences
 
@@ -96,21 +62,21 @@ def test_padding_changes_no_loss(tmp_path):
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(random_gpt2(tmp_path)).eval()
-    corpus = training.Corpus([[5, 6, 0], [7, 0, 8, 9, 10, 11, 0], [12, 13, 14, 0, 0]])
+    corpus = Corpus([[5, 6, 0], [7, 0, 8, 9, 10, 11, 0], [12, 13, 14, 0, 0]])
     alone = 0.0
     for sequence in corpus.sequences:  # the mean loss of transformers over the predicted tokens
         ids = torch.tensor([sequence])
         alone += model(input_ids=ids, labels=ids).loss.item() * (len(sequence) - 1)
-    together = training.evaluate(model, corpus, 1000)
+    together = evaluate(model, corpus, 1000).by_token
     assert together == pytest.approx(alone / (2 + 6 + 4), rel=1e-5)
-    assert together == pytest.approx(training.evaluate(model, corpus, 1), rel=1e-5)
+    assert together == pytest.approx(evaluate(model, corpus, 1).by_token, rel=1e-5)
 
 
 def test_learning_rate_warms_up_and_falls_to_a_tenth():
     options = compose(
         "train", ["training.max_steps=100", "training.warmup_steps=10", "training.learning_rate=1"]
     ).training
-    rates = [training.learning_rate(step, options) for step in range(1, 101)]
+    rates = [learning_rate(step, options, width=0) for step in range(1, 101)]
     assert rates[:10] == pytest.approx([i / 10 for i in range(1, 11)])
     assert rates[9] == max(rates) and rates[-1] == pytest.approx(0.1)
     assert all(a > b for a, b in itertools.pairwise(rates[9:]))
@@ -131,9 +97,9 @@ def weights(folder):
 
 
 @pytest.fixture(scope="module")
-def trained(talks, tmp_path_factory):
+def trained(settings, some_talks, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    return folder, training.train(settings(talks, folder, f"training.validation_path={talks}"))
+    return folder, training.train(settings(folder, f"training.validation_path={some_talks}"))
 
 
 def test_loss_goes_down_and_is_recorded(trained):
@@ -158,9 +124,9 @@ def test_model_folder_is_in_the_hubs_format(trained):
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
-def test_killed_and_resumed_training_ends_with_the_same_weights(talks, tmp_path, monkeypatch, dropout):
+def test_killed_and_resumed_training_ends_with_the_same_weights(settings, tmp_path, monkeypatch, dropout):
     more = f"training.dropout={dropout}"
-    whole = training.train(settings(talks, tmp_path / "whole", more))
+    whole = training.train(settings(tmp_path / "whole", more))
     real = training._step
 
     def killed(*arguments):
@@ -170,70 +136,69 @@ def test_killed_and_resumed_training_ends_with_the_same_weights(talks, tmp_path,
 
     monkeypatch.setattr(training, "_step", killed)
     with pytest.raises(KeyboardInterrupt):
-        training.train(settings(talks, tmp_path / "cut", more))
+        training.train(settings(tmp_path / "cut", more))
     assert weights(tmp_path / "cut") != weights(tmp_path / "whole")  # the checkpoint of step 4, which can be loaded
     monkeypatch.setattr(training, "_step", real)
-    resumed = training.train(settings(talks, tmp_path / "cut", more))
+    resumed = training.train(settings(tmp_path / "cut", more))
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
     assert resumed.curve == whole.curve
 
 
-def test_accumulating_micro_batches_changes_the_weights_by_rounding_only(talks, tmp_path):
+def test_accumulating_micro_batches_changes_the_weights_by_rounding_only(settings, tmp_path):
     from safetensors.torch import load_file
 
-    training.train(settings(talks, tmp_path / "a", "training.micro_batch_tokens=1000", "training.max_steps=3"))
-    training.train(settings(talks, tmp_path / "b", "training.micro_batch_tokens=60", "training.max_steps=3"))
+    training.train(settings(tmp_path / "a", "training.micro_batch_tokens=1000", "training.max_steps=3"))
+    training.train(settings(tmp_path / "b", "training.micro_batch_tokens=60", "training.max_steps=3"))
     one, other = load_file(tmp_path / "a" / "model.safetensors"), load_file(tmp_path / "b" / "model.safetensors")
     for name in one:
         torch.testing.assert_close(one[name], other[name], atol=2e-4, rtol=0)
 
 
-def test_each_direction_is_best_at_its_own(talks, tmp_path):
+def test_each_direction_is_best_at_its_own(settings, some_talks, tmp_path):
     from transformers import AutoModelForCausalLM
 
     models, corpora = {}, {}
     for direction in ("forward", "backward"):
         folder = tmp_path / direction
         config = settings(
-            talks,
             folder,
             f"training.direction={direction}",
-            f"training.validation_path={talks}",
+            f"training.validation_path={some_talks}",
             "training.max_steps=80",
             "training.learning_rate=1e-2",
         )
         record = training.train(config)
         models[direction] = AutoModelForCausalLM.from_pretrained(folder).eval()
-        corpora[direction] = training.load_corpus(config.dataset, config.training, training.make_model(config)[1])
-        loss = training.evaluate(models[direction], corpora[direction], 500)
+        corpora[direction] = load_corpus(config.dataset, config.training, make_model(config)[1])
+        loss = evaluate(models[direction], corpora[direction], 500).by_token
         assert loss == pytest.approx(record.validation_loss, abs=1e-3)
     for direction, corpus in corpora.items():
-        losses = {name: training.evaluate(model, corpus, 500) for name, model in models.items()}
+        losses = {name: evaluate(model, corpus, 500).by_token for name, model in models.items()}
         assert min(losses, key=losses.get) == direction
 
 
-def test_fine_tuning_a_checkpoint(talks, tmp_path):
+def test_fine_tuning_a_checkpoint(settings, tmp_path):
     start = random_gpt2(tmp_path / "start")
-    config = settings(talks, tmp_path / "out", "training.save_dtype=fp16", start=[f"model.path={start}"])
+    config = settings(tmp_path / "out", "training.save_dtype=fp16", start=[f"model.path={start}"])
     curve = training.train(config).curve
     assert curve[-1]["loss"] < curve[0]["loss"]
     assert weights(tmp_path / "out") != weights(start)
     assert (tmp_path / "out" / "model.safetensors").stat().st_size < 0.6 * (start / "model.safetensors").stat().st_size
 
 
-def test_an_encoder_decoder_model_is_refused(talks, tmp_path):
+def test_an_encoder_decoder_model_is_refused(settings, tmp_path):
     from transformers import T5Config, T5ForConditionalGeneration
 
     shape = T5Config(vocab_size=300, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
     T5ForConditionalGeneration(shape).save_pretrained(tmp_path / "t5")
     train_tokenizer(TEXTS, 300, 64).save_pretrained(tmp_path / "t5")
     with pytest.raises(UserError, match="is an encoder-decoder model"):
-        training.train(settings(talks, tmp_path / "o", start=[f"model.path={tmp_path}/t5"]))
+        training.train(settings(tmp_path / "o", start=[f"model.path={tmp_path}/t5"]))
 
 
-def test_another_configuration_does_not_go_on_in_the_same_folder(talks, trained):
+def test_another_configuration_does_not_go_on_in_the_same_folder(settings, trained):
     with pytest.raises(UserError, match=r"another configuration \(differs in: seed was 0, now 1\)"):
-        training.train(settings(talks, trained[0], "seed=1"))
+        training.train(settings(trained[0], "seed=1"))
 
 
 @pytest.mark.parametrize(
@@ -250,15 +215,15 @@ def test_another_configuration_does_not_go_on_in_the_same_folder(talks, trained)
         ("training.learning_rate=1e30", r"the loss is not finite at step"),
     ],
 )
-def test_mistakes_are_named(talks, tmp_path, override, message):
+def test_mistakes_are_named(settings, tmp_path, override, message):
     with pytest.raises(UserError, match=message):
-        training.train(settings(talks, tmp_path, override))
+        training.train(settings(tmp_path, override))
 
 
-def test_the_verb(talks, tmp_path, capsys):
+def test_the_verb(some_talks, tmp_path, capsys):
     from dialoeval.cli.main import main
 
-    overrides = [f"dataset.path={talks}", "dataset=conversations", f"training.output_dir={tmp_path}/m"]
+    overrides = [f"dataset.path={some_talks}", "dataset=conversations", f"training.output_dir={tmp_path}/m"]
     assert main(["train", *overrides, "--cfg", "job"]) == 0
     assert "learning_rate: 5.0e-05" in capsys.readouterr().out
     assert main(["train", *overrides, "training.learning_rat=1"]) == 2

@@ -20,6 +20,7 @@ from dialoeval.generation.prompts import Prompter
 from dialoeval.models.plain_text import PlainText
 from dialoeval.training import train as training
 from dialoeval.training.chat import ChatFormat, merge
+from dialoeval.training.corpus import Corpus
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -60,7 +61,7 @@ def test_only_the_assistants_turns_with_their_end_are_predicted():
         "hi!<|im_end|>\n<|im_start|>user\nhow are you?<|im_end|>\n<|im_start|>assistant\nfine<|im_end|>"
     )
     assert [TOKENIZER.decode(sequence[a:b]) for a, b in spans] == ["hi!<|im_end|>", "fine<|im_end|>"]
-    corpus = training.Corpus([sequence], [spans])
+    corpus = Corpus([sequence], [spans])
     _, labels = corpus.micro_batch([0], torch.device("cpu"))
     assert TOKENIZER.decode(labels[0][labels[0] != -100]) == "hi!<|im_end|>fine<|im_end|>"
 

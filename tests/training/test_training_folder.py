@@ -13,9 +13,11 @@ import pytest
 from dialoeval.config.compose import compose
 from dialoeval.errors import UserError
 from dialoeval.files import sha256_file
-from dialoeval.training import checkpoint
+from dialoeval.training import checkpoint, results
 from dialoeval.training import train as training
 from dialoeval.training.folder import changed_weights, locked
+from dialoeval.training.loss import Losses
+from dialoeval.training.optimise import learning_rate
 
 
 def train(overrides, *more):
@@ -142,7 +144,7 @@ def test_training_further_is_a_second_stage_from_the_kept_state(overrides, tmp_p
     assert more.to_json()["stages"] == [{"first_step": 0, "max_steps": 12}, {"first_step": 12, "max_steps": 20}]
     assert more.step == 20 and [row["step"] for row in more.curve] == [5, 10, 12, 15, 20]
     options = compose("train", [*overrides, "training.max_steps=20"]).training
-    assert more.curve[-2]["lr"] == pytest.approx(training.learning_rate(15, options), rel=1e-3)
+    assert more.curve[-2]["lr"] == pytest.approx(learning_rate(15, options, width=0), rel=1e-3)
     train(overrides, f"training.output_dir={tmp_path}/whole", "training.max_steps=20")
     assert weights(tmp_path / "whole") != weights(tmp_path / "out")  # as the documentation says
 
@@ -316,7 +318,7 @@ def test_a_word_about_thousands_of_epochs(overrides, some_talks, caplog):
 
 def test_the_best_weights_are_kept_and_training_stops_early(overrides, tmp_path, some_talks, monkeypatch):
     losses = iter([3.0, 2.0, 2.5, 2.0, 2.1, 1.0])
-    monkeypatch.setattr(training, "evaluate", lambda *arguments: next(losses))
+    monkeypatch.setattr(results, "evaluate", lambda *arguments: Losses(next(losses), 2.5))
     held_out = [f"training.validation_path={some_talks}", "training.eval_every=2", "training.patience=3"]
     best = train(overrides, *held_out, "training.keep=best", "training.max_steps=40")
     assert best.step == 4 and best.validation_loss == 2.0 and best.status == "complete"

@@ -9,7 +9,8 @@ import torch
 
 from dialoeval.config.compose import compose
 from dialoeval.paths import assets_dir
-from dialoeval.training import train as training
+from dialoeval.training.corpus import held_out_dataset, load_corpus
+from dialoeval.training.loss import evaluate
 
 EMBEDDED = ["tiny", "tiny-backward"]
 
@@ -23,9 +24,9 @@ def test_shipped_model_has_the_perplexity_that_its_record_says(name):
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     config = compose("train", [f"training={name}"])
-    held_out = training.load_corpus(training.held_out_dataset(config), config.training, tokenizer)
+    held_out = load_corpus(held_out_dataset(config), config.training, tokenizer)
     assert held_out.tokens == record["validation_tokens"]
-    loss = training.evaluate(model, held_out, config.training.micro_batch_tokens)
+    loss = evaluate(model, held_out, config.training.micro_batch_tokens).by_token
     assert loss == pytest.approx(record["validation_loss"], abs=0.002)  # the file holds half precision
     assert sum(p.numel() for p in model.parameters()) == record["parameters"]
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from dialoeval.config import DatasetConfig
 from dialoeval.data.example import Dataset, Example, fingerprint
+from dialoeval.data.pairs import Pair
 from dialoeval.errors import UserError, nearest
 
 HAS_SPLITS = True
@@ -47,6 +49,14 @@ def load(config: DatasetConfig) -> Dataset:
 def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
     """Read the turns of each conversation of a split that has at least two turns."""
     return [turns for _, turns in conversations(config.split) if len(turns) > 1][: config.limit]
+
+
+def pairs(config: DatasetConfig) -> Iterator[Pair]:
+    """Yield every reply of a split's conversations, in the package's order; `load` merges equal contexts instead."""
+    last = config.context_turns
+    for name, turns in conversations(config.split)[: config.limit]:
+        for i in range(1, len(turns)):
+            yield Pair(name, turns[max(0, i - last) if last else 0 : i], turns[i])
 
 
 def conversations(split: str) -> list[tuple[str, tuple[str, ...]]]:

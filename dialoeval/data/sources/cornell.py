@@ -27,8 +27,8 @@ def load(config: DatasetConfig) -> Dataset:
     return columns.dataset(_mapped(config), rows(config), "the corpus's text")
 
 
-def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
-    """Read the conversations."""
+def dialogues(config: DatasetConfig) -> Iterator[tuple[str, ...]]:
+    """Yield the conversations."""
     return columns.dialogues(_mapped(config), rows(config))
 
 

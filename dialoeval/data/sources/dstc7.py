@@ -20,7 +20,7 @@ from dialoeval.data.rows import ReferenceRow, read_reference_rows, text_field, t
 from dialoeval.errors import UserError
 from dialoeval.files import read_jsonl
 
-_SCORED = re.compile(r"-?\d+(?:\.\d+)?\|")
+SCORED = re.compile(r"-?\d+(?:\.\d+)?\|")  # a cell "score|text"
 TURN_END = " EOS "  # between the turns of a dialogue, in both of the paper's data sets
 START = "START"  # first turn of a dialogue that begins at the thread's title
 
@@ -64,7 +64,7 @@ def reference_text(cell: str) -> str:
 
     The text ends at the second bar, as in the official scripts, which split the cell at bars.
     """
-    return cell.split("|")[1] if _SCORED.match(cell) else cell
+    return cell.split("|")[1] if SCORED.match(cell) else cell
 
 
 def dialogue_turns(text: str) -> tuple[str, ...]:

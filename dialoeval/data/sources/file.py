@@ -23,7 +23,7 @@ _SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt")
 _HINTS = (
     (re.compile(r"1 (your|partner's) persona: |1 [^\t]+\t[^\t]+(\t|$)"), "convai2"),
     (re.compile(r".*\+\+\+\$\+\+\+"), "cornell"),
-    (re.compile(r"[01]\.0 .* EOS .*\t|[01]\.0 [^\t]*\t[01]\.0 "), "dialogpt_tsv"),
+    (re.compile(r"t3_\w+(,t\d_\w+)+\t|[01]\.0 .* EOS .*\t|[01]\.0 [^\t]*\t[01]\.0 "), "dialogpt_tsv"),
     (re.compile(r"[0-9a-f]{20,}\t"), "dstc7"),
     (re.compile(r"[^\t]*( EOS )?[^\t]*\t-?\d+(\.\d+)?\|"), "reddit6k"),
     (re.compile(r".*__eou__"), "dailydialog"),
@@ -41,8 +41,8 @@ def load(config: DatasetConfig) -> Dataset:
     return columns.dataset(config, table, form)
 
 
-def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
-    """Read the dialogues of the files: see `columns.dialogues`."""
+def dialogues(config: DatasetConfig) -> Iterator[tuple[str, ...]]:
+    """Yield the dialogues of the files: see `columns.dialogues`."""
     config, table, _ = _open(config)
     return columns.dialogues(config, table)
 

@@ -25,8 +25,8 @@ def load(config: DatasetConfig) -> Dataset:
     return columns.dataset(config, rows(config))
 
 
-def dialogues(config: DatasetConfig) -> list[tuple[str, ...]]:
-    """Read the dialogues of the split: see `columns.dialogues`."""
+def dialogues(config: DatasetConfig) -> Iterator[tuple[str, ...]]:
+    """Yield the dialogues of the split: see `columns.dialogues`."""
     return columns.dialogues(config, rows(config))
 
 

@@ -98,6 +98,16 @@ class HfEngine:
             yield from self._batch(jobs[start : start + rows], limit, decoding, seed)
             start += rows
 
+    def stream(
+        self, request: TokenRequest, decoding: DecodingConfig, seed: int, hear: Callable[[Sequence[int]], None]
+    ) -> TokenReply:
+        """Return the one reply of greedy search or sampling, and tell its tokens so far at every step."""
+        limit = self._new_tokens(request, decoding)
+        if limit <= 0:  # the prompt fills the context length
+            return TokenReply(request.example_id, 0, (), 0.0, "length")
+        (reply,) = self._generate_batch([(request, 0)], limit, decoding, seed, _Heard(hear, self.loaded.eos_ids))
+        return reply
+
     def score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
         """Return log P(target | context) in nats for each pair, from right-padded batches."""
         order = sorted(range(len(pairs)), key=lambda i: (len(pairs[i][0]), len(pairs[i][1])))
@@ -179,7 +189,7 @@ class HfEngine:
             return self._halving(work, items[:middle]) + self._halving(work, items[middle:])
 
     def _generate_batch(
-        self, jobs: Sequence[_Job], limit: int, decoding: DecodingConfig, seed: int
+        self, jobs: Sequence[_Job], limit: int, decoding: DecodingConfig, seed: int, heard: _Heard | None = None
     ) -> list[TokenReply]:
         import torch
 
@@ -197,6 +207,7 @@ class HfEngine:
                 generation_config=self._generation_config(limit, decoding),
                 logits_processor=custom,
                 stopping_criteria=self._stop_texts(decoding, ids.shape[1]),
+                streamer=heard,
             )
         skip = 1 if self.loaded.encoder_decoder else ids.shape[1]
         replies = [_split_end(row[skip:].tolist(), self.loaded.eos_ids, limit) for row in out]
@@ -394,6 +405,25 @@ class _KeyedDraw:
         draws = rng.uniforms(self.keys, self.samples, [step] * len(self.keys))
         tokens = rng.choose(filtered, torch.from_numpy(draws))
         return torch.full_like(scores, float("-inf")).scatter_(1, tokens[:, None].to(scores.device), 0.0)
+
+
+class _Heard:
+    """A streamer of transformers, which is given the prompt first and then each token of the only row."""
+
+    def __init__(self, hear: Callable[[Sequence[int]], None], eos_ids: tuple[int, ...]) -> None:
+        self.hear, self.eos_ids = hear, eos_ids
+        self.tokens: list[int] | None = None  # none before the prompt
+
+    def put(self, value: torch.Tensor) -> None:
+        """Take the prompt or a token."""
+        if self.tokens is None:
+            self.tokens = []
+        elif int(value) not in self.eos_ids:
+            self.tokens.append(int(value))
+            self.hear(self.tokens)
+
+    def end(self) -> None:
+        """Do nothing: the reply is returned."""
 
 
 def _split_end(tokens: list[int], eos_ids: tuple[int, ...], limit: int) -> tuple[list[int], int | None]:

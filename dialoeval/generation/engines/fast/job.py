@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,7 @@ class Job:
         longest_prompt: length of the longest prompt in tokens.
         share: requests per process, rounded up.
         processes: number of processes that share the memory.
+        hear: told the tokens of the only reply so far after every step, within this process.
     """
 
     decoding: DecodingConfig
@@ -40,6 +42,7 @@ class Job:
     longest_prompt: int
     share: int
     processes: int = 1
+    hear: Callable[[Sequence[int]], None] | None = None
 
 
 def reply_limit(request: TokenRequest, decoding: DecodingConfig, window: int) -> int:

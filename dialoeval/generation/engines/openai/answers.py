@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dialoeval.generation.stopping import first
+from dialoeval.generation.stopping import first, settled
 from dialoeval.generation.types import Candidate
 
 # Error texts for a context that exceeds the context length: OpenAI's code; vLLM, older and newer; llama.cpp.
@@ -229,6 +229,15 @@ def _without_reasoning(text: str) -> tuple[str, str | None]:
     if found is None:
         return text, None
     return text[found.end() :], found[1] if found[1] is not None else found[2]
+
+
+def so_far(text: str, stop: Sequence[str]) -> str:
+    """Return the reply in a stream of events that has not ended: what of it stays, without reasoning."""
+    parts = [part for event in _events(text) for part in event.get("choices") or []]
+    said = "".join((part.get("delta") or {}).get("content") or "" for part in parts)
+    if "<think>".startswith(said.lstrip()[: len("<think>")]):  # reasoning, or what may become it
+        said = _without_reasoning(said)[0] if said.lstrip().startswith("<think>") else ""
+    return settled(said, stop)
 
 
 def _joined(text: str) -> dict[str, Any]:

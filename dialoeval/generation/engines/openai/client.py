@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import http.client
 import json
@@ -12,6 +13,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 
 from dialoeval.config import EngineConfig
@@ -50,6 +52,7 @@ class Client:
         self.journal = Journal()
         self.stopped = threading.Event()  # once set, no request is sent and no thread waits
         self.failure: BaseException | None = None  # the first error of any request, which stops all others
+        self.hear: Callable[[str], None] | None = None  # told the events of a stream so far
         self._replied = False  # whether any request of the run got a reply
         self._doubts: dict[str, Answer] = {}  # requests rejected before that, by key
         self._pace = _Pace(engine.requests_per_minute)
@@ -155,16 +158,27 @@ class Client:
     def _send(self, data: bytes) -> tuple[Answer, str | None]:
         """Return the response to a request, and its Retry-After header."""
         request = urllib.request.Request(self.url, data, self._headers())
+        hear = self.hear  # of this request: after Ctrl-C its thread may read on while the next one is sent
         try:
             with _OPENER.open(request, timeout=self.engine.timeout) as response:
                 stream = response.headers.get_content_type() == "text/event-stream"
-                text = response.read().decode("utf-8")
+                text = (self._listen(response, hear) if stream and hear else response.read()).decode("utf-8")
                 # an error may repeat the key
                 return Answer(response.status, text if '"choices"' in text else self.without_key(text), stream), None
         except urllib.error.HTTPError as error:
             return Answer(error.code, self.without_key(error.read().decode("utf-8", "replace"))), error.headers.get(
                 "Retry-After"
             )
+
+    def _listen(self, response: http.client.HTTPResponse, hear: Callable[[str], None]) -> bytes:
+        """Return the body of a stream, and tell its events as they come."""
+        body = b""
+        for line in response:
+            body += line
+            if line.startswith(b"data:") and not self.stopped.is_set():
+                with contextlib.suppress(ValueError, TypeError, AttributeError):  # damage is found at the end
+                    hear(body.decode("utf-8"))
+        return body
 
     def _doubt(self, key: str, answer: Answer) -> None:
         """Keep a rejection as one of its context, once there are replies to other contexts.

@@ -15,11 +15,11 @@ from dialoeval.errors import UserError
 from dialoeval.files import dumps, sha256_json
 from dialoeval.generation import rng
 from dialoeval.generation.engines.openai import threads
-from dialoeval.generation.engines.openai.answers import ContextTooLong, OneChoice, Refused, Unsupported
+from dialoeval.generation.engines.openai.answers import ContextTooLong, OneChoice, Refused, Unsupported, so_far
 from dialoeval.generation.engines.openai.client import Client, Stopped
 from dialoeval.generation.engines.openai.journal import Journal
 from dialoeval.generation.prompts import chat_messages
-from dialoeval.generation.types import Candidate, CandidateSet, GeneratorDescription
+from dialoeval.generation.types import Candidate, CandidateSet, GeneratorDescription, Hear
 
 VERSION = 1
 
@@ -106,6 +106,24 @@ class OpenAiSource:
         finally:
             self.client.stop()  # after an error or Ctrl-C, stop the retries and new requests of all threads
 
+    def stream(self, example: Example, decoding: DecodingConfig, seed: int, hear: Hear) -> CandidateSet:
+        """Return an example's only candidate, and tell its text so far if the server streams.
+
+        Raises:
+            UserError: as for `candidates`.
+        """
+        self.client.hear = lambda events: hear(so_far(events, decoding.stop))
+        try:
+            (entry,) = self.candidates([example], decoding, seed)
+        except UserError as error:
+            if "stream" not in str(error):
+                raise
+            self.client.hear = None  # the server does not stream
+            (entry,) = self.candidates([example], decoding, seed)
+        finally:
+            self.client.hear = None
+        return entry
+
     def close(self) -> None:
         """Close the file of answers; every request has its own connection."""
         self.client.keep(Journal())
@@ -176,7 +194,7 @@ class OpenAiSource:
         if self.engine.max_tokens_field == "max_completion_tokens" or "max_tokens" in learned:
             body["max_completion_tokens"] = body.pop("max_tokens")
         body["n"] = 1 if "one choice" in learned else count
-        if "stream" in learned:
+        if "stream" in learned or self.client.hear is not None:
             body["stream"] = True
         return body
 
