@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     from dialoeval.errors import UserError
     from dialoeval.reports.baseline import baseline_tests
-    from dialoeval.reports.html import write_html
+    from dialoeval.reports.html import scores_table, write_html
     from dialoeval.reports.scores_view import scores_view
     from dialoeval.runs.reader import load_run
 
@@ -40,8 +40,8 @@ def main(arguments: Sequence[str]) -> int:
     runs = [load_run(folder) for folder in _runs(options.model, options.contexts, options.reports_dir)]
     people = [run for run in runs if run.settings.baseline == "human"]
     tested = [run for run in runs if run not in people]
-    view = scores_view(tested, baseline_tests(tested), comparable=True)
-    print(_table(view, scores_view(people, baseline_tests(people), comparable=False)))
+    view = scores_view(tested, baseline_tests(tested), scores_table(tested).best())
+    print(_table(view, scores_view(people, baseline_tests(people), frozenset())))
     page = Path(options.reports_dir) / f"demo-{options.model}.html"
     write_html([run.path for run in runs], page, f"{options.model}: decodings, baselines and people")
     print("\n".join(view.legend[1:]))

@@ -33,7 +33,7 @@ from dialoeval.reports.sweep_plots import setting_plots
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.reader import LoadedRun, load_run, short_names
 from dialoeval.runs.records import flat
-from dialoeval.tables import Table
+from dialoeval.tables import Heading, Table
 from dialoeval.version import __version__
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -65,7 +65,7 @@ def write_html(
     runs = [load_run(RunFolder(path)) for path in run_dirs]
     tests = baseline_tests(runs, baseline)
     human = human_columns(judgments, runs, tests.baseline) if judgments else []
-    table = _scores_table(runs, human)
+    table = scores_table(runs, human)
     write_page(out_path, "report.html", _report(runs, table, title, tests, human))
     write_tables(out_path, table)
 
@@ -82,7 +82,7 @@ def write_comparison(
     method, warning = text.method(comparisons, settings), text.too_few_trials(comparisons, settings)
     adjusted = {c.b.name: c.adjusted for c in comparisons if c.a is runs[0]}
     tests = BaselineTests(0, [adjusted.get(run.name, {}) for run in runs], "Tests: see the comparison above.")
-    values = _report(runs, _scores_table(runs), f"Comparison of {len(runs)} runs", tests)
+    values = _report(runs, scores_table(runs), f"Comparison of {len(runs)} runs", tests)
     shown = {
         "comparisons": list(map(comparison_section, comparisons)),
         "forests": figure_forests(comparisons),
@@ -134,13 +134,13 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _scores_table(runs: Sequence[LoadedRun], human: Sequence[HumanColumn] = ()) -> Table:
+def scores_table(runs: Sequence[LoadedRun], human: Sequence[HumanColumn] = ()) -> Table:
+    """Return the table of scores of a page's runs, with columns of human judgments."""
     names = short_names(runs)
     systems = [(name, run.scores) for name, run in zip(names, runs, strict=True)]
     marks = [name for name, run in zip(names, runs, strict=True) if run.settings.is_mark]
-    ranked = len({run.dataset for run in runs}) == 1
-    table = score_table(systems, intervals=True, ranked=ranked, unranked=marks)
-    headings = (*table.headings, *(column.about.heading for column in human))
+    table = score_table(systems, intervals=True, ranked=len({run.dataset for run in runs}) == 1, unranked=marks)
+    headings = (*table.headings, *(Heading(column.about.heading, column.about.name, True) for column in human))
     rows = ((*row, *(column.cells[i].cell for column in human)) for i, row in enumerate(table.rows))
     return replace(table, headings=headings, rows=tuple(rows))
 
@@ -154,17 +154,16 @@ def _report(
 ) -> dict[str, Any]:
     names = short_names(runs)
     plots = [*setting_plots(names, runs), diversity_scatter(names, runs), length_plot(names, runs)]
-    several_datasets = len({run.dataset for run in runs}) > 1
-    comparable = not several_datasets and all(run.scores.protocol == runs[0].scores.protocol for run in runs)
-    view = scores_view(runs, tests, comparable=comparable)
+    best = table.best()
+    view = scores_view(runs, tests, best)
     for column in human:
-        view.add(column.about, column.cells)
+        view.add(column.about, column.cells, best)
     return {
         "title": title or (names[0] if len(names) == 1 else f"{len(names)} runs on {_several(_dataset_names(runs))}"),
         "meta": _meta(runs),
         "names": names,
         "colours": [colour(i) for i in range(len(runs))],
-        "several_datasets": several_datasets,
+        "several_datasets": len({run.dataset for run in runs}) > 1,
         "scores": view,
         "notes": table.notes,
         "exports": exports(table),

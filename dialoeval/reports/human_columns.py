@@ -12,7 +12,7 @@ from dialoeval.judging.items import Study, find_study, load_study
 from dialoeval.judging.sources import read_source
 from dialoeval.metrics.figures import Figure
 from dialoeval.reports.explanations import Explained
-from dialoeval.reports.scores_view import Shown, best_of, marked
+from dialoeval.reports.scores_view import Shown, marked
 from dialoeval.runs.reader import LoadedRun
 from dialoeval.tables import Cell
 
@@ -89,7 +89,7 @@ def _systems(study: Study, runs: Sequence[LoadedRun]) -> list[str | None]:
 def _rating(people: Values, question: str, names: Sequence[str | None], other: str) -> HumanColumn:
     means = {row["system"]: row for row in people["means"] if row["question"] == question}
     tests = {(row["first"], row["second"]): row for row in people["differences"] if row["question"] == question}
-    figure = Figure(f"people-{question}", f"{question} (people)")
+    figure = Figure(f"people_{question}", f"{question} (people)")
     cells = [_estimate(means[name]["estimate"], figure) if name in means else _absent(figure) for name in names]
     shown = []
     for name, cell in zip(names, cells, strict=True):
@@ -103,7 +103,7 @@ def _rating(people: Values, question: str, names: Sequence[str | None], other: s
 
 def _share(people: Values, question: str, names: Sequence[str | None], other: str) -> HumanColumn:
     wins = {(row["first"], row["second"]): row for row in people["wins"] if row["question"] == question}
-    figure = Figure(f"people-{question}", f"{question}: preferred to {other} (people)", decimals=1, percent=True)
+    figure = Figure(f"people_{question}", f"{question}: preferred to {other} (people)", decimals=1, percent=True)
     shown = []
     for name in names:
         pair = wins.get((str(name), other)) or wins.get((other, str(name)))
@@ -121,15 +121,14 @@ def _share(people: Values, question: str, names: Sequence[str | None], other: st
 def _column(
     figure: Figure, found: Sequence[tuple[Cell, Values | None, float | None]], text: str, other: str
 ) -> HumanColumn:
-    best = best_of([cell for cell, _, _ in found], figure)
     cells = []
-    for i, (cell, test, reference) in enumerate(found):
+    for cell, test, reference in found:
         p = test.get("p_adjusted") if test else None
         if cell.value is None or not isinstance(p, int | float) or not isinstance(reference, int | float):
-            cells.append(Shown(cell, i in best))
+            cells.append(Shown(cell))
         else:
             factor = 100 if figure.percent else 1
-            cells.append(marked(cell, i in best, figure, cell.value - factor * reference, p, other))
+            cells.append(marked(cell, False, figure, cell.value - factor * reference, p, other))
     about = Explained(figure.name, figure.heading, "↑", "higher is better", text)
     return HumanColumn(about, cells)
 

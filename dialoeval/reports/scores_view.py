@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, replace
 
 from dialoeval.metrics.figures import Figure
 from dialoeval.metrics.score_tables import columns, score_cell
@@ -23,7 +23,7 @@ class Shown:
 
     Attributes:
         cell: the figure.
-        best: it is the best of its column, or prints the same as the best.
+        best: it is the best of its column.
         mark: ``▲`` better than the baseline, ``▼`` worse, ``◆`` different; empty if not told apart or not tested.
         css: class of the mark.
         said: the mark in words, with its p-value.
@@ -54,54 +54,37 @@ class ScoresView:
     legend: list[str]
     tested: bool
 
-    def add(self, about: Explained, cells: Sequence[Shown]) -> None:
-        """Add a column."""
+    def add(self, about: Explained, cells: Sequence[Shown], best: Set[tuple[int, int]]) -> None:
+        """Add a column; `best` as in `scores_view`."""
         self.columns.append(about)
-        for (_, _, _, row), cell in zip(self.rows, cells, strict=True):
-            row.append(cell)
+        for i, ((_, _, _, row), cell) in enumerate(zip(self.rows, cells, strict=True)):
+            row.append(replace(cell, best=(i, len(self.columns)) in best))
 
 
-def scores_view(runs: Sequence[LoadedRun], tests: BaselineTests, *, comparable: bool) -> ScoresView:
+def scores_view(runs: Sequence[LoadedRun], tests: BaselineTests, best: Set[tuple[int, int]]) -> ScoresView:
     """Return the table of scores of the runs of a page.
 
     Args:
         runs: of the page.
         tests: of the runs against a baseline.
-        comparable: whether the runs are on the same data; else no figure is called the best.
+        best: (run, column) of the best figures, as `Table.best` has them; column 0 is the name.
     """
     names = short_names(runs)
     scores = [run.scores for run in runs]
     figures = columns(scores)
     cells = {figure.name: [score_cell(one, figure) for one in scores] for figure in figures}
-    ranked = [comparable and not run.settings.is_mark for run in runs]
-    best = {f.name: best_of(cells[f.name], f, ranked) for f in figures}
     baseline = tests.baseline
     rows = []
     for i, name in enumerate(names):
-        shown = [_shown(cells[f.name], i, f, tests, names, i in best[f.name]) for f in figures]
+        shown = [_shown(cells[f.name], i, f, tests, names, (i, j) in best) for j, f in enumerate(figures, 1)]
         rows.append((name, colour(i), i == baseline, shown))
     legend = []
-    if any(best.values()):
+    if best:
         legend.append("Bold: the best of its column.")
     if baseline is not None:
         legend.append(f"▲ better, ▼ worse, ◆ different: told apart from {names[baseline]}; no mark: not told apart.")
     legend += [tests.legend] if tests.legend else []
     return ScoresView([explained(f, names, scores) for f in figures], rows, legend, baseline is not None)
-
-
-def best_of(cells: Sequence[Cell], figure: Figure, ranked: Sequence[bool] | None = None) -> set[int]:
-    """Return the positions of the best figure of a column, and of those that print the same.
-
-    None are best if the figure has no better direction, if there are not two, or if all print the same. Rows that are
-    not `ranked`, floors and the human mark among them, are never the best.
-    """
-    present = {i: cell for i, cell in enumerate(cells) if cell.value is not None and (ranked is None or ranked[i])}
-    if figure.higher_is_better is None or len({cell.figure for cell in present.values()}) < 2:
-        return set()
-    values = [cell.value or 0.0 for cell in present.values()]
-    best = max(values) if figure.higher_is_better else min(values)
-    printed = next(cell.figure for cell in present.values() if (cell.value or 0.0) == best)
-    return {i for i, cell in present.items() if cell.figure == printed}
 
 
 def _shown(

@@ -5,22 +5,19 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from support.report_runs import examples, replies, write_run
 
 from dialoeval.cli.main import main
 from dialoeval.config import ProtocolConfig
 from dialoeval.errors import UserError
-from dialoeval.metrics.figures import Figure
+from dialoeval.metrics.score_tables import score_table
 from dialoeval.reports import baseline as module
 from dialoeval.reports import write_html
 from dialoeval.reports.baseline import baseline_tests
 from dialoeval.reports.compare import ComparisonSettings, compare
-from dialoeval.reports.scores_view import best_of, scores_view
+from dialoeval.reports.scores_view import scores_view
 from dialoeval.runs.folder import RunFolder
 from dialoeval.runs.reader import load_run
-from dialoeval.tables import Cell
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +45,15 @@ def test_the_p_values_are_those_of_compare(runs):
 
 
 def test_real_differences_are_marked_by_side_and_others_not(runs):
-    view = scores_view(runs, baseline_tests(runs), comparable=True)
+    best = score_table([(run.name, run.scores) for run in runs]).best()
+    view = scores_view(runs, baseline_tests(runs), best)
     column = [explained.name for explained in view.columns].index("bleu2")
     marks = [cells[column].mark for _, _, _, cells in view.rows]
     assert marks == ["", "▲", "▼", ""]
     assert [cells[column].best for _, _, _, cells in view.rows] == [False, True, False, False]
     said = view.rows[2][3][column].said
     assert re.fullmatch(r"worse, lower than toy greedy base, p = 0\.0\d\d", said)
-    other = scores_view(runs, baseline_tests(runs, "bad"), comparable=True)
+    other = scores_view(runs, baseline_tests(runs, "bad"), best)
     assert [cells[column].mark for _, _, _, cells in other.rows] == ["▲", "▲", "", "▲"]
 
 
@@ -88,25 +86,6 @@ def test_many_runs_have_enough_trials_and_long_work_leaves_out_what_takes_long(r
     assert "entropy4" not in tests.p_values[1] and "bleu4" in tests.p_values[1]
     assert "Not tested, since it would take minutes: Entropy-4, Dist-1, Dist-2" in tests.legend
     assert "entropy4" in baseline_tests(runs, "base").p_values[1]  # asked for
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.none() | st.floats(-5, 5), max_size=6), st.sampled_from([True, False, None]), st.randoms())
-def test_the_best_do_not_depend_on_the_order(values, higher, draw):
-    figure = Figure("x", "X", decimals=1, higher_is_better=higher)
-    cells = [figure.cell(value) for value in values]
-    best = {cells[i].figure for i in best_of(cells, figure)}
-    assert len(best) <= 1
-    order = draw.sample(cells, len(cells))
-    assert {order[i].figure for i in best_of(order, figure)} == best
-    if best:
-        printed = [float(cell.figure) for cell in cells if cell.value is not None]
-        assert float(*best) == (max(printed) if higher else min(printed))
-
-
-def test_equal_figures_have_no_best():
-    assert best_of([Cell(1.0), Cell(1.0), Cell(None)], Figure("x", "X")) == set()
-    assert best_of([Cell(1.001), Cell(1.002), Cell(0.5)], Figure("x", "X")) == {0, 1}  # print the same
 
 
 def test_the_command_takes_a_baseline(runs, tmp_path, capsys):

@@ -70,7 +70,9 @@ def test_ratings_are_means(tmp_path, capsys):
     assert judge_report.main([str(made.path), "--resamples", "50"]) == 0
     for column in human_columns(str(made.path), loaded(made), 0):
         assert [shown.cell.value for shown in column.cells] == [2.0, None, 5.0]
-        assert [shown.best for shown in column.cells] == [False, False, True]
+    paths = [str(run.path) for run in loaded(made)]
+    assert main(["report", *paths, "--out", str(tmp_path / "r.html"), "--judgments", str(made.path)]) == 0
+    assert "<strong>5.00</strong>" in (tmp_path / "r.html").read_text("utf-8")
 
 
 def test_the_page_and_its_tables_have_the_columns(study, tmp_path, capsys):
@@ -80,7 +82,7 @@ def test_the_page_and_its_tables_have_the_columns(study, tmp_path, capsys):
     text = out.read_text("utf-8")
     assert "relevance: preferred to one (people)" in text and "Share of the decided judgments" in text
     assert "preferred to one (people)" in out.with_suffix(".md").read_text("utf-8")
-    assert "preferred to one (people)" in out.with_suffix(".csv").read_text("utf-8")
+    assert ",people_relevance," in out.with_suffix(".csv").read_text("utf-8")
 
 
 def test_what_is_no_analysis_of_these_runs_is_refused(study, tmp_path, capsys):
