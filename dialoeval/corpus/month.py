@@ -23,9 +23,10 @@ from typing import Any
 from dialoeval.corpus import links, lists
 from dialoeval.corpus.dumps import COMMENTS, SUBMISSIONS, blocks
 from dialoeval.corpus.recipe import Recipe
-from dialoeval.corpus.scan import Scanned, scan_comments, scan_submissions
+from dialoeval.corpus.scan import UNREADABLE, Scanned, scan_comments, scan_submissions
 from dialoeval.corpus.threads import Submissions, Threads, read_comments
 from dialoeval.corpus.workers import Workers
+from dialoeval.errors import UserError
 from dialoeval.files import atomic_open, read_json, write_json
 from dialoeval.progress import progress
 
@@ -100,8 +101,10 @@ class Month:
                 lines = (line for block in blocks(self.submissions, tap) for line in block.splitlines())
                 for part, record in scan_submissions(lines, self.parts, counts):
                     write[part](record)
+            _check_is_dump(self.submissions, counts, "submission")
             with _tap(self.comments, hashes, step) as tap:
                 scanned, together = self._scan_comments(workers, tap)
+            _check_is_dump(self.comments, scanned, "comment")
         files = [
             {"file": path.name, "bytes": path.stat().st_size, "sha256": hashes[path.name]}
             for path in (self.submissions, self.comments)
@@ -174,6 +177,18 @@ class Month:
 def _fields(file: Any) -> Iterator[list[bytes]]:
     for line in file:
         yield line.split(b"\t", 4)
+
+
+def _check_is_dump(path: Path, counts: Counter[str], what: str) -> None:
+    """Refuse a file of which no line is what its name says; an empty one is a month of none.
+
+    Raises:
+        UserError: it is something else.
+    """
+    reasons = {reason: count for reason, count in counts.items() if reason in UNREADABLE}
+    if counts["read"] and sum(reasons.values()) == counts["read"]:
+        listed = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))
+        raise UserError(f"{path} is no dump of {what}s: none of its lines is a {what} ({listed})")
 
 
 def _file(folder: Path, kind: str, part: int, suffix: str) -> Path:

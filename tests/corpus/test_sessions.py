@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import json
 from collections import Counter
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -160,28 +159,6 @@ def test_odd_dumps_give_the_rows_of_a_slow_extractor(
     built = build_sessions(folder, ["2011-01"], folder / "out", parse(given), workers=1, parts=parts)
     assert (folder / "out" / "rows.tsv").read_bytes() == rows.encode()
     assert built.skipped == dict(skipped)
-
-
-@pytest.mark.parametrize("scope", ["month", "all"])
-def test_a_parent_in_another_thread_is_found_in_any_number_of_partitions(scope, tmp_path):
-    names = [f"{number:x}" for number in range(40, 60)]
-    comments = [comment(f"c{name}", f"t3_{name}", f"the words of {name}", link_id=f"t3_{name}") for name in names]
-    chain = [f"c{name}" for name in names[5:15]]  # each answers the one before, in another thread
-    comments += [
-        comment(f"r{one}", f"t1_{'r' * (i > 0)}{before}", f"here is {one}", link_id=f"t3_{one[1:]}")
-        for i, (before, one) in enumerate(pairwise(chain))
-    ]
-    comments += [comment("c2a", "t1_c2b", "in a thread that is not its own", link_id="t3_33")]
-    comments += [comment("cé", "t1_c28", "odd names", link_id="t3_29"), comment("x", "t1_cé", "too", link_id="t3_2c")]
-    heads = [submission(name) for name in names]
-    write_month(tmp_path, "2011-01", comments if scope == "month" else [], heads)
-    write_month(tmp_path, "2011-02", [] if scope == "month" else comments, [])
-    rows, skipped = extract(comments, heads, clean=True, title=False, leaves=True)
-    assert rows.count("\n") >= 3
-    for parts in (1, 2, 3, 7):
-        months = ("2011-01",) if scope == "month" else ("2011-01", "2011-02")
-        result, found = built(tmp_path, f"scope={scope}", months=months, parts=parts)
-        assert found == rows.encode() and Counter(result.skipped) == skipped
 
 
 def built(folder: Path, *given: str, months=("2011-01",), **options):
