@@ -22,8 +22,8 @@ from dialoeval.corpus.normalise import minimal
 
 SLICE = 500_000  # submissions that the published extractor handles at a time; rows are in order within a slice
 NO_SUBREDDIT = "\x00"  # the link holds no subreddit: what the published extractor stops at
-# Reasons to skip a line that is not what it should be
-UNREADABLE = frozenset(("invalid_utf8", "not_json", "not_object", "missing_field", "bad_field", "surrogate"))
+# Reasons to skip a line that is no comment (no submission) at all
+UNREADABLE = frozenset(("invalid_utf8", "not_json", "not_object", "missing_field"))
 _FIELDS = ("id", "score", "num_comments", "domain", "permalink", "title")
 
 
