@@ -12,6 +12,7 @@ from dialoeval.corpus.recipe import Recipe
 from dialoeval.errors import UserError
 
 _MONTHLY = {"keys": ".gz", "discard": "-o.gz"}  # setting -> what follows the month in a folder of its files
+_DIGEST = re.compile("[0-9a-f]{56}")
 _WORD = re.compile("[a-z0-9_]+")
 
 
@@ -111,11 +112,14 @@ def load(recipe: Recipe, month: str) -> Lists:
     dep = frozenset(key for key in keys if key.endswith("\tdep"))
     if any(keys) and not dep:
         raise UserError(f"keys={recipe.keys}: no line of {month} is a link, a comment and `dep`, separated by tabs")
+    discard = _of_month("discard", recipe.discard, month)
+    if any(discard) and not any(_DIGEST.fullmatch(line) for line in discard):
+        raise UserError(f"discard={recipe.discard}: no line of {month} is the 56 hexadecimal digits of a SHA-224")
     subreddits = frozenset(name.lower() for name in _entries("subreddits", recipe.subreddits))
     return Lists(
         phrases=Phrases(_entries("words", recipe.words)),
         subreddits=subreddits if recipe.subreddits else None,
         dep=dep if recipe.keys else None,
         keep=keys - dep if recipe.keys else None,
-        discard=_of_month("discard", recipe.discard, month),
+        discard=discard,
     )

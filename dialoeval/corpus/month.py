@@ -219,6 +219,11 @@ def _threads(recipe: Recipe, month: str) -> Threads:
     return Threads(recipe, lists.load(recipe, month))
 
 
+def forget_lists() -> None:
+    """Have this process read the lists anew: their files may be others than in an earlier build."""
+    _threads.cache_clear()
+
+
 def _scan_block(task: tuple[Month, bytes, dict[int, int] | None]) -> Scanned:
     month, block, together = task
     return scan_comments(block, month.parts, _threads(month.recipe, month.name).lists.dep, together)

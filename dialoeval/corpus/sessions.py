@@ -14,7 +14,7 @@ from typing import Any
 from dialoeval.corpus import lists
 from dialoeval.corpus.clean import second_pass
 from dialoeval.corpus.dumps import COMMENTS, SUBMISSIONS, find_dump
-from dialoeval.corpus.month import Month
+from dialoeval.corpus.month import Month, forget_lists
 from dialoeval.corpus.recipe import Recipe
 from dialoeval.corpus.workers import cores, open_workers
 from dialoeval.errors import UserError
@@ -71,6 +71,8 @@ def build_sessions(
         raise UserError(f"workers={workers}: expected a number of processes")
     pairs = [(find_dump(dumps, SUBMISSIONS, month), find_dump(dumps, COMMENTS, month)) for month in months]
     check_writable(out / "rows.tsv")
+    forget_lists()
+    _allow_open_files(1024)
     plan = _plan(months, pairs, recipe)
     with _locked(out):
         for left in out.glob(".*.tmp"):  # of a call that was killed
@@ -91,6 +93,18 @@ def build_sessions(
             raise UserError(f"cannot write {out}: {error.strerror or error}") from error
         shutil.rmtree(out / ".build", ignore_errors=True)
     return _built(out, manifest)
+
+
+def _allow_open_files(number: int) -> None:
+    """Raise this process's limit of open files to a number, as far as the system lets it (macOS begins with 256)."""
+    try:
+        import resource
+    except ImportError:  # Windows, which has another limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= soft < number:
+        most = number if hard == resource.RLIM_INFINITY else min(number, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _units(out: Path, months: Sequence[str], pairs: list[tuple[Path, Path]], recipe: Recipe, parts: int) -> list[Month]:

@@ -102,6 +102,7 @@ def test_other_dumps_of_the_same_months_are_named(tmp_path):
     ("setting", "content", "message"),
     [
         ("keys", "t3_s,t1_a,dep\n", "no line of 2011-01 is a link, a comment and `dep`"),
+        ("discard", "t3_s\tt1_a\tkeep\n", "no line of 2011-01 is the 56 hexadecimal digits"),
         ("words", None, "is a folder: expected a file"),
         ("subreddits", None, "is a folder: expected a file"),
         ("keys", None, "no such file: .*2011-01.gz"),
@@ -113,3 +114,28 @@ def test_a_list_that_is_something_else_is_refused(setting, content, message, tmp
     path.mkdir() if content is None else path.write_text(content)
     with pytest.raises(UserError, match=message):
         built(tmp_path, f"{setting}={path}")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_list_that_changed_is_read_anew_by_the_next_build(workers, tmp_path):
+    write_month(tmp_path, "2011-01", THREAD, [submission()])
+    words, weights = tmp_path / "words.txt", []
+    for number, text in enumerate(("damn\n", "answer\n", "more\n")):
+        words.write_text(text)
+        out = tmp_path / f"out{number}"
+        build_sessions(tmp_path, ["2011-01"], out, parse([f"words={words}"]), workers=workers)
+        fields = (out / "rows.tsv").read_text().rstrip("\n").split("\t")
+        weights.append([turn[:3] for text in fields[1:] for turn in text.split(" EOS ")])
+    assert weights == [["1.0", "1.0", "1.0"], ["1.0", "0.0", "1.0"], ["1.0", "1.0", "0.0"]]
+
+
+def test_partitions_need_more_open_files_than_some_systems_begin_with(tmp_path):
+    resource = pytest.importorskip("resource")
+    write_month(tmp_path, "2011-01", THREAD, [submission()])
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        result, _ = built(tmp_path, parts=400)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert result.rows == 1
