@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -97,10 +98,6 @@ def build_sessions(
 
 def _allow_open_files(number: int) -> None:
     """Raise this process's limit of open files to a number, as far as the system lets it (macOS begins with 256)."""
-    try:
-        import resource
-    except ImportError:  # Windows, which has another limit
-        return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= soft < number:
         most = number if hard == resource.RLIM_INFINITY else min(number, hard)
