@@ -78,9 +78,10 @@ def scan_comments(
         except UnicodeEncodeError:
             counts["surrogate"] += 1
             continue
-        names.append(name)
-        parents.append(parent[3:] if parent.startswith("t1_") else name)
-        threads.append(thread[3:])
+        if parts > 1:
+            names.append(name)
+            parents.append(parent[3:] if parent.startswith("t1_") else name)
+            threads.append(thread[3:])
     if parts == 1 or not records:
         return Scanned({0: b"\n".join(records) + b"\n"} if records else {}, {}, counts)
     places = numbers(threads)
@@ -119,8 +120,10 @@ def _comment(line: bytes, dep: frozenset[str] | None) -> tuple[str, str, str, st
     if not (type(score) is int and type(name) is type(parent) is type(author) is type(thread) is str):
         name, author, parent, score = _odd(line, name, author, parent, score)
         _text(thread, Skip("bad_field"))
+    if name[:1].isspace():  # the published script strips its lines, which begin with the id
+        name = name.lstrip()
     head = f"{thread}\t{name}\t{parent}\t{score}\t{words}\t{author}\t"
-    if name[:1] <= " " or head.count("\t") != 6 or "\n" in head or "\r" in head:
+    if not name or head.count("\t") != 6 or "\n" in head or "\r" in head:
         raise Skip("bad_field")
     return name, parent, thread, head + body
 
@@ -191,7 +194,7 @@ def _submission(line: bytes) -> tuple[str, bool, str]:
         raise Skip("missing_field") from None
     except (TypeError, ValueError, OverflowError):
         raise Skip("bad_field") from None
-    if values[0][:1] <= " " or any(mark in value for value in values for mark in "\t\n\r"):
+    if not values[0] or values[0][0].isspace() or any(mark in value for value in values for mark in "\t\n\r"):
         raise Skip("bad_field")
     places = values[4].split("/")
     subreddit = places[2].lower() if len(places) > 2 else NO_SUBREDDIT

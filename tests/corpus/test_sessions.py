@@ -100,7 +100,7 @@ BODIES = st.one_of(
     st.integers(28, 32).map(lambda number: "a,b,c,d,e,f,g,h " * number),
     st.sampled_from(["[deleted]", "[removed]", "1.0 1.0", "a b", None, 7, ["x"]]),
 )
-IDS = st.one_of(NAMES, NAMES, NAMES, st.integers(0, 3), st.sampled_from(["t1_a", "a,b", "é"]))
+IDS = st.one_of(NAMES, NAMES, NAMES, st.integers(0, 3), st.sampled_from(["t1_a", "a,b", "é", " d", "\xa0e", "\t f"]))
 PARENTS = st.one_of(
     NAMES.map("t1_{}".format), NAMES.map("t1_{}".format), st.sampled_from(["t3_s", "t3_o", "t1_gone", "", None])
 )

@@ -77,7 +77,7 @@ def extract(
             if body == "[deleted]" or ">" in body or "&gt;" in body or one["link_id"] not in threads:
                 continue
             if len(_spaces(body).split()) >= 2:
-                kept["t1_" + str(fields[0])] = (*map(str, fields[1:]), _spaces(body))
+                kept["t1_" + str(fields[0]).lstrip()] = (*map(str, fields[1:]), _spaces(body))
         except (KeyError, TypeError, AttributeError):
             continue
     parents = {one[1] for one in kept.values()} if leaves else set()
