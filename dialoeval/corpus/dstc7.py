@@ -95,7 +95,7 @@ def read_month(dumps: str | Path, month: str, lists: Lists, score_search: int, t
     for name, comment in comments.items():
         by_submission.setdefault(comment.submission, []).append(name)
     for submission, names in by_submission.items():
-        for draft in _drafts(submissions[submission], submission, names, comments):
+        for draft in _drafts(submissions, submission, names, comments):
             made.counts["conversations"] += 1
             for conversation in _listed(draft, lists, score_search):
                 made.found[conversation.key] = conversation
@@ -147,6 +147,8 @@ def _comments(
             if submission not in submissions:
                 continue
             body, score = record["body"], record.get("score")
+            if not isinstance(record["id"], str):  # the published script skips it: no parent of others either
+                raise BadLine("id")
             comment = _Comment(
                 str(record["parent_id"]),
                 submission,
@@ -166,9 +168,10 @@ def _comments(
 
 
 def _drafts(
-    submission: _Submission, name: str, comments: list[str], all_comments: Mapping[str, _Comment]
+    submissions: Mapping[str, _Submission], name: str, comments: list[str], all_comments: Mapping[str, _Comment]
 ) -> Iterator[Conversation]:
     """Yield the conversations of a submission that have the form of the sets, without keys, with the dump's scores."""
+    submission = submissions[name]
     title = normalised(submission.title)
     if any(all_comments[last].parent not in all_comments for last in comments) and _is_reply(title):
         yield Conversation("", submission.subreddit, name, 1, 1, START, title)
@@ -178,7 +181,9 @@ def _drafts(
         for one in path:
             if one not in texts:
                 texts[one] = normalised(all_comments[one].body)
-        turns = [START, title, *(texts[one] for one in path)]
+        first = all_comments[path[0]].submission  # another one's where a comment answers one of another thread
+        begun_by = title if first == name else normalised(submissions[first].title)
+        turns = [START, begun_by, *(texts[one] for one in path)]
         comment = all_comments[last]
         if comment.author != DELETED and _is_reply(turns[-1]):
             context = _cut(TURN_END.join(turns[:-1]), turns[-2])

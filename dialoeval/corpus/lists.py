@@ -11,20 +11,24 @@ from dialoeval.corpus.dumps import blocks
 from dialoeval.corpus.recipe import Recipe
 from dialoeval.errors import UserError
 
+_MONTHLY = {"keys": ".gz", "discard": "-o.gz"}  # setting -> what follows the month in a folder of its files
+_DIGEST = re.compile("[0-9a-f]{56}")
 _WORD = re.compile("[a-z0-9_]+")
 
 
-def list_file(path: str, month: str, ending: str = "") -> Path:
-    """Return the file of a setting: itself, or in a folder the file MONTH + `ending` + .gz.
+def list_file(setting: str, path: str, month: str) -> Path:
+    """Return the file of a setting: itself; for `keys` and `discard` a folder may stand for its file of the month.
 
     Raises:
         UserError: there is no such file.
     """
     file = Path(path)
     if file.is_dir():
-        file /= f"{month}{ending}.gz"
+        if setting not in _MONTHLY:
+            raise UserError(f"{setting}={path} is a folder: expected a file")
+        file /= month + _MONTHLY[setting]
     if not file.is_file():
-        raise UserError(f"no such file: {file}")
+        raise UserError(f"no such file: {file} ({setting}={path})")
     return file
 
 
@@ -84,27 +88,38 @@ class Lists:
     discard: frozenset[str] = frozenset()
 
 
-def _entries(path: str) -> list[str]:
+def _entries(setting: str, path: str) -> list[str]:
     """Return the lines of a list that are no comments (`#` in front), without white space at their ends."""
-    return [line.rstrip() for line in read_list(list_file(path, "")) if line[:1] != "#"] if path else []
+    return [line.rstrip() for line in read_list(list_file(setting, path, "")) if line[:1] != "#"] if path else []
+
+
+def _of_month(setting: str, path: str, month: str) -> frozenset[str]:
+    """Return the lines of a list of the month.
+
+    Raises:
+        UserError: as `list_file` and `read_list`.
+    """
+    return frozenset(line.rstrip() for line in read_list(list_file(setting, path, month))) if path else frozenset()
 
 
 def load(recipe: Recipe, month: str) -> Lists:
     """Read the lists of a recipe for one month.
 
     Raises:
-        UserError: a file is missing or cannot be read.
+        UserError: a file is missing, cannot be read, or holds something else.
     """
-    keys = None
-    if recipe.keys:
-        keys = frozenset(line.rstrip() for line in read_list(list_file(recipe.keys, month)))
-    discard: frozenset[str] = frozenset()
-    if recipe.discard:
-        discard = frozenset(line.rstrip() for line in read_list(list_file(recipe.discard, month, "-o")))
+    keys = _of_month("keys", recipe.keys, month)
+    dep = frozenset(key for key in keys if key.endswith("\tdep"))
+    if any(keys) and not dep:
+        raise UserError(f"keys={recipe.keys}: no line of {month} is a link, a comment and `dep`, separated by tabs")
+    discard = _of_month("discard", recipe.discard, month)
+    if any(discard) and not any(_DIGEST.fullmatch(line) for line in discard):
+        raise UserError(f"discard={recipe.discard}: no line of {month} is the 56 hexadecimal digits of a SHA-224")
+    subreddits = frozenset(name.lower() for name in _entries("subreddits", recipe.subreddits))
     return Lists(
-        phrases=Phrases(_entries(recipe.words)),
-        subreddits=frozenset(name.lower() for name in _entries(recipe.subreddits)) if recipe.subreddits else None,
-        dep=None if keys is None else frozenset(key for key in keys if key.endswith("\tdep")),
-        keep=None if keys is None else frozenset(key for key in keys if not key.endswith("\tdep")),
+        phrases=Phrases(_entries("words", recipe.words)),
+        subreddits=subreddits if recipe.subreddits else None,
+        dep=dep if recipe.keys else None,
+        keep=keys - dep if recipe.keys else None,
         discard=discard,
     )

@@ -20,16 +20,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from dialoeval.corpus import lists
+from dialoeval.corpus import links, lists
 from dialoeval.corpus.dumps import COMMENTS, SUBMISSIONS, blocks
 from dialoeval.corpus.recipe import Recipe
-from dialoeval.corpus.scan import Scanned, scan_comments, scan_submissions
+from dialoeval.corpus.scan import UNREADABLE, Scanned, scan_comments, scan_submissions
 from dialoeval.corpus.threads import Submissions, Threads, read_comments
 from dialoeval.corpus.workers import Workers
+from dialoeval.errors import UserError
 from dialoeval.files import atomic_open, read_json, write_json
 from dialoeval.progress import progress
 
 _MEGABYTE = 1_000_000
+LINKS = "links"  # files of pairs that tell which threads are linked
 _SLICES = 1_000_000  # more than a month has: numbers the slices of several months
 
 
@@ -95,27 +97,60 @@ class Month:
         hashes: dict[str, str] = {}
         megabytes = math.ceil((self.comments.stat().st_size + self.submissions.stat().st_size) / _MEGABYTE)
         with progress(f"MB of {self.name}", megabytes) as step:
-            with self._partitions(SUBMISSIONS) as write, _tap(self.submissions, hashes, step) as tap:
+            with self._files(SUBMISSIONS, self.parts) as write, _tap(self.submissions, hashes, step) as tap:
                 lines = (line for block in blocks(self.submissions, tap) for line in block.splitlines())
                 for part, record in scan_submissions(lines, self.parts, counts):
                     write[part](record)
-            with self._partitions(COMMENTS) as write, _tap(self.comments, hashes, step) as tap:
-                scanned = Counter[str]()
-                for found in workers.map(_scan_block, ((self, block) for block in blocks(self.comments, tap))):
-                    scanned += found.counts
-                    for part, records in found.records.items():
-                        write[part](records)
+            _check_is_dump(self.submissions, counts, "submission")
+            with _tap(self.comments, hashes, step) as tap:
+                scanned, together = self._scan_comments(workers, tap)
+            _check_is_dump(self.comments, scanned, "comment")
         files = [
             {"file": path.name, "bytes": path.stat().st_size, "sha256": hashes[path.name]}
             for path in (self.submissions, self.comments)
         ]
-        return {"files": files, "submissions": counts, "comments": scanned}
+        return {"files": files, "submissions": counts, "comments": scanned, "linked": list(together.items())}
+
+    def _scan_comments(self, workers: Workers, tap: Callable[[bytes], None]) -> tuple[Counter[str], dict[int, int]]:
+        """Write the partitions of comments; return what was read and skipped, and which threads are linked."""
+        if self.parts == 1:
+            return self._split_comments(workers, tap, {}), {}
+        scanned = self._split_comments(workers, tap, None)
+        files = [_file(self.folder, LINKS, part, ".tsv") for part in range(links.files(self.parts))]
+        if together := links.linked(files):  # read once more, as no partition has the dump's order of two others
+            again = math.ceil(self.comments.stat().st_size / _MEGABYTE)
+            with (
+                progress(f"MB of {self.name} again, for linked threads", again) as step,
+                _tap(self.comments, {}, step) as tap,
+            ):
+                self._split_comments(workers, tap, together)
+        for file in files:
+            file.unlink()
+        return scanned, together
+
+    def _split_comments(
+        self, workers: Workers, tap: Callable[[bytes], None], together: dict[int, int] | None
+    ) -> Counter[str]:
+        """Write each comment to its partition; where the linked threads are not known, also what tells them."""
+        scanned = Counter[str]()
+        tasks = ((self, block, together) for block in blocks(self.comments, tap))
+        with (
+            self._files(COMMENTS, self.parts) as write,
+            self._files(LINKS, links.files(self.parts) if together is None else 0) as link,
+        ):
+            for found in workers.map(_scan_block, tasks):
+                scanned += found.counts
+                for part, records in found.records.items():
+                    write[part](records)
+                for file, pairs in found.links.items():
+                    link[file](pairs)
+        return scanned
 
     @contextlib.contextmanager
-    def _partitions(self, kind: str) -> Iterator[list[Callable[[bytes], object]]]:
+    def _files(self, kind: str, files: int) -> Iterator[list[Callable[[bytes], object]]]:
         """Open the files of a kind anew; yield a function for each that writes to it."""
         with contextlib.ExitStack() as stack:
-            names = [_file(self.folder, kind, part, ".tsv") for part in range(self.parts)]
+            names = [_file(self.folder, kind, part, ".tsv") for part in range(files)]
             yield [stack.enter_context(open(name, "wb", buffering=1 << 16)).write for name in names]
 
     def _merge(self) -> None:
@@ -142,6 +177,18 @@ class Month:
 def _fields(file: Any) -> Iterator[list[bytes]]:
     for line in file:
         yield line.split(b"\t", 4)
+
+
+def _check_is_dump(path: Path, counts: Counter[str], what: str) -> None:
+    """Refuse a file of which no line is what its name says; an empty one is a month of none.
+
+    Raises:
+        UserError: it is something else.
+    """
+    reasons = {reason: count for reason, count in counts.items() if reason in UNREADABLE}
+    if counts["read"] and sum(reasons.values()) == counts["read"]:
+        listed = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))
+        raise UserError(f"{path} is no dump of {what}s: none of its lines is a {what} ({listed})")
 
 
 def _file(folder: Path, kind: str, part: int, suffix: str) -> Path:
@@ -172,9 +219,14 @@ def _threads(recipe: Recipe, month: str) -> Threads:
     return Threads(recipe, lists.load(recipe, month))
 
 
-def _scan_block(task: tuple[Month, bytes]) -> Scanned:
-    month, block = task
-    return scan_comments(block, month.parts, _threads(month.recipe, month.name).lists.dep)
+def forget_lists() -> None:
+    """Have this process read the lists anew: their files may be others than in an earlier build."""
+    _threads.cache_clear()
+
+
+def _scan_block(task: tuple[Month, bytes, dict[int, int] | None]) -> Scanned:
+    month, block, together = task
+    return scan_comments(block, month.parts, _threads(month.recipe, month.name).lists.dep, together)
 
 
 def _lines(path: Path) -> list[str]:
@@ -197,8 +249,13 @@ def _make_rows(task: tuple[Month, int]) -> None:
     """Write the rows of a partition, and then its counts."""
     month, part = task
     submissions = Submissions()
-    for number, folder in enumerate((*month.earlier, month.folder)):
-        submissions.add(_lines(_file(folder, SUBMISSIONS, part, ".tsv")), number * _SLICES)
+    moved = {thread for thread, other in read_json(month.folder / "scan.json")["linked"] if other % month.parts == part}
+    for place, folder in enumerate((*month.earlier, month.folder)):
+        for source in sorted({part, *(thread % month.parts for thread in moved)}):
+            lines = _lines(_file(folder, SUBMISSIONS, source, ".tsv"))
+            if source != part:
+                lines = [line for line in lines if links.number(line.partition("\t")[0][3:]) in moved]
+            submissions.add(lines, place * _SLICES)
     comments, skipped = Counter[str](), Counter[str]()
     with _no_collector(), atomic_open(_file(month.folder, "rows", part, ".tsv"), "wb") as out:
         slices = read_comments(_lines(_file(month.folder, COMMENTS, part, ".tsv")), submissions, comments)

@@ -1,9 +1,9 @@
 r"""From the lines of a dump to records of partitions: what of a month the later steps need.
 
 A record is a line of text with tabs between its fields. All comments of a thread, and its submission, are in the
-partition that the thread's name (`t3_...`) hashes to, in the dump's order. The published extractor keeps such lines
-too; where a field's own tab or line end would break its line, or a lone surrogate stops it, the record is skipped and
-counted.
+partition that the thread's number says, in the dump's order; threads that are linked (`links.py`) have their comments
+in one partition. The published extractor keeps such lines too; where a field's own tab or line end would break its
+line, or a lone surrogate stops it, the record is skipped and counted.
 
     comment:    thread \t id \t parent \t score \t words \t author \t body
     submission: thread \t slice \t may have comments (1 or 0) \t known (1 or 0) \t subreddit (empty: none) \t title
@@ -12,22 +12,24 @@ counted.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
-from zlib import crc32
 
 from dialoeval.corpus.dumps import BadLine, parse, parse_exactly
+from dialoeval.corpus.links import by_file, files, number, numbers
 from dialoeval.corpus.normalise import minimal
 
 SLICE = 500_000  # submissions that the published extractor handles at a time; rows are in order within a slice
 NO_SUBREDDIT = "\x00"  # the link holds no subreddit: what the published extractor stops at
+# Reasons to skip a line that is no comment (no submission) at all
+UNREADABLE = frozenset(("invalid_utf8", "not_json", "not_object", "missing_field"))
 _FIELDS = ("id", "score", "num_comments", "domain", "permalink", "title")
 
 
 def partition(thread: str, parts: int) -> int:
-    """Return the partition of a thread."""
-    return crc32(thread.encode("utf-8", "surrogatepass")) % parts
+    """Return the partition of a thread (`t3_...`) that is not linked to another."""
+    return number(thread[3:]) % parts
 
 
 @dataclass
@@ -36,44 +38,62 @@ class Scanned:
 
     Attributes:
         records: partition -> its records, as UTF-8 lines.
+        links: file -> pairs that tell which threads are linked; none where they are known, or there is one partition.
         counts: `read` lines; skipped lines by reason.
     """
 
-    records: dict[int, bytes] = field(default_factory=dict)
-    counts: Counter[str] = field(default_factory=Counter)
+    records: dict[int, bytes]
+    links: dict[int, bytes]
+    counts: Counter[str]
 
 
 class Skip(Exception):
     """A record that is left out; its text is the reason."""
 
 
-def scan_comments(block: bytes, parts: int, dep: frozenset[str] | None) -> Scanned:
+def scan_comments(
+    block: bytes, parts: int, dep: frozenset[str] | None, linked: Mapping[int, int] | None = None
+) -> Scanned:
     """Return the records of a block of lines of comments.
 
     Args:
         block: whole lines of a dump.
         parts: number of partitions.
         dep: keys of the comments to read; None: all.
+        linked: thread -> the thread that it has to be with, by their numbers; None: not known yet.
     """
     lines = block.splitlines()
     counts = Counter(read=len(lines))
-    records: defaultdict[int, list[bytes]] = defaultdict(list)
+    names: list[str] = []
+    parents: list[str] = []
+    threads: list[str] = []
+    records: list[bytes] = []
     for line in lines:
         try:
-            thread, record = _comment(line, dep)
+            name, parent, thread, record = _comment(line, dep)
+            records.append(record.encode())
         except (BadLine, Skip) as error:
             counts[str(error)] += 1
             continue
-        try:
-            records[crc32(thread.encode()) % parts].append(record.encode())
         except UnicodeEncodeError:
             counts["surrogate"] += 1
-    joined = {part: b"\n".join(texts) + b"\n" for part, texts in records.items()}
-    return Scanned(joined, counts)
+            continue
+        if parts > 1:
+            names.append(name)
+            parents.append(parent[3:] if parent.startswith("t1_") else name)
+            threads.append(thread[3:])
+    if parts == 1 or not records:
+        return Scanned({0: b"\n".join(records) + b"\n"} if records else {}, {}, counts)
+    places = numbers(threads)
+    pairs = {} if linked is not None else by_file(numbers(names + parents), places, files(parts))
+    joined: defaultdict[int, list[bytes]] = defaultdict(list)
+    for place, one in zip(places.tolist(), records, strict=True):
+        joined[(linked.get(place, place) if linked else place) % parts].append(one)
+    return Scanned({part: b"\n".join(texts) + b"\n" for part, texts in joined.items()}, pairs, counts)
 
 
-def _comment(line: bytes, dep: frozenset[str] | None) -> tuple[str, str]:
-    """Return the thread and record of a comment.
+def _comment(line: bytes, dep: frozenset[str] | None) -> tuple[str, str, str, str]:
+    """Return a comment's id, parent, thread and record.
 
     Raises:
         BadLine: the line holds no JSON object.
@@ -100,10 +120,12 @@ def _comment(line: bytes, dep: frozenset[str] | None) -> tuple[str, str]:
     if not (type(score) is int and type(name) is type(parent) is type(author) is type(thread) is str):
         name, author, parent, score = _odd(line, name, author, parent, score)
         _text(thread, Skip("bad_field"))
+    if name[:1].isspace():  # the published script strips its lines, which begin with the id
+        name = name.lstrip()
     head = f"{thread}\t{name}\t{parent}\t{score}\t{words}\t{author}\t"
-    if name[:1] <= " " or head.count("\t") != 6 or "\n" in head or "\r" in head:
+    if not name or head.count("\t") != 6 or "\n" in head or "\r" in head:
         raise Skip("bad_field")
-    return thread, head + body
+    return name, parent, thread, head + body
 
 
 def _text(value: Any, error: Exception | None = None) -> str:
@@ -172,7 +194,7 @@ def _submission(line: bytes) -> tuple[str, bool, str]:
         raise Skip("missing_field") from None
     except (TypeError, ValueError, OverflowError):
         raise Skip("bad_field") from None
-    if values[0][:1] <= " " or any(mark in value for value in values for mark in "\t\n\r"):
+    if not values[0] or values[0][0].isspace() or any(mark in value for value in values for mark in "\t\n\r"):
         raise Skip("bad_field")
     places = values[4].split("/")
     subreddit = places[2].lower() if len(places) > 2 else NO_SUBREDDIT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 from dialoeval.corpus import lists
 from dialoeval.corpus.clean import second_pass
 from dialoeval.corpus.dumps import COMMENTS, SUBMISSIONS, find_dump
-from dialoeval.corpus.month import Month
+from dialoeval.corpus.month import Month, forget_lists
 from dialoeval.corpus.recipe import Recipe
 from dialoeval.corpus.workers import cores, open_workers
 from dialoeval.errors import UserError
@@ -71,6 +72,8 @@ def build_sessions(
         raise UserError(f"workers={workers}: expected a number of processes")
     pairs = [(find_dump(dumps, SUBMISSIONS, month), find_dump(dumps, COMMENTS, month)) for month in months]
     check_writable(out / "rows.tsv")
+    forget_lists()
+    _allow_open_files(1024)
     plan = _plan(months, pairs, recipe)
     with _locked(out):
         for left in out.glob(".*.tmp"):  # of a call that was killed
@@ -78,7 +81,7 @@ def build_sessions(
         if (out / "manifest.json").exists():
             manifest = read_json(out / "manifest.json")
             if _without_hashes(manifest) != plan:
-                raise UserError(f"{out} holds another build (its manifest.json says which): choose another --out")
+                raise UserError(f"{out} holds another build, {_difference(manifest, plan)}: choose another --out")
             shutil.rmtree(out / ".build", ignore_errors=True)
             return _built(out, manifest, before=True)
         units = _units(out, months, pairs, recipe, _begin(out, plan, parts or _partitions(pairs)))
@@ -91,6 +94,14 @@ def build_sessions(
             raise UserError(f"cannot write {out}: {error.strerror or error}") from error
         shutil.rmtree(out / ".build", ignore_errors=True)
     return _built(out, manifest)
+
+
+def _allow_open_files(number: int) -> None:
+    """Raise this process's limit of open files to a number, as far as the system lets it (macOS begins with 256)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= soft < number:
+        most = number if hard == resource.RLIM_INFINITY else min(number, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _units(out: Path, months: Sequence[str], pairs: list[tuple[Path, Path]], recipe: Recipe, parts: int) -> list[Month]:
@@ -113,8 +124,7 @@ def _plan(months: Sequence[str], pairs: list[tuple[Path, Path]], recipe: Recipe)
     named = {name: getattr(recipe, name) for name in ("words", "subreddits", "keys", "discard")}
     hashed: dict[str, Any] = {}
     for name, path in named.items():
-        ending = "-o" if name == "discard" else ""
-        files = {str(lists.list_file(path, month, ending)) for month in months} if path else set()
+        files = {str(lists.list_file(name, path, month)) for month in months} if path else set()
         hashed[name] = [{"file": Path(file).name, "sha256": sha256_file(file)} for file in sorted(files)]
     return {
         "what": "dialoeval build sessions",
@@ -137,6 +147,26 @@ def _without_hashes(manifest: dict[str, Any]) -> dict[str, Any]:
     return plan | {"months": months}
 
 
+def _difference(earlier: dict[str, Any], plan: dict[str, Any]) -> str:
+    """Return in words how an earlier build differs from what is planned."""
+    if earlier.get("versions") != plan["versions"]:
+        return f"by dialoeval {(earlier.get('versions') or {}).get('dialoeval', 'of an unknown version')}"
+    before = earlier.get("settings") or {}
+    if other := [name for name, value in plan["settings"].items() if before.get(name) != value]:
+        return f"with {', '.join(f'{name}={_shown(before.get(name))}' for name in other)}"
+    months = [one["month"] for one in earlier.get("months", ())]
+    if months != [one["month"] for one in plan["months"]]:
+        return f"of the months {', '.join(months)} (a finished build is not extended)"
+    return "of other dumps of these months"
+
+
+def _shown(value: Any) -> str:
+    """Return the value of a setting as it is given: yes, no, the names of files."""
+    if isinstance(value, list):
+        return ",".join(one["file"] for one in value) or "none"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
 def _begin(out: Path, plan: dict[str, Any], parts: int) -> int:
     """Check that an unfinished build is the same one, or note what this one is; return its number of partitions.
 
@@ -149,8 +179,8 @@ def _begin(out: Path, plan: dict[str, Any], parts: int) -> int:
         earlier = read_json(noted)
         if {name: earlier[name] for name in settings} != settings:
             raise UserError(
-                f"{out} holds the beginning of a build with other settings or of another version: choose another "
-                f"--out, or remove {noted.parent}"
+                f"{out} holds the beginning of another build, {_difference(earlier, settings)}: choose another --out, "
+                f"or remove {noted.parent}"
             )
         _LOG.info("going on with the build in %s", out)
         return int(earlier["parts"])
@@ -198,6 +228,13 @@ def _finish(out: Path, units: list[Month], plan: dict[str, Any]) -> dict[str, An
     months = []
     for planned, result in zip(plan["months"], results, strict=True):
         counts = {name: dict(sorted(result[name].items())) for name in ("submissions", "comments", "skipped")}
+        if not result["rows"]:
+            read = counts["comments"].get("read", 0)
+            _LOG.warning(
+                "%s has no rows: lines.tsv and skipped.tsv say where its %s comments went",
+                planned["month"],
+                f"{read:,}",
+            )
         months.append({"month": planned["month"], "inputs": result["files"], **counts, "rows": result["rows"]})
     manifest = plan | {
         "months": months,

@@ -131,6 +131,22 @@ def test_every_conversation_is_the_published_scripts(tmp_path):
     assert {e.references[0]: e.context for e in dataset.examples}["third"] == ("a title", A, B)
 
 
+@pytest.mark.parametrize(
+    ("odd", "context"),
+    [
+        (comment(5, "a", "a number for an id"), "START EOS a title"),  # skipped, and so no turn
+        (comment("5", None, "of the other thread", link="s2"), "START EOS short of comments EOS of the other thread"),
+    ],
+)
+def test_parents_that_reddit_does_not_have_are_as_in_the_published_script(odd, context, tmp_path):
+    reply = comment("u", "5", "an answer")
+    listed = ("science", "s1", "3", str(context.count("EOS") + 1), context, "an answer")
+    place = lists(tmp_path / "lists", valid=[key(listed)])
+    dump(tmp_path / "dumps", "2017-02", comments=[odd, reply])
+    build(str(tmp_path / "dumps"), str(place), tmp_path / "out")
+    assert lines_of(tmp_path / "out" / "valid.convos.txt") == [[key(listed), *listed]]
+
+
 def test_the_order_of_the_lines_and_the_compression_do_not_matter(tmp_path):
     import gzip
 

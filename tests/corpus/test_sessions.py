@@ -100,7 +100,7 @@ BODIES = st.one_of(
     st.integers(28, 32).map(lambda number: "a,b,c,d,e,f,g,h " * number),
     st.sampled_from(["[deleted]", "[removed]", "1.0 1.0", "a b", None, 7, ["x"]]),
 )
-IDS = st.one_of(NAMES, NAMES, NAMES, st.integers(0, 3), st.sampled_from(["t1_a", "a,b", "é"]))
+IDS = st.one_of(NAMES, NAMES, NAMES, st.integers(0, 3), st.sampled_from(["t1_a", "a,b", "é", " d", "\xa0e", "\t f"]))
 PARENTS = st.one_of(
     NAMES.map("t1_{}".format), NAMES.map("t1_{}".format), st.sampled_from(["t3_s", "t3_o", "t1_gone", "", None])
 )
@@ -108,7 +108,7 @@ PARENTS = st.one_of(
 
 @st.composite
 def months(draw):
-    """Draw comments and submissions with the oddities of real dumps; a comment's parent is of its thread."""
+    """Draw comments and submissions with the oddities of real dumps; some comments answer one of another thread."""
     submissions, comments = [], []
     for thread in ("s", "o", 5, "t"):
         if draw(st.integers(0, 5)):
@@ -121,7 +121,7 @@ def months(draw):
         for _ in range(draw(st.integers(0, 7))):
             name, parent = draw(IDS), draw(PARENTS)
             if isinstance(parent, str) and parent.startswith("t1_"):
-                parent += str(thread)
+                parent += str(thread if draw(st.integers(0, 5)) else draw(st.sampled_from("sot")))
             one = comment(
                 f"{name}{thread}" if isinstance(name, str) else int(f"{name}5"),
                 parent,
@@ -130,10 +130,8 @@ def months(draw):
                 score=draw(st.sampled_from([0, 1, 1, 2, None, "4", -3])),
                 author=draw(st.sampled_from(["a", None, "b c"])),
             )
-            if isinstance(name, int):
-                # A number has no thread in it. Neither a comment nor its parent may be in two threads: those of one
-                # partition are found, as the published extractor finds them, but not others.
-                one |= {"link_id": "t3_s", "parent_id": draw(st.sampled_from(["t1_as", "t1_bs", "t3_s"]))}
+            if isinstance(name, int):  # a number has no thread in it: the same comment is in several threads
+                one["parent_id"] = draw(st.sampled_from(["t1_as", "t1_bs", "t3_s", "t1_05", "t1_15", one["parent_id"]]))
             if draw(st.integers(0, 12)) == 0:
                 del one[draw(st.sampled_from(sorted(one)))]
             comments.append(one)

@@ -22,6 +22,8 @@ from dialoeval.corpus.tweet2018 import tokenize
         ("HTTP://X.org/A?b=1 www.Foo.com/Bar a@B.com", "HTTP://X.org/A?b=1 www.foo.com/bar a@b.com"),
         ("&lt;b&gt; &#128; &amp;amp; &nbsp;.", "<b> € & amp ; ."),
         ("@You #Tag_2 -> 3.5-4 it’s IT'S", "@you #tag_2 -> 3.5- 4 it ’ s it's"),
+        (f"{'x.' * 40}y@b.com c@{'d' * 64}.org", f"{'x.' * 40}y@b.com c@{'d' * 64}.org"),
+        ("&a\x1fb; &c\x1dd;", "& a b ; & c d;"),
         ("[deleted] [ removed ]", "[ deleted ] [ removed ]"),
     ],
 )

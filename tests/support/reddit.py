@@ -77,7 +77,7 @@ def extract(
             if body == "[deleted]" or ">" in body or "&gt;" in body or one["link_id"] not in threads:
                 continue
             if len(_spaces(body).split()) >= 2:
-                kept["t1_" + str(fields[0])] = (*map(str, fields[1:]), _spaces(body))
+                kept["t1_" + str(fields[0]).lstrip()] = (*map(str, fields[1:]), _spaces(body))
         except (KeyError, TypeError, AttributeError):
             continue
     parents = {one[1] for one in kept.values()} if leaves else set()
@@ -91,10 +91,10 @@ def extract(
         turns, here, reason = [], name, None
         while here in kept and len(turns) < max_depth and len(kept[here][4].split()) <= 30:
             turns.insert(0, kept[here][4])
-            here = kept[here][1]
+            its_thread, here = kept[here][2], kept[here][1]
             if title and here.startswith("t3_"):
-                if thread in known:
-                    turns.insert(0, "title: " + known[thread][0])
+                if its_thread in known:
+                    turns.insert(0, "title: " + known[its_thread][0])
                 else:
                     reason = "exception"
                 break
