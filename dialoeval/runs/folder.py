@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from dialoeval.data.example import Example
+from dialoeval.data.example import Example, fingerprint
 from dialoeval.data.rows import read_reference_rows
 from dialoeval.errors import UserError
 from dialoeval.files import dumps, json_object, read_json, read_jsonl, sha256_file, write_json, write_jsonl
@@ -205,6 +205,22 @@ class RunFolder:
         """
         rows = read_reference_rows(self.references_file, strict=True)
         return {row.key: row.human for row in rows if row.human is not None}
+
+    def data(self) -> str:
+        """Return the fingerprint of the examples that the replies are scored against; runs that share it compare.
+
+        That of the run's identity, but for the human baseline: the reference that the protocol holds out is the reply
+        there, and so a part of the identity, and yet the examples are those of the other runs.
+
+        Raises:
+            UserError: a file of the run is damaged.
+        """
+        identity = str(self.existing_manifest().identity.get("dataset", ""))
+        settings = self.settings() if self.settings_file.is_file() else None
+        if settings is None or settings.baseline != "human" or settings.protocol.get("held_out") is None:
+            return identity
+        references = self.references()
+        return fingerprint([Example(row.id, row.context, tuple(references[row.id])) for row in self.replies()])
 
     def scores(self) -> Scores | None:
         """Return what scores.json holds, or None if the file does not exist.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,10 +85,10 @@ class ScoredRun:
     settings: RunSettings
     engine: str
 
-    @property
+    @cached_property
     def data(self) -> str:
-        """Fingerprint of its examples; the folder's name if none is known."""
-        return str(self.identity.get("dataset") or self.name)
+        """Fingerprint of its examples (`RunFolder.data`); the folder's name if none is known."""
+        return RunFolder(self.path).data() or self.name
 
 
 @dataclass(frozen=True)

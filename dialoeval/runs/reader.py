@@ -137,7 +137,7 @@ def load_run(folder: RunFolder) -> LoadedRun:
     return LoadedRun(
         name=folder.path.resolve().name,
         path=folder.path,
-        dataset=str(manifest.identity.get("dataset", "")),
+        dataset=folder.data(),
         ids=ids,
         contexts=[list(row.context) for row in rows],
         hypotheses=[row.reply for row in rows],

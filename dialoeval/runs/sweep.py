@@ -260,7 +260,7 @@ def _leaderboards(folder: Path, jobs: Sequence[SweepJob]) -> list[Leaderboard]:
         manifest, scores = (run.manifest(), run.scores()) if run else (None, None)
         if run and manifest and scores:
             dataset = run.settings().dataset.get("name")
-            title = data_title(dataset, manifest.identity.get("dataset"), scores)
+            title = data_title(dataset, run.data(), scores)
             boards.setdefault(title, []).append((is_mark(job.name or ""), label, scores))
     for rows in boards.values():
         # floors and mark stand below the systems, whatever their scores: they are not ranked

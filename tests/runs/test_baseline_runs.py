@@ -200,6 +200,10 @@ def test_a_leaderboard_ranks_neither_floors_nor_mark(here, capsys):
     names = [line.split("|")[1].strip() for line in lines[2:]]  # below the headings, of one table
     assert names == ["baseline-copy", *sorted(names[1:], reverse=True)]
     assert sorted(names[1:]) == ["baseline-constant (floor)", "baseline-human (mark)"]
+    runs = [load_run(RunFolder(path.parent)) for path in Path("reports").glob("*/manifest.json")]
+    assert len({run.dataset for run in runs}) == 1, "a page shows the human reply beside the others, not on other data"
+    assert main(["board"]) == 0
+    assert capsys.readouterr().out.count("## ") == 0, "one table"
     assert (folder / "report.html").is_file()
 
 
