@@ -14,7 +14,7 @@ def named_files(metrics: Iterable[str]) -> dict[str, str]:
     Args:
         metrics: as the user writes them: ``NAME:FILE``, ``NAME:OPTION:FILE``, each with or without ``@LABEL``.
     """
-    hashes = {}
+    hashes: dict[str, str] = {}
     for metric in metrics:
         argument = metric.partition(":")[2]
         for text in (argument, argument.partition(":")[2]):

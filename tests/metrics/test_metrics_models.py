@@ -130,7 +130,7 @@ def test_inputs_cut_to_the_window_are_counted_in_shards_too(decoder, tmp_path, m
 
 
 def test_a_classifier_of_labels_that_do_not_exclude_each_other_has_a_sigmoid_each(decoder, tmp_path):
-    folder, models, tokenizer = decoder
+    _, models, tokenizer = decoder
     models[3].save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     edit_json(tmp_path / "config.json", problem_type="multi_label_classification")

@@ -230,6 +230,22 @@ def test_floors_that_cannot_be_are_told(here, capsys):
     assert "baseline-human (mark)" in Path("r.md").read_text("utf-8")
 
 
+@pytest.mark.parametrize("setting", ["model=tiny", "dataset=chitchat", "seed=5", "model.baseline.kind=copy"])
+def test_a_floor_has_no_settings_but_its_training_set(here, capsys, setting):
+    copied = replied("copy")
+    assert main(["report", str(copied.path), "--out", "r.html", "--floor", setting]) == 2
+    assert f"{setting!r} is no setting of a floor" in capsys.readouterr().err
+    assert len(list(Path("reports").iterdir())) == 1 and not Path("r.html").exists()
+
+
+def test_a_floor_needs_a_complete_run(here):
+    copied = replied("copy")
+    copied.scores_file.unlink()
+    copied.settings_file.unlink()  # as after a failed scoring
+    with pytest.raises(UserError, match="is not complete: run it again first"):
+        floor([copied], TRAIN)
+
+
 def test_floors_of_imported_replies(here):
     Path("said.txt").write_text("".join(f"so {i}\n" for i in range(9)), encoding="utf-8")
     arguments = ["import", "--replies", "said.txt", "--references", "test.jsonl", "--name", "theirs", "--no-meteor"]
