@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from dialoeval.metrics import registry
 from dialoeval.metrics.figures import Figure
 from dialoeval.metrics.scores import Scores
 from dialoeval.tables import Cell, Table
@@ -26,7 +27,18 @@ def score_table(
     lines: list[tuple[str | Cell, ...]] = [
         (name, *(score_cell(scores, figure, intervals) for figure in figures)) for name, scores in systems
     ]
-    return Table(headings, tuple(lines))
+    return Table(headings, tuple(lines), tuple(_changed_files([scores for _, scores in systems])))
+
+
+def _changed_files(systems: Sequence[Scores]) -> Iterator[str]:
+    """Yield a sentence for each extra metric whose argument named other contents for one system than for another."""
+    for name in dict.fromkeys(name for scores in systems for name in scores.extra if ":" in name):
+        mine = [scores for scores in systems if name in scores.extra]
+        signatures = {scores.extra[name].signature for scores in mine}
+        hashes = {((scores.settings or {}).get("files") or {}).get(name) for scores in mine} - {None}
+        if len(signatures) > 1 or len(hashes) > 1:
+            heading, named = registry.columns(name)[0].heading, name.partition(":")[2]
+            yield f"{heading}: not comparable, since {named} was not the same file or model for all rows"
 
 
 def columns(systems: Iterable[Scores]) -> tuple[Figure, ...]:
