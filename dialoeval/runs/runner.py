@@ -348,6 +348,7 @@ def _score(run: Run) -> Scores:
     rows, references = folder.replies(), folder.references()
     refused = [row for row in rows if row.refusal is not None]
     retrieved = [row.retrieved for row in rows if row.retrieved is not None]
+    unlike = sum(pair.score == 0 for pair in retrieved)  # of BM25: any document would do, the first one replies
     stats = statistics(
         [row.reply for row in rows],
         [references[row.id] for row in rows],
@@ -370,6 +371,7 @@ def _score(run: Run) -> Scores:
             skipped_lines=len(run.dataset.skipped),
             **({"refused_replies": len(refused)} if refused else {}),
             **({"replies_from_equal_contexts": sum(pair.equal_context for pair in retrieved)} if retrieved else {}),
+            **({"replies_without_a_matching_word": unlike} if unlike else {}),
             **({HUMAN_APART: apart} if apart else {}),
         ),
         settings=settings,

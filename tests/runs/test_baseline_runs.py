@@ -168,6 +168,14 @@ def test_the_training_set_must_not_be_the_test_set(here):
     assert scores.counts["replies_from_equal_contexts"] == sum(r.retrieved.equal_context for r in folder.replies()) == 5
 
 
+def test_replies_that_nothing_speaks_for_are_counted(here):
+    rows = [{"id": f"q{i}", "context": [text], "references": ["x"]} for i, text in enumerate(["how", "zzz", "?"])]
+    Path("odd.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    scores = replied("bm25", *TRAIN, "dataset.path=odd.jsonl").scores()
+    assert scores.counts["replies_without_a_matching_word"] == 2
+    assert "replies_without_a_matching_word" not in replied("bm25", *TRAIN).scores().counts
+
+
 def test_pairs_in_both_sets_are_told(here, caplog):
     Path("train.jsonl").write_text(
         Path("train.jsonl").read_text("utf-8") + '{"id": "q", "turns": ["How is 2", "it is 2  fine", "x"]}\n', "utf-8"
