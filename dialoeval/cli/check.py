@@ -45,7 +45,10 @@ def _check(options: argparse.Namespace) -> int:
         raise UserError("--run and train.KEY=VALUE are for --train DATASET|FILE: there is no training data to look in")
     run = _run(options)
     dataset, protocol = _test_data(options.data, settings, run)
-    training = None if options.train is None else training_text(options.train, train_settings)
+    try:
+        training = None if options.train is None else training_text(options.train, train_settings)
+    except UserError as error:
+        raise UserError(re.sub(r"(?<![\w./])dataset\.(?=\w)", "train.", str(error))) from error
     if run is not None:
         check_same_examples(run, dataset.examples)
     out = Path(

@@ -66,10 +66,12 @@ def _main(arguments: Sequence[str]) -> int:
 def _only_the_first_tells() -> Iterator[None]:
     """Keep the other processes of `accelerate launch` silent: the first one tells what concerns all.
 
+    The first process of another machine tells a mistake too, which that machine alone may have.
+
     Raises:
         SystemExit: in another than the first, where an error of all or a lost process ends the training.
     """
-    from dialoeval.training.processes import LostProcess, rank
+    from dialoeval.training.processes import LostProcess, first_here, rank
 
     if rank() == 0:
         yield
@@ -79,6 +81,8 @@ def _only_the_first_tells() -> Iterator[None]:
         with contextlib.redirect_stdout(None):
             yield
     except UserError as error:
+        if first_here():
+            raise
         raise SystemExit(2) from error
     except LostProcess as error:
         raise SystemExit(1) from error

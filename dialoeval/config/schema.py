@@ -201,6 +201,13 @@ class ModelConfig:
             ("max_turns", self.max_turns >= 0, "0 (all) or more"),
             ("template_date", self.template_date is None or _is_day(self.template_date), "a day such as 2024-01-31"),
         ))  # fmt: skip
+        if (kind := self.baseline.kind) is not None:
+            others = {f"baseline-{other}" for other in BaselineKind if other != kind}
+            if self.path != "baseline" or self.name in others:  # a table would name a system that did not reply
+                raise UserError(
+                    f"model.baseline.kind={kind} would reply under the name of {self.name}: use model=baseline-{kind} "
+                    "(model.name=NAME renames it)"
+                )
 
 
 @dataclass

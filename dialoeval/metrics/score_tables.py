@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from dialoeval.files import sha256_json
+from dialoeval.metrics import registry
 from dialoeval.metrics.figures import Figure
 from dialoeval.metrics.protocol import signed_name
 from dialoeval.metrics.scores import Scores, protocol_json
@@ -41,7 +42,8 @@ def score_table(
         (name, *(score_cell(scores, figure, intervals) for figure in figures)) for name, scores in systems
     ]
     apart = tuple(i for i, (name, _) in enumerate(systems) if name in unranked)
-    return Table(tuple(headings), tuple(lines), (), _caption(systems, intervals, ranked), apart)
+    remarks = tuple(_changed_files([scores for _, scores in systems]))
+    return Table(tuple(headings), tuple(lines), remarks, _caption(systems, intervals, ranked), apart)
 
 
 def _caption(systems: Sequence[tuple[str, Scores]], intervals: bool, ranked: bool) -> str:
@@ -67,6 +69,17 @@ def data_title(dataset: Any, fingerprint: Any, scores: Scores) -> str:
     if protocol != scores.protocol.name:
         protocol += "(" + ", ".join(f"{k}={x}" for k, x in protocol_json(scores.protocol).items() if k != "name") + ")"
     return f"{dataset}: {scores.n:,} examples, protocol {protocol}, data {str(fingerprint)[:12]}"
+
+
+def _changed_files(systems: Sequence[Scores]) -> Iterator[str]:
+    """Yield a sentence for each extra metric whose argument named other contents for one system than for another."""
+    for name in dict.fromkeys(name for scores in systems for name in scores.extra if ":" in name):
+        mine = [scores for scores in systems if name in scores.extra]
+        signatures = {scores.extra[name].signature for scores in mine}
+        hashes = {((scores.settings or {}).get("files") or {}).get(name) for scores in mine} - {None}
+        if len(signatures) > 1 or len(hashes) > 1:
+            heading, named = registry.columns(name)[0].heading, name.partition(":")[2]
+            yield f"{heading}: not comparable, since {named} was not the same file or model for all rows"
 
 
 def columns(systems: Iterable[Scores]) -> tuple[Figure, ...]:

@@ -139,7 +139,7 @@ class Scores:
         if name == "meteor" and "nist1" in self.figures:
             return "not computed (scoring.meteor=false)"
         if figure.needs_references:
-            return "no reply has a reference"
+            return "no reference can be scored" if "nist1" in self.figures else "no reply has a reference"
         return "no replies" if name in FIGURES or not self.n else "no reply can be scored"
 
     def columns(self) -> tuple[Figure, ...]:

@@ -89,8 +89,12 @@ def apply_adapter(model: Any, adapter: Adapter) -> Any:
         bare = set(model.state_dict())
         wrapped = get_peft_model(model, config)
         state = load_peft_weights(str(adapter.folder), device="cpu")
-        result: Any = set_peft_model_state_dict(wrapped, state)
         unfit = f"{adapter.folder} does not fit {adapter.base}"
+        try:
+            result: Any = set_peft_model_state_dict(wrapped, state)
+        except RuntimeError as error:  # of torch: a heading, then a line for each weight of another shape
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            raise UserError(f"{unfit}: {lines[min(1, len(lines) - 1)]}") from error
         if unknown := sorted(result.unexpected_keys):
             raise UserError(f"{unfit}: it has {unknown[0]} ({len(unknown)} unknown names)")
         if missing := [name for name in sorted(result.missing_keys) if _is_new(name, bare)]:
@@ -116,7 +120,8 @@ def _settings(folder: Path) -> dict[str, Any]:
 
 def _base_location(folder: Path, base: str) -> str:
     """Return a base's folder, which may be named relative to the adapter's, or its name on the Hub."""
-    for path in (Path(base).expanduser(), folder / base, assets_dir() / base, cache_dir() / base):  # or an embedded one
+    # an embedded name is that model's, as in model.path, whatever folder of that name lies here
+    for path in (assets_dir() / base, cache_dir() / base, Path(base).expanduser(), folder / base):
         if (path / "config.json").is_file():
             return str(path)
     if base.startswith((".", "/", "~")) or base.count("/") > 1:

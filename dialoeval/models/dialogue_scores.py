@@ -35,7 +35,8 @@ class ResponseClassifier:
     """A sequence classifier over context and reply, such as DialogRPT, which predicts whether people like a reply.
 
     Attributes:
-        label: index of the label whose probability is the score: sigmoid of a single logit, else softmax.
+        label: index of the label whose probability is the score: sigmoid of a single logit or of one of several labels
+            that do not exclude each other (multi_label_classification), else softmax.
     """
 
     _BATCH = 32
@@ -50,14 +51,20 @@ class ResponseClassifier:
                 f"such as microsoft/DialogRPT-updown (this model has {self.labels} labels)"
             )
         self.label = label or 0
+        kind = getattr(loaded.model.config, "problem_type", None)
+        self.independent = self.labels == 1 or kind == "multi_label_classification"
 
     def input(self, context: Sequence[str], reply: str) -> list[int]:
         """Return turns and reply joined by the end-of-text token, as in DialogRPT's training; old turns are cut."""
+        return self.whole(context, reply)[-self.loaded.window :]
+
+    def whole(self, context: Sequence[str], reply: str) -> list[int]:
+        """Return the `input` before it is cut to the context length."""
         ids: list[int] = []
         for turn in context:
             ids += [*self.texts.encode(turn), self.loaded.eos_id]
         ids += self.texts.encode(reply)
-        return (ids or [self.loaded.eos_id])[-self.loaded.window :]
+        return ids or [self.loaded.eos_id]
 
     def probabilities(self, inputs: Sequence[Sequence[int]]) -> list[float]:
         """Return the probability of the label for each input."""
@@ -79,7 +86,7 @@ class ResponseClassifier:
                 hidden = model.base_model(input_ids=ids.to(device)).last_hidden_state
                 last = hidden[torch.arange(len(part)), (lengths - 1).to(device)]
                 logits = model.score(last).float()
-                chosen = torch.sigmoid(logits[:, 0]) if self.labels == 1 else logits.softmax(-1)[:, self.label]
+                chosen = (torch.sigmoid(logits) if self.independent else logits.softmax(-1))[:, self.label]
                 for i, value in zip(part, chosen.tolist(), strict=True):
                     values[i] = value
         return values

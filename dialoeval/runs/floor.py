@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,11 +35,18 @@ def floor(folders: Sequence[RunFolder], settings: Sequence[str] = ()) -> Floor:
 
     Args:
         folders: runs; of those on the same examples under the same protocol, the first decides the scoring.
-        settings: ``model.baseline.KEY=VALUE`` of the random baseline, which say what its training set is.
+        settings: ``model.baseline.dataset=OPTION`` and ``model.baseline.settings.KEY=VALUE`` of the random baseline,
+            which say what its training set is.
 
     Raises:
         UserError: a run is not complete, or a setting is unknown.
     """
+    for text in settings:
+        if not re.match(r"model\.baseline\.(dataset|settings(\.\w+)*)=", text):  # the data and the rest are the runs'
+            raise UserError(
+                f"{text!r} is no setting of a floor: model.baseline.dataset=OPTION and "
+                "model.baseline.settings.KEY=VALUE name the training set of the random one"
+            )
     random = compose("config", ["model=baseline-random", *settings]).model
     models = {kind: random if kind == "random" else group("model", f"baseline-{kind}") for kind in MARKS}
     found: list[Path] = []
@@ -65,6 +73,8 @@ def _data(folders: Sequence[RunFolder]) -> Iterator[tuple[RunConfig, Dataset]]:
     """Yield the examples of each data set and protocol of the runs, with a configuration but for its model."""
     seen = set()
     for folder in folders:
+        if folder.scores() is None or not folder.is_complete():
+            raise UserError(f"{folder.path} is not complete: run it again first")
         if folder.settings().baseline == "human":  # its references may be gone
             continue
         config, dataset = _configuration(folder), _dataset(folder)
@@ -82,17 +92,16 @@ def _dataset(folder: RunFolder) -> Dataset:
 
 
 def _configuration(folder: RunFolder) -> RunConfig:
-    """Return the settings of a run that are not its model's.
+    """Return the settings of a complete run that are not its model's.
 
     Raises:
-        UserError: it is not complete, or its config.yaml is of another version.
+        UserError: its config.yaml is of another version.
     """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     settings, scores = folder.settings(), folder.scores()
-    if scores is None or not folder.is_complete():
-        raise UserError(f"{folder.path} is not complete: run it again first")
+    assert scores is not None
     try:
         read: dict[str, Any] = {
             name: OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), settings.sections.get(name) or {}))

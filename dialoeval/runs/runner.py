@@ -21,6 +21,7 @@ from dialoeval.files import check_writable, sha256_file, write_json, write_jsonl
 from dialoeval.generation import open_generator
 from dialoeval.generation.checkpoint import with_checkpoint_settings
 from dialoeval.generation.types import Generator
+from dialoeval.metrics.named_files import named_files
 from dialoeval.metrics.scores import Scores, protocol_json
 from dialoeval.metrics.system_statistics import checked_metrics
 from dialoeval.progress import progress, shows_bars
@@ -314,7 +315,10 @@ def _chunks(config: RunConfig, examples: Sequence[Example], generator: Generator
 
 
 def _scored_with(config: RunConfig) -> dict[str, Any]:
-    return {"protocol": protocol_json(config.protocol), "scoring": asdict(config.scoring)}
+    """Return what decides the scores of replies: settings, and hashes of the files that they name."""
+    files = named_files(config.scoring.extra)
+    settings = {"protocol": protocol_json(config.protocol), "scoring": asdict(config.scoring)}
+    return settings | ({"files": files} if files else {})
 
 
 def _current_scores(run: Run, replies_sha256: str) -> Scores | None:
@@ -344,6 +348,7 @@ def _score(run: Run) -> Scores:
     rows, references = folder.replies(), folder.references()
     refused = [row for row in rows if row.refusal is not None]
     retrieved = [row.retrieved for row in rows if row.retrieved is not None]
+    unlike = sum(pair.score == 0 for pair in retrieved)  # of BM25: any document would do, the first one replies
     stats = statistics(
         [row.reply for row in rows],
         [references[row.id] for row in rows],
@@ -366,6 +371,7 @@ def _score(run: Run) -> Scores:
             skipped_lines=len(run.dataset.skipped),
             **({"refused_replies": len(refused)} if refused else {}),
             **({"replies_from_equal_contexts": sum(pair.equal_context for pair in retrieved)} if retrieved else {}),
+            **({"replies_without_a_matching_word": unlike} if unlike else {}),
             **({HUMAN_APART: apart} if apart else {}),
         ),
         settings=settings,

@@ -45,6 +45,8 @@ def encode_responses(
             turns.reverse()
             weights.reverse()
         if cutting == Cutting.dialogpt:
+            if long := sum(len(turn) > block_size for turn in turns):
+                counts[f"turns of more than {block_size} tokens"] += long
             found = published_features(turns, weights, eos, block_size)
             short = [feature for feature in found if not _left_out_by_the_release(feature, block_size)]
             if len(short) < len(found):

@@ -32,6 +32,11 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
+def first_here() -> bool:
+    """Return whether this process is the first that the launcher started on its machine."""
+    return int(os.environ.get("LOCAL_RANK", rank())) == 0
+
+
 @dataclass(frozen=True)
 class Processes:
     """The processes of a training, as seen from one of them.

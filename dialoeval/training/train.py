@@ -49,8 +49,6 @@ def train(config: TrainConfig, command: str | None = None) -> TrainingRecord:
     if config.device == "cuda" and not torch.cuda.is_available():
         raise UserError("device=cuda, but PyTorch finds no GPU")
     mixed_precision = {"fp32": "no", "bf16": "bf16"}[config.training.precision]
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("device=cuda, but PyTorch finds no GPU")
     processes = open_processes(config.device == "cpu", mixed_precision)
     try:
         record = _train_in(processes, config, command)

@@ -119,6 +119,7 @@ def test_clean_figures_are_those_of_the_clean_replies_alone(files):
         (["--data", "test.jsonl", "--train", "no.jsonl"], "'no.jsonl' is neither a dataset nor a file"),
         (["--data", "test.jsonl", "model=tiny"], "'model=tiny' is no setting of the data"),
         (["test.jsonl"], "a file is named by --data FILE"),
+        (["--data", "test.jsonl", "--train", "train.jsonl", "train.foo=1"], "unknown setting 'train.foo'"),
         (["--data", "test.jsonl", "--train", "empty.jsonl"], "has no words"),
         (["--data", "test.jsonl", "--train", "train.jsonl", "--run", "nothing"], "is not a run folder"),
         (["--data", "other.jsonl", "--train", "train.jsonl", "--run", "RUN"], "was not made on these 1 examples"),

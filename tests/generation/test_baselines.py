@@ -134,7 +134,7 @@ def test_frequent_is_the_commonest_reply_of_the_other_conversations(pairs):
             counts = Counter(others)
             first = [reply.strip() for _, _, reply in pairs]  # ties by the first appearance anywhere
             best = max(counts, key=lambda text: (counts[text], -first.index(text)))
-            assert counts[repliers.Frequent(known).reply(Example(name, ()), 0)[0]] == counts[best]
+            assert repliers.Frequent(known).reply(Example(name, ()), 0)[0] == best
     everyone = Counter(reply.strip() for _, _, reply in pairs)
     assert repliers.Frequent(known).reply(Example("e", ()), 0)[0] == everyone.most_common(1)[0][0]
 
@@ -250,6 +250,13 @@ def test_the_engine_takes_baselines_alone_and_no_decoding():
     with pytest.raises(UserError, match="tiny is a model, not a baseline"):
         open_generator(ModelConfig(name="tiny", path="tiny"), EngineConfig(name="baseline"), GREEDY)
     assert "baseline" in engines.names() and engines.get("baseline").module.KEYED_DRAWS
+
+
+@pytest.mark.parametrize(("name", "path"), [("tiny", "tiny"), ("baseline-bm25", "baseline"), ("mine", "folder")])
+def test_a_baseline_does_not_reply_under_the_name_of_another_system(name, path):
+    with pytest.raises(UserError, match=f"under the name of {name}: use model=baseline-constant"):
+        ModelConfig(name=name, path=path, baseline=BaselineConfig(kind="constant"))
+    ModelConfig(name="baseline-constant", path="baseline", baseline=BaselineConfig(kind="constant"))
 
 
 @pytest.mark.parametrize(

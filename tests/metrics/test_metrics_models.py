@@ -111,6 +111,37 @@ def test_backward_is_the_probability_of_the_reversed_context(tmp_path):
     assert found["sum"] == pytest.approx(np.mean(sums), abs=1e-4) and found["left_out"] == 1
 
 
+@pytest.mark.parametrize("metric", ["classifier", "backward"])
+def test_inputs_cut_to_the_window_are_counted_in_shards_too(decoder, tmp_path, metric):
+    name = f"{metric}:{random_gpt2(tmp_path / 'm', layers=1, width=32, heads=2)}"
+    if metric == "classifier":
+        name = f"classifier:{decoder[0] / '1'}"
+    contexts = [["do you?"], ["hello there " * 200, "hi"], [], ["no " * 300]]
+    replies, references = ["no", "yes", "i like it " * 200, "i"], [["a"]] * 4
+    whole = statistics(replies, references, meteor=False, extra=[name], contexts=contexts)
+    assert whole.parts[name].details() == {"n": 3, "left_out": 1, "cut": 2}
+    parts = [
+        statistics(replies[a:b], references[a:b], meteor=False, extra=[name], contexts=contexts[a:b])
+        for a, b in ((0, 1), (1, 4))
+    ]
+    merged = Statistics.merge(parts)
+    assert merged.parts[name].details() == whole.parts[name].details()
+    assert merged.figures()[name] == pytest.approx(whole.figures()[name])
+
+
+def test_a_classifier_of_labels_that_do_not_exclude_each_other_has_a_sigmoid_each(decoder, tmp_path):
+    _, models, tokenizer = decoder
+    models[3].save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    edit_json(tmp_path / "config.json", problem_type="multi_label_classification")
+    ids = [*tokenizer("hello there")["input_ids"], 0, *tokenizer("no")["input_ids"]]
+    models[3].config.pad_token_id = None
+    with torch.inference_mode():
+        expected = torch.sigmoid(models[3](torch.tensor([ids])).logits[0, 1]).item()
+    found = registry.compute(f"classifier:{tmp_path}@1", ["no"], [["b"]], [["hello there"]])
+    assert found["score"] == pytest.approx(expected, abs=1e-5)
+
+
 def test_toxicity_is_the_models_own_forward_pass(encoder):
     from transformers import AutoTokenizer
 
@@ -184,6 +215,8 @@ def test_what_is_no_classifier_of_replies(encoder, decoder, tmp_path):
     edit_json(tmp_path / "config.json", problem_type="regression")
     with pytest.raises(UserError, match="is a regression"):
         registry.compute(f"toxicity:{tmp_path}", ["a"], [["b"]])
+    with pytest.raises(UserError, match="is a regression"):
+        registry.compute(f"classifier:{tmp_path}", ["a"], [["b"]], [["c"]])
 
 
 @pytest.mark.parametrize("metric", ["classifier", "toxicity", "backward"])

@@ -14,6 +14,8 @@ from support.random_models import edit_json, random_gpt2, random_llama
 from dialoeval.config import ModelConfig
 from dialoeval.errors import UserError
 from dialoeval.models import load_causal_lm, load_for_training, load_tokenizer
+from dialoeval.models.adapters import find_adapter
+from dialoeval.models.loading import resolve
 from dialoeval.models.pretrained import WRAPPERS
 
 peft = pytest.importorskip("peft")
@@ -117,7 +119,7 @@ def test_adapters_that_do_not_fit(gpt2, adapter, tmp_path):
         (without_one, r"does not fit .*: it lacks .*lora_"),
         (lambda folder: without_one(folder, "base_model.model.nothing.lora_A.weight"), "it has .*nothing"),
         (lambda folder: name_base(folder, str(small)), "does not fit|unknown"),
-        (lambda folder: name_base(folder, str(wide)), "not a model that can"),
+        (lambda folder: name_base(folder, str(wide)), "does not fit .*wide: size mismatch for .*lora_A"),
         (lambda folder: name_base(folder, "/not/there"), "is not there"),
         (lambda folder: name_base(folder, None), "names no base_model"),
         (lambda folder: (folder / "adapter_config.json").write_text("{"), "not readable JSON"),
@@ -128,6 +130,14 @@ def test_adapters_that_do_not_fit(gpt2, adapter, tmp_path):
     for change, message in cases:
         with pytest.raises(UserError, match=message):
             load(changed(change))
+
+
+def test_an_embedded_base_is_that_model_whatever_folder_has_its_name(adapter, tmp_path, monkeypatch):
+    edit_json(adapter / "adapter_config.json", base_model_name_or_path="tiny")
+    random_gpt2(tmp_path / "here" / "tiny", **SMALL)
+    monkeypatch.chdir(tmp_path / "here")
+    found = find_adapter(str(adapter))
+    assert found is not None and Path(found.base) == Path(resolve("tiny"))
 
 
 def test_without_peft_the_extra_is_named(adapter, monkeypatch):

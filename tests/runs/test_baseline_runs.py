@@ -168,6 +168,14 @@ def test_the_training_set_must_not_be_the_test_set(here):
     assert scores.counts["replies_from_equal_contexts"] == sum(r.retrieved.equal_context for r in folder.replies()) == 5
 
 
+def test_replies_that_nothing_speaks_for_are_counted(here):
+    rows = [{"id": f"q{i}", "context": [text], "references": ["x"]} for i, text in enumerate(["how", "zzz", "?"])]
+    Path("odd.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    scores = replied("bm25", *TRAIN, "dataset.path=odd.jsonl").scores()
+    assert scores.counts["replies_without_a_matching_word"] == 2
+    assert "replies_without_a_matching_word" not in replied("bm25", *TRAIN).scores().counts
+
+
 def test_pairs_in_both_sets_are_told(here, caplog):
     Path("train.jsonl").write_text(
         Path("train.jsonl").read_text("utf-8") + '{"id": "q", "turns": ["How is 2", "it is 2  fine", "x"]}\n', "utf-8"
@@ -233,6 +241,22 @@ def test_floors_that_cannot_be_are_told(here, capsys):
     assert "note: no row baseline-random: " in told and "own test set" in told
     assert "note: baseline-human is scored without references: " in told
     assert "baseline-human (mark)" in Path("r.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("setting", ["model=tiny", "dataset=chitchat", "seed=5", "model.baseline.kind=copy"])
+def test_a_floor_has_no_settings_but_its_training_set(here, capsys, setting):
+    copied = replied("copy")
+    assert main(["report", str(copied.path), "--out", "r.html", "--floor", setting]) == 2
+    assert f"{setting!r} is no setting of a floor" in capsys.readouterr().err
+    assert len(list(Path("reports").iterdir())) == 1 and not Path("r.html").exists()
+
+
+def test_a_floor_needs_a_complete_run(here):
+    copied = replied("copy")
+    copied.scores_file.unlink()
+    copied.settings_file.unlink()  # as after a failed scoring
+    with pytest.raises(UserError, match="is not complete: run it again first"):
+        floor([copied], TRAIN)
 
 
 def test_floors_of_imported_replies(here):

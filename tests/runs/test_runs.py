@@ -145,6 +145,20 @@ def test_other_scoring_and_protocol_score_again_only(fake, config):
     assert back.scores == first.scores
 
 
+def test_a_changed_file_that_a_metric_names_scores_again(fake, config, tmp_path):
+    words = tmp_path / "words.txt"
+    scoring = ScoringConfig(meteor=False, resamples=0, extra=[f"profanity:{words}"])
+    words.write_text("nobody-says-this\n")
+    first = runner.run(dataclasses.replace(config, scoring=scoring)).scores
+    written = first.to_json()
+    assert runner.run(dataclasses.replace(config, scoring=scoring)).scores.to_json() == written
+    common = runner.run(config).folder.replies()[0].reply.lower().split()[0]
+    words.write_text(f"{common}\n")
+    again = runner.run(dataclasses.replace(config, scoring=scoring))
+    assert again.generated == 0
+    assert first[f"profanity:{words}"] == 0 and again.scores[f"profanity:{words}"] > 0
+
+
 @pytest.mark.parametrize(
     "change",
     [

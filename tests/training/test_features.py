@@ -128,6 +128,13 @@ def test_a_line_of_other_columns_names_itself(tmp_path):
     assert len(dialogues) == 1 and counts == {"lines that cannot be read": 1}
 
 
+def test_turns_that_the_published_cutting_drops_are_counted():
+    counts = Counter()
+    dialogue = WeightedDialogue(("a b c", "d", "e f g h", "i"), (1.0, 1.0, 1.0, 1.0))
+    encode_responses([dialogue], lambda turns: [turn.split() for turn in turns], EOS, 2, Cutting.dialogpt, counts)
+    assert counts == {"turns of more than 2 tokens": 2}
+
+
 turns = st.lists(st.tuples(st.integers(0, 9), st.sampled_from([0.0, 1.0, 0.5])), max_size=9)
 
 
@@ -167,7 +174,9 @@ def test_the_recipe_leaves_out_what_the_published_loader_does(dialogues, block, 
     whole = [f for dialogue in dialogues for f in features(dialogue, block, reverse=backward)]
     padded = [feature for feature in whole if -(-len(feature["input"]) // 8) * 8 <= block]
     assert [as_published(*feature) for feature in found] == padded
-    assert sum(counts.values()) == len(whole) - len(padded)
+    assert counts[f"sequences of more than {block} tokens"] == len(whole) - len(padded)
+    long = sum(len(turn.split()) > block for dialogue in dialogues for turn in dialogue.turns)
+    assert sum(counts.values()) == len(whole) - len(padded) + long
 
 
 def test_runs_read_the_same_rows_with_keys_and_without_weights(tmp_path):

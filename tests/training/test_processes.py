@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import random
 import shutil
@@ -11,12 +12,14 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from itertools import chain
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from dialoeval.cli.main import main
 from dialoeval.errors import UserError
 from dialoeval.training import train as training
 from dialoeval.training.processes import ALONE, Processes
@@ -189,6 +192,21 @@ def test_every_process_has_a_micro_batch_in_every_step(count):
         parts = [Processes(number, count, None).part(step) for number in range(count)]
         assert all(parts) and sorted(chain.from_iterable(parts), key=step.index) == step
     assert ALONE.limit(8192, 120) == 8192
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_another_machine_tells_its_own_mistake(monkeypatch, capsys, request):
+    logger = logging.getLogger("dialoeval")  # which other processes silence
+    request.addfinalizer(partial(logger.setLevel, logger.level))
+    words = ["train", "training=tiny", "device=cuda"]
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    assert main(words) == 2
+    assert capsys.readouterr() == ("", "dialoeval: device=cuda, but PyTorch finds no GPU\n")
+    monkeypatch.setenv("LOCAL_RANK", "1")  # process 0 has the same machine, and tells
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_one_process_shares_with_nobody():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,11 +48,9 @@ class TextClassifier:
         self.index = index or 0
         self.name, self.cut = name, 0
         self.model, self.tokenizer = load_text_classifier(name)
-        kind = self.model.config.problem_type
-        if kind == "regression":
-            raise UserError(f"{name} is a regression (problem_type of its config.json), whose output is no probability")
-        self.independent = self.model.config.num_labels == 1 or kind == "multi_label_classification"
         config = self.model.config
+        _check_probability(name, config)
+        self.independent = config.num_labels == 1 or config.problem_type == "multi_label_classification"
         self.limit = min(self.tokenizer.model_max_length, getattr(config, "max_position_embeddings", None) or 512)
         if config.model_type in ("roberta", "xlm-roberta", "camembert"):
             self.limit -= config.pad_token_id + 1  # their positions begin after the padding token's id
@@ -106,4 +105,16 @@ def response_classifier(argument: str) -> tuple[ResponseClassifier, str]:
     from dialoeval.config import EngineConfig
 
     model, index, label = check_classifier(argument)
-    return ResponseClassifier(load_classifier(model, revision=None, weights=None, engine=EngineConfig()), index), label
+    classifier = ResponseClassifier(load_classifier(model, revision=None, weights=None, engine=EngineConfig()), index)
+    _check_probability(model, classifier.loaded.model.config)
+    return classifier, label
+
+
+def _check_probability(name: str, config: Any) -> None:
+    """Check that a classifier's output is no measurement on a scale of its own.
+
+    Raises:
+        UserError: it is.
+    """
+    if getattr(config, "problem_type", None) == "regression":
+        raise UserError(f"{name} is a regression (problem_type of its config.json), whose output is no probability")

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from dialoeval.errors import UserError
-from dialoeval.metrics.base import Array, MeanMetric
+from dialoeval.metrics.base import Array
 from dialoeval.metrics.beside import contexts_of
 from dialoeval.metrics.corpus import Corpus
+from dialoeval.metrics.extra._windows import WindowMean
 from dialoeval.metrics.figures import Figure
 
 _BATCH_TOKENS = 1024  # whose logits are in memory at a time
 
 
-class Backward(MeanMetric):
+class Backward(WindowMean):
     """The mean over replies of log P(context | reply) per token of the context, in nats, as MMI reranking scores it.
 
     `backward.sum` is the mean of the whole log-probability. No references are used. A reply without a context has no
@@ -71,17 +72,15 @@ class Backward(MeanMetric):
         texts = BackwardTexts(loaded)
         scores = np.full((len(corpus), 2), np.nan)
         scored = [i for i, turns in enumerate(contexts) if any(turn.strip() for turn in turns)]
-        pairs = [texts.pair(corpus.hypotheses[i], texts.source(contexts[i])) for i in scored]
+        wholes = [(texts.encode(corpus.hypotheses[i]), texts.source(contexts[i])) for i in scored]
+        pairs = [texts.pair(corpus.hypotheses[i], source) for i, (_, source) in zip(scored, wholes, strict=True)]
+        self.cut = np.zeros(len(corpus))
+        self.cut[scored] = [whole != pair for whole, pair in zip(wholes, pairs, strict=True)]
         scores[scored, 1] = log_probabilities(loaded.model, pairs)
         scores[scored, 0] = scores[scored, 1] / [len(target) for _, target in pairs]
         if not np.isfinite(scores[scored]).all():
             raise UserError(f"{loaded.name} returns scores that are not finite: its weights are broken")
         return scores
-
-    def details(self, rows: Array) -> dict[str, Any]:
-        """Return how many replies have a score."""
-        scored = int(rows[:, 2].sum())
-        return {"n": scored, "left_out": len(rows) - scored}
 
     def signature(self, corpus: Corpus) -> str:
         """Return the model and what it scores."""

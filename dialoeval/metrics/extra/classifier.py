@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from dialoeval.errors import UserError
-from dialoeval.metrics.base import Array, MeanMetric
+from dialoeval.metrics.base import Array
 from dialoeval.metrics.beside import contexts_of
 from dialoeval.metrics.corpus import Corpus
 from dialoeval.metrics.extra._classifiers import check_classifier, response_classifier
+from dialoeval.metrics.extra._windows import WindowMean
 from dialoeval.metrics.figures import Figure
 
 
-class ClassifierScore(MeanMetric):
+class ClassifierScore(WindowMean):
     """The mean score of context and reply: the sigmoid of a single logit, or the probability of a label.
 
     The classifier reads the turns and the reply with the end-of-text token between them, as ``decoding=dialogrpt`` does
@@ -56,18 +55,15 @@ class ClassifierScore(MeanMetric):
         classifier, label = response_classifier(self.argument)
         self._label = label
         scored = [i for i, turns in enumerate(contexts) if any(turn.strip() for turn in turns)]
-        inputs = [classifier.input(contexts[i], corpus.hypotheses[i]) for i in scored]
-        values = np.array(classifier.probabilities(inputs), dtype=float)
+        wholes, window = [classifier.whole(contexts[i], corpus.hypotheses[i]) for i in scored], classifier.loaded.window
+        self.cut = np.zeros(len(corpus))
+        self.cut[scored] = [len(ids) > window for ids in wholes]
+        values = np.array(classifier.probabilities([ids[-window:] for ids in wholes]), dtype=float)
         if not np.isfinite(values).all():
             raise UserError(f"{classifier.loaded.name} returns scores that are not finite: its weights are broken")
         scores = np.full(len(corpus), np.nan)
         scores[scored] = values
         return scores
-
-    def details(self, rows: Array) -> dict[str, Any]:
-        """Return how many replies have a score."""
-        scored = int(rows[:, 1].sum())
-        return {"n": scored, "left_out": len(rows) - scored}
 
     def signature(self, corpus: Corpus) -> str:
         """Return the classifier, its label, and what it reads."""

@@ -96,17 +96,19 @@ class Frequent(_Plain):
 
     def __init__(self, training: TrainingSet) -> None:
         self.training = training
-        # most_common keeps the order of the first appearance among equals
-        self.counts = Counter(" ".join(pair.reply.split()) for pair in training.pairs).most_common()
+        counts = Counter(" ".join(pair.reply.split()) for pair in training.pairs)
+        place = {text: number for number, text in enumerate(counts)}  # of the first appearance
+        self.counts = [(text, count, place[text]) for text, count in counts.most_common()]
 
     def reply(self, example: Example, seed: int) -> Said:
         """Return the commonest reply."""
         pairs = self.training.pairs
         own = Counter(" ".join(pairs[i].reply.split()) for i in self.training.own_documents(example.id))
-        best, most = "", 0
-        for text, count in self.counts:
-            if count <= most:
+        best, most, first = "", 0, 0
+        for text, count, place in self.counts:
+            if count < most:
                 break
-            if (rest := count - own[text]) > most:
-                best, most = text, rest
+            rest = count - own[text]
+            if rest > most or (rest == most and place < first):
+                best, most, first = text, rest, place
         return best, None
