@@ -33,15 +33,14 @@ def main(arguments: Sequence[str]) -> int:
     from dialoeval.reports.baseline import baseline_tests
     from dialoeval.reports.html import scores_table, write_html
     from dialoeval.reports.scores_view import scores_view
-    from dialoeval.runs.reader import load_run
+    from dialoeval.runs.reader import beside_each_other, load_run
 
     if options.contexts < 2:
         raise UserError("--contexts must be 2 or more")
-    runs = [load_run(folder) for folder in _runs(options.model, options.contexts, options.reports_dir)]
-    people = [run for run in runs if run.settings.baseline == "human"]
-    tested = [run for run in runs if run not in people]
-    view = scores_view(tested, baseline_tests(tested), scores_table(tested).best())
-    print(_table(view, scores_view(people, baseline_tests(people), frozenset())))
+    folders = _runs(options.model, options.contexts, options.reports_dir)
+    runs = beside_each_other([load_run(folder) for folder in folders])
+    view = scores_view(runs, baseline_tests(runs), scores_table(runs).best())
+    print(_table(view))
     page = Path(options.reports_dir) / f"demo-{options.model}.html"
     write_html([run.path for run in runs], page, f"{options.model}: decodings, baselines and people")
     print("\n".join(view.legend[1:]))
@@ -75,12 +74,12 @@ def _runs(model: str, contexts: int, reports_dir: str) -> Iterator[RunFolder]:
     yield from (RunFolder(path) for path in floors.runs)
 
 
-def _table(view: ScoresView, people: ScoresView) -> str:
+def _table(view: ScoresView) -> str:
     """Return the table as Markdown; a mark follows each figure that differs from the first row's."""
     from dialoeval.tables import Strong, Table
 
     rows: list[tuple[str, ...]] = []
-    for name, _, _, cells in (*view.rows, *people.rows):
+    for name, _, _, cells in view.rows:
         texts = (f"{shown.cell.figure} {shown.mark}".rstrip() for shown in cells)
         rows.append((name, *(Strong(text) if shown.best else text for text, shown in zip(texts, cells, strict=True))))
     headings = ("System", *(f"{one.heading} {one.arrow}".rstrip() for one in view.columns))

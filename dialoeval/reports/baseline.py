@@ -54,6 +54,8 @@ def baseline_tests(runs: Sequence[LoadedRun], baseline: str | None = None) -> Ba
     Raises:
         UserError: no run, or several, have that name.
     """
+    if any(run.is_unreferenced_human for run in runs):
+        return _beside_people(runs, baseline)
     chosen = 0 if baseline is None else _position(runs, baseline)
     if chosen is None or len(runs) < 2:
         return BaselineTests()
@@ -84,6 +86,16 @@ def baseline_tests(runs: Sequence[LoadedRun], baseline: str | None = None) -> Ba
     p_values = [{name: p for (j, name), p in adjusted.items() if j == i} for i in range(len(runs))]
     name = short_names(runs)[chosen]
     return BaselineTests(chosen, p_values, _legend(name, trials, len(raw), left_out))
+
+
+def _beside_people(runs: Sequence[LoadedRun], baseline: str | None) -> BaselineTests:
+    """Test all runs but the human replies that are scored without references."""
+    places = [i for i, run in enumerate(runs) if not run.is_unreferenced_human]
+    tests = baseline_tests([runs[i] for i in places], baseline)
+    if tests.baseline is None:
+        return tests
+    p_values = dict(zip(places, tests.p_values, strict=True))
+    return BaselineTests(places[tests.baseline], [p_values.get(i, {}) for i in range(len(runs))], tests.legend)
 
 
 def _legend(name: str, trials: int, tests: int, left_out: Sequence[str]) -> str:

@@ -31,7 +31,7 @@ from dialoeval.reports.settings_view import matrix, shown_settings
 from dialoeval.reports.svg import colour
 from dialoeval.reports.sweep_plots import setting_plots
 from dialoeval.runs.folder import RunFolder
-from dialoeval.runs.reader import LoadedRun, load_run, short_names
+from dialoeval.runs.reader import LoadedRun, beside_each_other, load_run, short_names
 from dialoeval.runs.records import flat
 from dialoeval.tables import Heading, Table
 from dialoeval.version import __version__
@@ -62,7 +62,7 @@ def write_html(
     """
     if not run_dirs:
         raise UserError("a report needs at least one run")
-    runs = [load_run(RunFolder(path)) for path in run_dirs]
+    runs = beside_each_other([load_run(RunFolder(path)) for path in run_dirs])
     tests = baseline_tests(runs, baseline)
     human = human_columns(judgments, runs, tests.baseline) if judgments else []
     table = scores_table(runs, human)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +87,11 @@ class LoadedRun:
 
         return pandas.DataFrame([{"run": self.name, **summary_columns(self.scores, self.settings, self.environment)}])
 
+    @property
+    def is_unreferenced_human(self) -> bool:
+        """Whether it is the human baseline without references: it has figures of its own, and none against others."""
+        return self.settings.baseline == "human" and not any(self.references)
+
     def __repr__(self) -> str:
         return f"LoadedRun({self.name}: {self.scores!r})"
 
@@ -151,6 +156,15 @@ def load_run(folder: RunFolder) -> LoadedRun:
         environment=folder.environment(),
         human=folder.human_replies(),
     )
+
+
+def beside_each_other(runs: Sequence[LoadedRun]) -> list[LoadedRun]:
+    """Return the runs of a page; the human reply without references stands on the data of the runs whose it is."""
+    found = []
+    for run in runs:
+        same = (other for other in runs if (other.ids, other.contexts) == (run.ids, run.contexts))
+        found.append(replace(run, dataset=next(same).dataset) if run.is_unreferenced_human else run)
+    return found
 
 
 def short_names(runs: Sequence[LoadedRun]) -> list[str]:

@@ -241,6 +241,9 @@ def test_floors_that_cannot_be_are_told(here, capsys):
     assert "note: no row baseline-random: " in told and "own test set" in told
     assert "note: baseline-human is scored without references: " in told
     assert "baseline-human (mark)" in Path("r.md").read_text("utf-8")
+    page = Path("r.html").read_text("utf-8")
+    assert "Tests against the baseline, baseline-copy" in page and "different data" not in page
+    assert page.count('"e0"') == 1, "the human reply stands beside the others"
 
 
 @pytest.mark.parametrize("setting", ["model=tiny", "dataset=chitchat", "seed=5", "model.baseline.kind=copy"])
