@@ -99,7 +99,7 @@ def contamination(
                 if i and (pair := (plain[i - 1], turn)) in pairs:
                     pairs[pair] += 1
                 for length in by_last.get(turn, ()):
-                    if (turns := tuple(plain[max(0, i + 1 - length) : i + 1])) in contexts:
+                    if length <= i + 1 and (turns := tuple(plain[i + 1 - length : i + 1])) in contexts:
                         contexts[turns] += 1
             step()
             yield " ".join(plain).split()

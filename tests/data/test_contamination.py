@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dialoeval import data
@@ -69,6 +69,9 @@ def brute_force(examples, dialogues, orders):
 
 @settings(deadline=None, max_examples=150)
 @given(EXAMPLES, st.lists(TURNS, min_size=1, max_size=6), st.sampled_from([(1, 2), (2, 3), (3, 5)]), st.integers(1, 12))
+@example(  # the first turn is looked up once, though contexts of several lengths end with it
+    examples=[(["B"], []), (["B", "B"], []), (["B", "B", "B"], [])], dialogues=[["B"]], orders=(1, 2), times=4
+)
 def test_everything_is_what_brute_force_finds(examples, dialogues, orders, times):
     before, module.ORDERS = module.ORDERS, orders
     try:

@@ -216,7 +216,8 @@ def test_without_the_extra_one_sentence_says_what_to_install(tmp_path, capsys, m
 
 def test_pages_are_in_the_package():
     pages = {file.name for file in (ROOT / "dialoeval" / "judging" / "pages").iterdir()}
-    assert {"judge.html", "judge.js", "style.css", "organiser.html", "help.html"} <= pages
+    assert {"judge.html", "judge.js", "organiser.html", "help.html"} <= pages
+    assert list((ROOT / "dialoeval" / "serving").rglob("style.css"))
 
 
 def test_a_human_reply_that_the_data_hold_apart_is_the_system(tmp_path):
