@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
-from importlib.util import find_spec
 
-from dialoeval.errors import UserError, nearest
+from dialoeval.cli import sub_verbs
 
 # sub-verb -> what it does; its module is dialoeval.cli.judge_NAME
 SUB_VERBS = {
@@ -20,24 +18,6 @@ SUB_VERBS = {
 }
 
 
-def usage() -> str:
-    """Return what ``dialoeval judge --help`` prints."""
-    width = max(map(len, SUB_VERBS))
-    verbs = "\n".join(f"  {verb:<{width}}  {what}" for verb, what in SUB_VERBS.items())
-    return (
-        f"dialoeval judge: human evaluation\n\nusage: dialoeval judge SUB-VERB [arguments]\n\n{verbs}\n\n"
-        "`dialoeval judge SUB-VERB --help` describes one.\n"
-    )
-
-
 def main(arguments: Sequence[str]) -> int:
     """Run one sub-verb."""
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(usage(), end="")
-        return 0
-    verb, *rest = arguments
-    module = f"dialoeval.cli.judge_{verb}"
-    if verb not in SUB_VERBS or find_spec(module) is None:
-        raise UserError(f"unknown: judge {verb!r}{nearest(verb, SUB_VERBS)} (`dialoeval judge --help` lists them)")
-    code: int = importlib.import_module(module).main(rest)
-    return code
+    return sub_verbs.run("judge", "human evaluation", SUB_VERBS, arguments)
