@@ -30,7 +30,6 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--reports-dir", default="reports", metavar="DIR")
     options = parser.parse_args(arguments)
     from dialoeval.errors import UserError
-    from dialoeval.reports.baseline import baseline_tests
     from dialoeval.reports.html import scores_table, write_html
     from dialoeval.reports.scores_view import scores_view
     from dialoeval.runs.reader import beside_each_other, load_run
@@ -39,10 +38,10 @@ def main(arguments: Sequence[str]) -> int:
         raise UserError("--contexts must be 2 or more")
     folders = _runs(options.model, options.contexts, options.reports_dir)
     runs = beside_each_other([load_run(folder) for folder in folders])
-    view = scores_view(runs, baseline_tests(runs), scores_table(runs).best())
-    print(_table(view))
     page = Path(options.reports_dir) / f"demo-{options.model}.html"
-    write_html([run.path for run in runs], page, f"{options.model}: decodings, baselines and people")
+    tests = write_html([run.path for run in runs], page, f"{options.model}: decodings, baselines and people")
+    view = scores_view(runs, tests, scores_table(runs).best())
+    print(_table(view))
     print("\n".join(view.legend[1:]))
     print(f"\npage: {page.resolve().as_uri()}")
     return 0

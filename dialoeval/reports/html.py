@@ -46,7 +46,7 @@ def write_html(
     *,
     baseline: str | None = None,
     judgments: str | None = None,
-) -> None:
+) -> BaselineTests:
     """Write the page of complete runs, and its main table beside it as .md, .csv and .tex.
 
     Args:
@@ -55,6 +55,9 @@ def write_html(
         title: of the page; None: what the runs are.
         baseline: the run that the others are tested against, by a part of its name; None: the first; "none": no tests.
         judgments: a study of these runs, whose answers become columns of the table; None: no study.
+
+    Returns:
+        The tests of the runs against the baseline, which take most of the time.
 
     Raises:
         UserError: a folder is not a complete run, no run is the baseline, the study is not of these runs, or the page
@@ -68,6 +71,7 @@ def write_html(
     table = scores_table(runs, human)
     write_page(out_path, "report.html", _report(runs, table, title, tests, human))
     write_tables(out_path, table)
+    return tests
 
 
 def write_comparison(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.judging import ServeProcess, study
+from support.page_checks import contrast
 
 from dialoeval.judging.design import Gold
 from dialoeval.judging.judgments import StudyKind
@@ -183,25 +184,6 @@ def test_fits_a_phone_light_and_dark(browser, tmp_path, kind):
         assert "alice" in page.inner_text("table")
         picture(page, f"organiser-{kind}")
         page.close()
-
-
-def contrast(page, selector: str) -> float:
-    """The contrast of an element's text with the background of the nearest element that has one (WCAG 2)."""
-    return page.evaluate(
-        """selector => {
-            const parse = c => c.match(/[\\d.]+/g).map(Number);
-            const linear = v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
-            const light = ([r, g, b]) => [r, g, b].map(v => linear(v / 255))
-                .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
-            const element = document.querySelector(selector);
-            let below = element;
-            const background = e => parse(getComputedStyle(e).backgroundColor);
-            while (below.parentElement && background(below)[3] === 0) below = below.parentElement;
-            const [a, b] = [light(parse(getComputedStyle(element).color)), light(background(below))];
-            return (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
-        }""",
-        selector,
-    )
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

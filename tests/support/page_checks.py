@@ -1,5 +1,7 @@
 """Scripts that look over a page: labels that collide, texts that do not stand out."""
 
+from __future__ import annotations
+
 # Every pair of texts of a picture whose boxes meet, and every text that lies over a bar.
 OVERLAPS = """() => {
   const meets = (a, b) =>
@@ -45,3 +47,22 @@ CONTRASTS = """() => {
   }
   return found;
 }"""
+
+
+def contrast(page, selector: str) -> float:
+    """The contrast of an element's text with the background of the nearest element that has one (WCAG 2)."""
+    return page.evaluate(
+        """selector => {
+            const parse = c => c.match(/[\\d.]+/g).map(Number);
+            const linear = v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+            const light = ([r, g, b]) => [r, g, b].map(v => linear(v / 255))
+                .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+            const element = document.querySelector(selector);
+            let below = element;
+            const background = e => parse(getComputedStyle(e).backgroundColor);
+            while (below.parentElement && background(below)[3] === 0) below = below.parentElement;
+            const [a, b] = [light(parse(getComputedStyle(element).color)), light(background(below))];
+            return (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+        }""",
+        selector,
+    )
